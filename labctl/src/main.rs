@@ -1,0 +1,2 @@
+//! Built in the next commits.
+fn main() {}
