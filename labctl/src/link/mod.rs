@@ -1,27 +1,67 @@
 //! The dedicated link: two interfaces joined by a thread that carries frames through seeded weather.
 //!
-//! Never looks into a frame beyond its length, and never makes or configures an interface. The lab's plan applies it
-//! between the far ends of the routers' two veth pairs; faults change its weather. Tested in `tests.rs` with real veths.
+//! Never looks into a frame and never makes or configures an interface, except for [`disable_tx_checksum`]. The lab's
+//! plan applies it between the far ends of the routers' two veth pairs; faults change its weather. Tested in `tests.rs`
+//! with real veths.
+//!
+//! ```text
+//! r1 eth2 ---veth--- far end a == carrier thread == far end b ---veth--- eth2 r2
+//! ```
+//!
+//! veth leaves checksums for later and large TCP packets in one piece, since it expects to hand them to a kernel. The
+//! sockets therefore carry each frame with its `virtio_net_hdr` (otherwise: bad checksums everywhere, and `EMSGSIZE`).
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
+mod carrier;
+mod chance;
+pub(crate) mod namespace;
+mod packet_socket;
+#[cfg(test)]
+pub(crate) mod stage;
+#[cfg(test)]
+mod tests;
 mod weather;
 
-pub use weather::{Cut, Weather};
+use carrier::{Carrier, Shared};
+pub(crate) use chance::Chance;
+use packet_socket::PacketSocket;
+pub(crate) use weather::{Cut, Direction, Weather};
 
 /// One end of the link: the far end of a router's veth, in the lab's own (switch) namespace or any other.
 #[derive(Clone, Copy, Debug)]
-pub struct LinkEnd<'a> {
+pub(crate) struct LinkEnd<'a> {
     /// The network namespace that holds the interface.
-    pub ns: BorrowedFd<'a>,
-    /// The interface's name there. It must exist and be up before traffic is expected.
-    pub interface: &'a str,
+    pub(crate) ns: BorrowedFd<'a>,
+    /// The interface's name there. It must exist, and be up before frames can pass.
+    pub(crate) interface: &'a str,
 }
 
-/// A running link. Ends when stopped or dropped; a dropped link carries nothing more.
+impl LinkEnd<'_> {
+    fn open(self) -> io::Result<PacketSocket> {
+        let interface = self.interface;
+        namespace::run_in(self.ns, || PacketSocket::open(interface))
+    }
+}
+
+/// Which end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The first.
+    A,
+    /// The second.
+    B,
+}
+
+/// A running link. Ends when stopped or dropped; frames on their way are lost then.
 #[derive(Debug)]
-pub struct Link {}
+pub(crate) struct Link {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl Link {
     /// Opens both ends and starts the thread that carries frames between them.
@@ -29,69 +69,98 @@ impl Link {
     /// # Errors
     /// What the kernel said when entering a namespace, finding an interface (`ENODEV`) or opening a socket (`EPERM`
     /// without `CAP_NET_RAW` over the namespace).
-    pub fn start(a: LinkEnd<'_>, b: LinkEnd<'_>, weather: Weather) -> io::Result<Self> {
-        let _ = (a, b, weather);
-        Ok(Self {})
+    pub(crate) fn start(a: LinkEnd<'_>, b: LinkEnd<'_>, weather: Weather) -> io::Result<Self> {
+        let ends = [a.open()?, b.open()?];
+        let shared = Arc::new(Shared::new(weather)?);
+        let carrier = Carrier::new(Arc::clone(&shared), ends);
+        let thread = thread::Builder::new().name("link".to_owned()).spawn(move || carrier.run())?;
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Changes the weather for the frames that arrive from now on. Frames already on their way keep their fate. The
-    /// random sequence starts anew when the seed differs from the current one.
-    pub fn set_weather(&self, weather: Weather) {
-        let _ = weather;
+    /// draws start anew only when the seed differs from the current one.
+    pub(crate) fn set_weather(&self, weather: Weather) {
+        self.shared.order_weather(weather);
     }
 
     /// The weather in force.
     #[must_use]
-    pub fn weather(&self) -> Weather {
-        Weather::default()
+    pub(crate) fn weather(&self) -> Weather {
+        self.shared.weather()
     }
 
-    /// What happened so far.
+    /// Takes another interface in the place of one end: a router that returns has a new one, even of the same name.
+    /// Weather and counters go on.
+    ///
+    /// # Errors
+    /// As [`Link::start`]; the old end stays then.
+    pub(crate) fn rejoin(&self, side: Side, end: LinkEnd<'_>) -> io::Result<()> {
+        let socket = end.open()?;
+        self.shared.order_end(usize::from(side == Side::B), socket);
+        Ok(())
+    }
+
+    /// What happened up to the thread's last turn (it turns with every frame).
     #[must_use]
-    pub fn counters(&self) -> LinkCounters {
-        LinkCounters::default()
+    pub(crate) fn counters(&self) -> LinkCounters {
+        self.shared.counters()
     }
 
-    /// Ends the thread; frames on their way are lost.
-    pub fn stop(self) -> LinkCounters {
-        LinkCounters::default()
+    /// Ends the thread and tells what happened.
+    pub(crate) fn stop(mut self) -> LinkCounters {
+        self.end();
+        self.shared.counters()
+    }
+
+    fn end(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.shared.order_stop();
+            // A panic of the carrier has been printed; the link is gone either way.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
 /// Counters of both directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LinkCounters {
+pub(crate) struct LinkCounters {
     /// Frames that entered at end a.
-    pub a_to_b: DirectionCounters,
+    pub(crate) a_to_b: DirectionCounters,
     /// Frames that entered at end b.
-    pub b_to_a: DirectionCounters,
+    pub(crate) b_to_a: DirectionCounters,
 }
 
 /// Frames of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DirectionCounters {
+pub(crate) struct DirectionCounters {
     /// Handed to the kernel at the far end, duplicates included.
-    pub carried: u64,
+    pub(crate) carried: u64,
     /// Dropped by the weather's loss.
-    pub lost: u64,
+    pub(crate) lost: u64,
     /// Dropped by the weather's cut.
-    pub cut: u64,
+    pub(crate) cut: u64,
     /// Carried twice.
-    pub duplicated: u64,
+    pub(crate) duplicated: u64,
     /// Held back so that later frames overtake.
-    pub reordered: u64,
+    pub(crate) reordered: u64,
     /// Carried with a changed byte.
-    pub corrupted: u64,
-    /// Refused by the kernel at the far end (interface down, or its queue full).
-    pub refused: u64,
+    pub(crate) corrupted: u64,
+    /// Refused at the far end: interface down or gone, or too many frames on their way.
+    pub(crate) refused: u64,
 }
 
-/// Turns TX checksum and segmentation offloads off at `interface`, so that frames leave it complete and a changed byte
-/// is noticed by its receiver. For the routers' ends of the dedicated link.
+/// Turns transmit checksum and segmentation offloads off at `interface`, so that frames leave it complete, one per
+/// packet, and a changed byte is noticed by its receiver. For the routers' ends of the dedicated link: weather then
+/// meets single packets, and corruption is real.
 ///
 /// # Errors
 /// What the kernel said: `ENODEV`, or `EPERM` without `CAP_NET_ADMIN` over the namespace.
-pub fn disable_tx_checksum(ns: BorrowedFd<'_>, interface: &str) -> io::Result<()> {
-    let _ = (ns, interface);
-    Ok(())
+pub(crate) fn disable_tx_checksum(ns: BorrowedFd<'_>, interface: &str) -> io::Result<()> {
+    namespace::run_in(ns, || packet_socket::disable_offloads(interface))
 }

@@ -11,12 +11,12 @@ use std::time::Instant;
 mod report;
 mod spec;
 
-pub use report::{GapMs, Opened, StreamDetail, StreamState, TrafficReport};
-pub use spec::{Kind, SpecError, StreamGroup, TrafficSpec};
+pub(crate) use report::{GapMs, Opened, StreamDetail, StreamState, TrafficReport};
+pub(crate) use spec::{Kind, SpecError, StreamGroup, TrafficSpec};
 
 /// Running traffic. Ends when stopped or dropped.
 #[derive(Debug)]
-pub struct Traffic {
+pub(crate) struct Traffic {
     spec: TrafficSpec,
 }
 
@@ -28,7 +28,7 @@ impl Traffic {
     /// # Errors
     /// `InvalidInput` with a [`SpecError`]; otherwise what the kernel said when entering a namespace, listening, or
     /// creating a socket.
-    pub fn start(
+    pub(crate) fn start(
         spec: TrafficSpec,
         client_ns: BorrowedFd<'_>,
         server_ns: BorrowedFd<'_>,
@@ -40,31 +40,31 @@ impl Traffic {
 
     /// Waits until every stream has opened or failed, or until the deadline; tells how many did.
     #[must_use]
-    pub fn wait_open(&self, deadline: Instant) -> Opened {
+    pub(crate) fn wait_open(&self, deadline: Instant) -> Opened {
         let _ = deadline;
         Opened { wanted: self.spec.count(), ..Opened::default() }
     }
 
     /// Names the moment of the fault, from which gaps count. Call it within a second of that moment: older arrivals
     /// are forgotten. A later call replaces an earlier one (a scenario with two faults judges after each).
-    pub fn fault_at(&self, fault: Instant) {
+    pub(crate) fn fault_at(&self, fault: Instant) {
         let _ = fault;
     }
 
     /// Judges all streams as of `now`; to be called at about that time.
     #[must_use]
-    pub fn judge(&self, now: Instant) -> TrafficReport {
+    pub(crate) fn judge(&self, now: Instant) -> TrafficReport {
         let _ = now;
         TrafficReport::default()
     }
 
     /// Every stream in the order of its number, as of `now`.
     #[must_use]
-    pub fn streams(&self, now: Instant) -> Vec<StreamDetail> {
+    pub(crate) fn streams(&self, now: Instant) -> Vec<StreamDetail> {
         let _ = now;
         Vec::new()
     }
 
     /// Closes every socket and ends both threads.
-    pub fn stop(self) {}
+    pub(crate) fn stop(self) {}
 }

@@ -11,19 +11,19 @@ use serde::Serialize;
 
 /// How opening went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Opened {
+pub(crate) struct Opened {
     /// Streams that were asked for.
-    pub wanted: usize,
+    pub(crate) wanted: usize,
     /// Streams over which a verified byte has arrived in each direction they use.
-    pub opened: usize,
+    pub(crate) opened: usize,
     /// Streams that ended with a socket error before that.
-    pub failed: usize,
+    pub(crate) failed: usize,
 }
 
 impl Opened {
     /// Whether every stream that was asked for opened.
     #[must_use]
-    pub const fn all(self) -> bool {
+    pub(crate) const fn all(self) -> bool {
         self.opened == self.wanted
     }
 }
@@ -33,39 +33,39 @@ impl Opened {
 /// A stream that was between one and three seconds without a byte when judged is counted neither as alive nor as
 /// stalled, and one that never opened is counted in `wanted` only: compare `alive` with `wanted`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct TrafficReport {
+pub(crate) struct TrafficReport {
     /// Streams that were asked for.
     #[serde(skip)]
-    pub wanted: usize,
+    pub(crate) wanted: usize,
     /// Streams that opened at all.
-    pub opened: usize,
+    pub(crate) opened: usize,
     /// At least one verified byte within the last second, in each direction that the stream uses.
-    pub alive: usize,
+    pub(crate) alive: usize,
     /// Ended by a socket error, or closed by the far side.
-    pub reset: usize,
+    pub(crate) reset: usize,
     /// Opened, no error, and no verified byte for three seconds in a direction that the stream uses.
-    pub stalled: usize,
+    pub(crate) stalled: usize,
     /// Payload bytes that differed from the seeded pattern at their offset, both directions.
-    pub corrupted_bytes: u64,
+    pub(crate) corrupted_bytes: u64,
     /// The gap after the fault.
-    pub gap_ms: GapMs,
+    pub(crate) gap_ms: GapMs,
 }
 
 /// Over the opened streams: the longest interval between received bytes that overlaps the ten seconds after the fault,
 /// in milliseconds. An interval that has not ended counts until judged, or until the stream's error. Absent without a
 /// fault or without streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct GapMs {
+pub(crate) struct GapMs {
     /// The median stream's; of an even number the lower of the middle two.
-    pub median: Option<u64>,
+    pub(crate) median: Option<u64>,
     /// The worst stream's.
-    pub max: Option<u64>,
+    pub(crate) max: Option<u64>,
 }
 
 /// The word for one stream when judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StreamState {
+pub(crate) enum StreamState {
     /// Not opened, and no error yet.
     Opening,
     /// Not opened, and it never will.
@@ -95,29 +95,29 @@ impl fmt::Display for StreamState {
 
 /// One stream, for whoever looks for the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct StreamDetail {
+pub(crate) struct StreamDetail {
     /// Number of the stream in its traffic, from zero.
-    pub number: usize,
+    pub(crate) number: usize,
     /// [`Kind::word`](super::Kind::word).
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// The client's own address; for an echo the identifier stands in the place of the port.
-    pub local: Option<SocketAddr>,
+    pub(crate) local: Option<SocketAddr>,
     /// Where the client connects or sends to.
-    pub target: SocketAddr,
+    pub(crate) target: SocketAddr,
     /// The client's address as the server sees it (after source NAT), once known.
-    pub seen_as: Option<SocketAddr>,
+    pub(crate) seen_as: Option<SocketAddr>,
     /// The word.
-    pub state: StreamState,
+    pub(crate) state: StreamState,
     /// Verified bytes that the client received.
-    pub received: u64,
+    pub(crate) received: u64,
     /// Verified bytes that the server received.
-    pub server_received: u64,
+    pub(crate) server_received: u64,
     /// Differing bytes, both directions.
-    pub corrupted_bytes: u64,
+    pub(crate) corrupted_bytes: u64,
     /// Time since the last verified byte, the staler direction.
-    pub silence: Option<Duration>,
+    pub(crate) silence: Option<Duration>,
     /// See [`GapMs`].
-    pub gap: Option<Duration>,
+    pub(crate) gap: Option<Duration>,
     /// The socket error, either side's.
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
 }

@@ -10,17 +10,17 @@ use thiserror::Error;
 
 /// One named traffic of a scenario: groups of equal streams, and the seed of their contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrafficSpec {
+pub(crate) struct TrafficSpec {
     /// The groups; streams are numbered through all groups in this order, from zero.
-    pub groups: Vec<StreamGroup>,
+    pub(crate) groups: Vec<StreamGroup>,
     /// Seed of the byte pattern that every stream carries.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 impl TrafficSpec {
     /// Streams of all groups.
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.groups.iter().map(|group| group.count as usize).sum()
     }
 
@@ -28,7 +28,7 @@ impl TrafficSpec {
     ///
     /// # Errors
     /// The first [`SpecError`] in the order of groups.
-    pub fn check(&self) -> Result<(), SpecError> {
+    pub(crate) fn check(&self) -> Result<(), SpecError> {
         let mut listeners: BTreeMap<(bool, SocketAddr), Kind> = BTreeMap::new();
         for (group, wanted) in self.groups.iter().enumerate() {
             wanted.check(group)?;
@@ -46,28 +46,28 @@ impl TrafficSpec {
 
 /// Equal streams: same kind, same target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamGroup {
+pub(crate) struct StreamGroup {
     /// What each stream does.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// How many streams.
-    pub count: u32,
+    pub(crate) count: u32,
     /// Where the client connects or sends to. With DNAT this is the router's address, not the server's. The port of
     /// [`Kind::Echo`] is not used.
-    pub target: SocketAddr,
+    pub(crate) target: SocketAddr,
     /// Where the server listens; the address may be unspecified. Groups may share it (a direct and a DNAT group) when
     /// their kind is the same. Not used by [`Kind::Echo`], which the server's kernel answers.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// The client's address, where it has several.
-    pub source: Option<IpAddr>,
+    pub(crate) source: Option<IpAddr>,
     /// The client's port of the group's first stream, the next stream takes the next port; for [`Kind::Echo`] the
     /// echo identifier. The kernel chooses ports (and the seed chooses identifiers) when absent.
-    pub source_port: Option<u16>,
+    pub(crate) source_port: Option<u16>,
 }
 
 impl StreamGroup {
     /// `count` streams of a kind to a target on which the server listens itself.
     #[must_use]
-    pub fn new(kind: Kind, count: u32, target: SocketAddr) -> Self {
+    pub(crate) fn new(kind: Kind, count: u32, target: SocketAddr) -> Self {
         Self { kind, count, target, listen: target, source: None, source_port: None }
     }
 
@@ -98,7 +98,7 @@ impl StreamGroup {
 
 /// What a stream does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// TCP; the server talks first and never stops, the client never sends a byte.
     Download {
         /// Pace of each stream, 8,000 to 100,000,000.
@@ -135,25 +135,25 @@ pub enum Kind {
 impl Kind {
     /// Whether the stream is a TCP connection.
     #[must_use]
-    pub const fn is_tcp(self) -> bool {
+    pub(crate) const fn is_tcp(self) -> bool {
         matches!(self, Self::Download { .. } | Self::Upload { .. } | Self::RequestResponse { .. })
     }
 
     /// Whether the client receives data.
     #[must_use]
-    pub const fn client_receives(self) -> bool {
+    pub(crate) const fn client_receives(self) -> bool {
         !matches!(self, Self::Upload { .. })
     }
 
     /// Whether the receipt of data at the server is watched. An echo's answer proves both directions at the client.
     #[must_use]
-    pub const fn server_receives(self) -> bool {
+    pub(crate) const fn server_receives(self) -> bool {
         matches!(self, Self::Upload { .. } | Self::RequestResponse { .. })
     }
 
     /// The word in reports.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Download { .. } => "download",
             Self::Upload { .. } => "upload",
@@ -166,7 +166,7 @@ impl Kind {
 
 /// Why a [`TrafficSpec`] cannot be started. Groups are numbered from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum SpecError {
+pub(crate) enum SpecError {
     /// A group without streams.
     #[error("traffic group {group} has no streams: give a count of at least 1")]
     NoStreams {

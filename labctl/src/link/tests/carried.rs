@@ -1,0 +1,207 @@
+//! Frames between real veths: two routers' ends in their namespaces, the far ends in a third.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::link::namespace::run_in;
+use crate::link::{Cut, Link, LinkEnd, Side, Weather, disable_tx_checksum, stage};
+
+const R1: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const R2: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+
+struct Pair {
+    r1: OwnedFd,
+    r2: OwnedFd,
+    between: OwnedFd,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let pair = Self { r1: stage::namespace(), r2: stage::namespace(), between: stage::namespace() };
+        pair.plug(&pair.r1, R1, "a");
+        pair.plug(&pair.r2, R2, "b");
+        pair
+    }
+
+    fn plug(&self, router: &OwnedFd, address: Ipv4Addr, far: &str) {
+        stage::veth(router.as_fd(), "eth2", self.between.as_fd(), far);
+        stage::address(router.as_fd(), "eth2", address.into(), 24);
+        disable_tx_checksum(router.as_fd(), "eth2").expect("offloads off");
+    }
+
+    fn end<'a>(&'a self, interface: &'a str) -> LinkEnd<'a> {
+        LinkEnd { ns: self.between.as_fd(), interface }
+    }
+
+    fn join(&self, weather: Weather) -> Link {
+        Link::start(self.end("a"), self.end("b"), weather).expect("the link")
+    }
+
+    fn udp(&self, router: &OwnedFd, address: Ipv4Addr) -> UdpSocket {
+        run_in(router.as_fd(), || UdpSocket::bind((address, 3780))).expect("a UDP socket")
+    }
+}
+
+/// Sends numbered datagrams from r1 to r2 and returns those that arrive intact or damaged, until `quiet` passes.
+fn send_numbered(from: &UdpSocket, to: &UdpSocket, count: u32) -> Vec<u32> {
+    to.set_read_timeout(Some(Duration::from_millis(300))).expect("timeout");
+    let sender = from.try_clone().expect("clone");
+    let sending = thread::spawn(move || {
+        for number in 0..count {
+            let mut payload = [0x5a; 200];
+            payload[..4].copy_from_slice(&number.to_be_bytes());
+            sender.send_to(&payload, (R2, 3780)).expect("send");
+        }
+    });
+    let mut seen = Vec::new();
+    let mut buffer = [0; 2048];
+    while let Ok((length, _)) = to.recv_from(&mut buffer) {
+        assert_eq!(length, 200);
+        assert!(buffer[4..200].iter().all(|byte| *byte == 0x5a), "a damaged datagram passed its checksum");
+        seen.push(u32::from_be_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]));
+    }
+    sending.join().expect("sender");
+    seen
+}
+
+#[test]
+fn datagrams_meet_the_weather() {
+    stage::act(module_path!(), "datagrams_meet_the_weather", || {
+        let pair = Pair::new();
+        let link = pair.join(Weather { seed: 3, ..Weather::default() });
+        let (from, to) = (pair.udp(&pair.r1, R1), pair.udp(&pair.r2, R2));
+
+        let seen = send_numbered(&from, &to, 1_000);
+        assert_eq!(seen, (0..1_000).collect::<Vec<_>>(), "a perfect cable");
+
+        let before = link.counters().a_to_b;
+        link.set_weather(Weather { loss: 0.2, duplicate: 0.1, reorder: 0.1, corrupt: 0.1, delay_ms: 1, seed: 3, ..Weather::default() });
+        let seen = send_numbered(&from, &to, 1_000);
+        let now = link.counters().a_to_b;
+        let (lost, twice) = (now.lost - before.lost, now.duplicated - before.duplicated);
+        assert!((140..=260).contains(&lost), "{lost} of 1000 lost");
+        assert!(twice > 40 && now.reordered > 40 && now.corrupted > 40, "{now:?}");
+        assert_eq!(now.carried - before.carried, now.lost.abs_diff(now.lost) + 1_000 - lost + twice + arp(&seen));
+        assert!(seen.len() as u64 <= 1_000 - lost + twice - (now.corrupted - before.corrupted) / 2);
+        assert!(seen.windows(2).any(|pair| pair[0] > pair[1]), "nothing overtook anything");
+
+        link.set_weather(Weather { cut: Cut::AToB, ..Weather::default() });
+        assert!(send_numbered(&from, &to, 100).is_empty());
+        assert!(link.stop().a_to_b.cut >= 100);
+    });
+}
+
+/// Address resolution is over when datagrams are counted.
+fn arp(_seen: &[u32]) -> u64 {
+    0
+}
+
+#[test]
+fn bulk_tcp_passes_whole() {
+    stage::act(module_path!(), "bulk_tcp_passes_whole", || {
+        let pair = Pair::new();
+        // The far ends keep their offloads, and r1 gets its own back: super-packets with partial checksums must pass.
+        for (megabytes, weather) in [
+            (32, Weather::default()),
+            (1, Weather { loss: 0.02, reorder: 0.02, duplicate: 0.02, corrupt: 0.01, seed: 9, ..Weather::default() }),
+        ] {
+            let link = pair.join(weather);
+            let listener = run_in(pair.r2.as_fd(), || TcpListener::bind((R2, 0))).expect("listen");
+            let target = listener.local_addr().expect("address");
+            let sender = connect(&pair.r1, target);
+            let (mut receiver, _) = listener.accept().expect("accept");
+            let sending = thread::spawn(move || pour(sender, megabytes << 20));
+            let mut received = Vec::new();
+            receiver.set_read_timeout(Some(Duration::from_secs(20))).expect("timeout");
+            receiver.read_to_end(&mut received).expect("read");
+            sending.join().expect("sender");
+            assert_eq!(received.len(), megabytes << 20);
+            assert!(received.iter().enumerate().all(|(at, byte)| *byte == byte_at(at)));
+            let counters = link.stop();
+            assert_eq!(counters.a_to_b.refused, 0, "{counters:?}");
+        }
+    });
+}
+
+#[test]
+fn super_packets_pass_too() {
+    stage::act(module_path!(), "super_packets_pass_too", || {
+        let pair = Pair { r1: stage::namespace(), r2: stage::namespace(), between: stage::namespace() };
+        for (router, address, far) in [(&pair.r1, R1, "a"), (&pair.r2, R2, "b")] {
+            // Without disable_tx_checksum: partial checksums and segmentation marks travel in the header.
+            stage::veth(router.as_fd(), "eth2", pair.between.as_fd(), far);
+            stage::address(router.as_fd(), "eth2", address.into(), 24);
+        }
+        let link = pair.join(Weather::default());
+        let listener = run_in(pair.r2.as_fd(), || TcpListener::bind((R2, 0))).expect("listen");
+        let sender = connect(&pair.r1, listener.local_addr().expect("address"));
+        let (mut receiver, _) = listener.accept().expect("accept");
+        let sending = thread::spawn(move || pour(sender, 32 << 20));
+        let mut received = Vec::new();
+        receiver.read_to_end(&mut received).expect("read");
+        sending.join().expect("sender");
+        assert_eq!(received.len(), 32 << 20);
+        let counters = link.stop();
+        assert!(counters.a_to_b.carried < 16_000, "32 MiB in frames of 1500 bytes: nothing was super: {counters:?}");
+        assert_eq!(counters.a_to_b.refused, 0);
+    });
+}
+
+fn connect(router: &OwnedFd, target: SocketAddr) -> TcpStream {
+    run_in(router.as_fd(), || TcpStream::connect_timeout(&target, Duration::from_secs(10))).expect("connect")
+}
+
+fn byte_at(at: usize) -> u8 {
+    (at % 251) as u8
+}
+
+fn pour(mut sender: TcpStream, bytes: usize) {
+    let all: Vec<u8> = (0..bytes).map(byte_at).collect();
+    sender.write_all(&all).expect("write");
+}
+
+#[test]
+fn delay_is_kept() {
+    stage::act(module_path!(), "delay_is_kept", || {
+        let pair = Pair::new();
+        let link = pair.join(Weather::default());
+        let (from, to) = (pair.udp(&pair.r1, R1), pair.udp(&pair.r2, R2));
+        assert_eq!(send_numbered(&from, &to, 1).len(), 1, "addresses are resolved now");
+        link.set_weather(Weather { delay_ms: 50, ..Weather::default() });
+        let sent = Instant::now();
+        from.send_to(&[0; 200], (R2, 3780)).expect("send");
+        to.set_read_timeout(Some(Duration::from_secs(2))).expect("timeout");
+        to.recv_from(&mut [0; 256]).expect("arrives");
+        assert!(sent.elapsed() >= Duration::from_millis(50), "after {:?}", sent.elapsed());
+    });
+}
+
+#[test]
+fn a_router_returns() {
+    stage::act(module_path!(), "a_router_returns", || {
+        let mut pair = Pair::new();
+        let link = pair.join(Weather::default());
+        let to = pair.udp(&pair.r2, R2);
+        assert_eq!(send_numbered(&pair.udp(&pair.r1, R1), &to, 10).len(), 10);
+
+        stage::remove(pair.between.as_fd(), "a");
+        pair.r1 = stage::namespace();
+        pair.plug(&pair.r1, R1, "a");
+        link.rejoin(Side::A, pair.end("a")).expect("the new end");
+        assert_eq!(send_numbered(&pair.udp(&pair.r1, R1), &to, 10).len(), 10);
+        assert!(link.counters().a_to_b.carried >= 20, "counters go on");
+    });
+}
+
+#[test]
+fn an_absent_interface_is_named_by_its_error() {
+    stage::act(module_path!(), "an_absent_interface_is_named_by_its_error", || {
+        let pair = Pair::new();
+        let error = Link::start(pair.end("nowhere"), pair.end("b"), Weather::default()).expect_err("no such interface");
+        assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
+        assert!(disable_tx_checksum(pair.between.as_fd(), "nowhere").is_err());
+    });
+}
