@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -24,19 +24,24 @@ const FRAME_MAX: usize = 65_536 + 18;
 const BUDGET_FRAMES: usize = 64;
 /// Frames on their way at most; more are dropped and counted as refused, as a full queue does.
 const IN_FLIGHT_MAX: usize = 65_536;
+/// An order is taken within one turn of the thread; only a thread that died takes longer.
+const ORDER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the link's owner and its thread share.
 #[derive(Debug)]
 pub(super) struct Shared {
     /// Written to after every order.
-    pub(super) wake: EventFd,
+    wake: EventFd,
     orders: Mutex<Orders>,
+    /// Signalled when the thread has taken its orders.
+    taken: Condvar,
 }
 
 #[derive(Debug)]
 struct Orders {
     weather: Weather,
-    changed: bool,
+    /// Something below or above is not yet taken.
+    fresh: bool,
     stop: bool,
     ends: [Option<PacketSocket>; 2],
     counters: LinkCounters,
@@ -46,12 +51,12 @@ impl Shared {
     pub(super) fn new(weather: Weather) -> io::Result<Self> {
         let orders = Orders {
             weather,
-            changed: false,
+            fresh: false,
             stop: false,
             ends: [None, None],
             counters: LinkCounters::default(),
         };
-        Ok(Self { wake: EventFd::new()?, orders: Mutex::new(orders) })
+        Ok(Self { wake: EventFd::new()?, orders: Mutex::new(orders), taken: Condvar::new() })
     }
 
     fn orders(&self) -> MutexGuard<'_, Orders> {
@@ -68,26 +73,26 @@ impl Shared {
     }
 
     pub(super) fn order_weather(&self, weather: Weather) {
-        let mut orders = self.orders();
-        orders.weather = weather;
-        orders.changed = true;
-        drop(orders);
-        self.ring();
+        self.order(|orders| orders.weather = weather);
     }
 
     pub(super) fn order_end(&self, end: usize, socket: PacketSocket) {
-        self.orders().ends[end] = Some(socket);
-        self.ring();
+        self.order(|orders| orders.ends[end] = Some(socket));
     }
 
     pub(super) fn order_stop(&self) {
-        self.orders().stop = true;
-        self.ring();
+        self.order(|orders| orders.stop = true);
     }
 
-    fn ring(&self) {
+    /// Gives an order and waits until it is taken, so that a frame sent afterwards meets it.
+    fn order(&self, give: impl FnOnce(&mut Orders)) {
+        let mut orders = self.orders();
+        give(&mut orders);
+        orders.fresh = true;
         // Fails only when the counter is full, that is: when the bell rings already.
         let _ = self.wake.write(1);
+        let waited = self.taken.wait_timeout_while(orders, ORDER_PATIENCE, |orders| orders.fresh);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -127,34 +132,40 @@ impl Carrier {
     /// Carries until ordered to stop.
     pub(super) fn run(mut self) {
         let mut buffer = vec![0; VNET_HEADER + FRAME_MAX];
-        while self.follow_orders() {
+        loop {
             self.wait();
+            if self.take_orders() {
+                return;
+            }
             for source in 0..2 {
                 self.gather(source, &mut buffer);
             }
             self.deliver_due();
+            self.shared.orders().counters =
+                LinkCounters { a_to_b: self.counters[0], b_to_a: self.counters[1] };
         }
     }
 
-    /// Takes new orders and publishes the counters; false when ordered to stop.
-    fn follow_orders(&mut self) -> bool {
+    /// Takes new orders; true when ordered to stop.
+    fn take_orders(&mut self) -> bool {
         let mut orders = self.shared.orders();
-        orders.counters = LinkCounters { a_to_b: self.counters[0], b_to_a: self.counters[1] };
-        if std::mem::take(&mut orders.changed) {
+        if std::mem::take(&mut orders.fresh) {
             for sky in &mut self.skies {
                 sky.change(orders.weather);
             }
-        }
-        for (end, ordered) in self.ends.iter_mut().zip(&mut orders.ends) {
-            if let Some(socket) = ordered.take() {
-                *end = socket;
+            for (end, ordered) in self.ends.iter_mut().zip(&mut orders.ends) {
+                if let Some(socket) = ordered.take() {
+                    *end = socket;
+                }
             }
+            self.shared.taken.notify_all();
         }
-        !orders.stop
+        orders.stop
     }
 
     fn wait(&self) {
-        let patience = self.in_flight.peek().map(|Reverse(next)| next.due.saturating_duration_since(Instant::now()));
+        let patience =
+            self.in_flight.peek().map(|Reverse(next)| next.due.saturating_duration_since(Instant::now()));
         let mut descriptors = [
             PollFd::new(self.ends[0].as_fd(), PollFlags::POLLIN),
             PollFd::new(self.ends[1].as_fd(), PollFlags::POLLIN),

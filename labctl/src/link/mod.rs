@@ -77,8 +77,8 @@ impl Link {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Changes the weather for the frames that arrive from now on. Frames already on their way keep their fate. The
-    /// draws start anew only when the seed differs from the current one.
+    /// Changes the weather; returns when it is in force for all frames that enter from now on. Frames already on their
+    /// way keep their fate. The draws start anew only when the seed differs from the current one.
     pub(crate) fn set_weather(&self, weather: Weather) {
         self.shared.order_weather(weather);
     }

@@ -15,7 +15,10 @@ use nix::sched::{CloneFlags, setns};
 ///
 /// # Errors
 /// What the kernel said on entering (`EPERM` without `CAP_SYS_ADMIN` over the namespace), or the body's own error.
-pub(crate) fn run_in<T: Send>(ns: BorrowedFd<'_>, body: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+pub(crate) fn run_in<T: Send>(
+    ns: BorrowedFd<'_>,
+    body: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
     thread::scope(|scope| {
         let inside = thread::Builder::new().name("inside".to_owned()).spawn_scoped(scope, move || {
             setns(ns, CloneFlags::CLONE_NEWNET)?;

@@ -53,9 +53,7 @@ pub(crate) fn namespace() -> OwnedFd {
 /// A veth pair, one end in each namespace, both up.
 pub(crate) fn veth(a: BorrowedFd<'_>, name_a: &str, b: BorrowedFd<'_>, name_b: &str) {
     let peer = LinkUnspec::new_with_name(name_b).setns_by_fd(b.as_raw_fd()).build();
-    let message = LinkVeth::new(name_a, name_b)
-        .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
-        .build();
+    let message = LinkVeth::new(name_a, name_b).set_info_data(InfoData::Veth(InfoVeth::Peer(peer))).build();
     netlink(a, async |handle| handle.link().add(message).execute().await);
     up(a, name_a);
     up(b, name_b);

@@ -136,7 +136,8 @@ impl Sky {
             return Fate::Lost;
         }
         let base = Duration::from_millis(weather.delay_ms.into());
-        let damage = usize::try_from(position).ok().zip(u8::try_from(change).ok()).filter(|_| damaged && room > 0);
+        let damage =
+            usize::try_from(position).ok().zip(u8::try_from(change).ok()).filter(|_| damaged && room > 0);
         Fate::Carried {
             delay: base + delay + if held { hold } else { Duration::ZERO },
             held,

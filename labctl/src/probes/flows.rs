@@ -15,7 +15,9 @@ use netlink_packet_core::{
 use netlink_packet_netfilter::conntrack::{
     ConntrackAttribute, ConntrackMessage, IPTuple, ProtoInfo, ProtoInfoTCP, ProtoTuple, Tuple,
 };
-use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily};
+use netlink_packet_netfilter::{
+    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
+};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 use thiserror::Error;
 
@@ -129,7 +131,15 @@ impl SeenFlow {
     #[must_use]
     pub(crate) fn tcp_state_name(&self) -> Option<&'static str> {
         const NAMES: [&str; 10] = [
-            "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE",
+            "NONE",
+            "SYN_SENT",
+            "SYN_RECV",
+            "ESTABLISHED",
+            "FIN_WAIT",
+            "CLOSE_WAIT",
+            "LAST_ACK",
+            "TIME_WAIT",
+            "CLOSE",
             "SYN_SENT2",
         ];
         self.tcp_state.map(|state| NAMES.get(usize::from(state)).copied().unwrap_or("UNKNOWN"))
@@ -181,7 +191,9 @@ impl fmt::Display for SeenTuple {
                     (std::net::SocketAddr::new(*source, *from), std::net::SocketAddr::new(*target, *to));
                 write!(f, "{source}>{target}")
             }
-            SeenPorts::Echo { id, kind, code } => write!(f, "{source}>{target} type={kind} code={code} id={id}"),
+            SeenPorts::Echo { id, kind, code } => {
+                write!(f, "{source}>{target} type={kind} code={code} id={id}")
+            }
             SeenPorts::Nothing => write!(f, "{source}>{target}"),
         }
     }

@@ -13,7 +13,16 @@ fn fates(direction: Direction, weather: Weather) -> Vec<Fate> {
 }
 
 fn rough() -> Weather {
-    Weather { loss: 0.2, duplicate: 0.1, reorder: 0.1, corrupt: 0.05, delay_ms: 3, jitter_ms: 2, seed: 7, ..Weather::default() }
+    Weather {
+        loss: 0.2,
+        duplicate: 0.1,
+        reorder: 0.1,
+        corrupt: 0.05,
+        delay_ms: 3,
+        jitter_ms: 2,
+        seed: 7,
+        ..Weather::default()
+    }
 }
 
 #[test]
@@ -48,9 +57,17 @@ fn shares_are_kept() {
     let lost = fates.iter().filter(|fate| **fate == Fate::Lost).count();
     let carried = FRAMES - lost;
     near(lost, 0.2, FRAMES);
-    near(fates.iter().filter(|fate| matches!(fate, Fate::Carried { again: Some(_), .. })).count(), 0.1, carried);
+    near(
+        fates.iter().filter(|fate| matches!(fate, Fate::Carried { again: Some(_), .. })).count(),
+        0.1,
+        carried,
+    );
     near(fates.iter().filter(|fate| matches!(fate, Fate::Carried { held: true, .. })).count(), 0.1, carried);
-    near(fates.iter().filter(|fate| matches!(fate, Fate::Carried { damage: Some(_), .. })).count(), 0.05, carried);
+    near(
+        fates.iter().filter(|fate| matches!(fate, Fate::Carried { damage: Some(_), .. })).count(),
+        0.05,
+        carried,
+    );
 }
 
 #[test]
@@ -59,8 +76,13 @@ fn delays_and_damage_stay_in_their_bounds() {
         let Fate::Carried { delay, held, again, damage } = fate else { continue };
         let hold = if held { Duration::from_millis(10) } else { Duration::ZERO };
         assert!(delay >= Duration::from_millis(3) && delay < Duration::from_millis(5) + hold);
-        assert!(again.is_none_or(|again| again >= Duration::from_millis(3) && again < Duration::from_millis(5)));
-        assert!(damage.is_none_or(|(position, change)| (14..60 + frame % 1_400).contains(&position) && change != 0));
+        assert!(
+            again.is_none_or(|again| again >= Duration::from_millis(3) && again < Duration::from_millis(5))
+        );
+        assert!(
+            damage
+                .is_none_or(|(position, change)| (14..60 + frame % 1_400).contains(&position) && change != 0)
+        );
     }
 }
 
@@ -80,9 +102,12 @@ fn a_changed_share_leaves_other_fates_alone() {
 
 #[test]
 fn a_cut_silences_its_directions_only() {
-    for (cut, a_to_b, b_to_a) in
-        [(Cut::None, false, false), (Cut::Both, true, true), (Cut::AToB, true, false), (Cut::BToA, false, true)]
-    {
+    for (cut, a_to_b, b_to_a) in [
+        (Cut::None, false, false),
+        (Cut::Both, true, true),
+        (Cut::AToB, true, false),
+        (Cut::BToA, false, true),
+    ] {
         for (direction, silent) in [(Direction::AToB, a_to_b), (Direction::BToA, b_to_a)] {
             let mut sky = Sky::new(direction, Weather { cut, ..Weather::default() });
             assert_eq!(sky.decide(60) == Fate::Cut, silent);

@@ -1,5 +1,6 @@
 //! Frames between real veths: two routers' ends in their namespaces, the far ends in a third.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,7 +21,7 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let pair = Self { r1: stage::namespace(), r2: stage::namespace(), between: stage::namespace() };
+        let pair = Self { r1: quiet(), r2: quiet(), between: quiet() };
         pair.plug(&pair.r1, R1, "a");
         pair.plug(&pair.r2, R2, "b");
         pair
@@ -45,17 +46,25 @@ impl Pair {
     }
 }
 
-/// Sends numbered datagrams from r1 to r2 and returns those that arrive intact or damaged, until `quiet` passes.
-fn send_numbered(from: &UdpSocket, to: &UdpSocket, count: u32) -> Vec<u32> {
-    to.set_read_timeout(Some(Duration::from_millis(300))).expect("timeout");
-    let sender = from.try_clone().expect("clone");
-    let sending = thread::spawn(move || {
-        for number in 0..count {
-            let mut payload = [0x5a; 200];
-            payload[..4].copy_from_slice(&number.to_be_bytes());
-            sender.send_to(&payload, (R2, 3780)).expect("send");
-        }
-    });
+/// A namespace whose kernel sends nothing of its own accord: IPv6 would announce itself, and frames are counted here.
+fn quiet() -> OwnedFd {
+    let ns = stage::namespace();
+    let setting = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
+    run_in(ns.as_fd(), || fs::write(setting, "1")).expect(setting);
+    ns
+}
+
+/// Datagrams that fit into a socket's default buffer while its reader has not run yet.
+const BATCH: u32 = 150;
+
+/// Sends numbered datagrams from r1 to r2 and returns those that arrive, until none does for a while.
+fn send_numbered(from: &UdpSocket, to: &UdpSocket) -> Vec<u32> {
+    to.set_read_timeout(Some(Duration::from_millis(150))).expect("timeout");
+    for number in 0..BATCH {
+        let mut payload = [0x5a; 200];
+        payload[..4].copy_from_slice(&number.to_be_bytes());
+        from.send_to(&payload, (R2, 3780)).expect("send");
+    }
     let mut seen = Vec::new();
     let mut buffer = [0; 2048];
     while let Ok((length, _)) = to.recv_from(&mut buffer) {
@@ -63,50 +72,69 @@ fn send_numbered(from: &UdpSocket, to: &UdpSocket, count: u32) -> Vec<u32> {
         assert!(buffer[4..200].iter().all(|byte| *byte == 0x5a), "a damaged datagram passed its checksum");
         seen.push(u32::from_be_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]));
     }
-    sending.join().expect("sender");
     seen
+}
+
+/// One datagram both ways, so that both ends know each other's hardware address.
+fn introduce(r1: &UdpSocket, r2: &UdpSocket) {
+    for (from, to, target) in [(r1, r2, R2), (r2, r1, R1)] {
+        to.set_read_timeout(Some(Duration::from_secs(5))).expect("timeout");
+        from.send_to(&[0; 200], (target, 3780)).expect("send");
+        to.recv_from(&mut [0; 256]).expect("the first datagram");
+    }
 }
 
 #[test]
 fn datagrams_meet_the_weather() {
     stage::act(module_path!(), "datagrams_meet_the_weather", || {
         let pair = Pair::new();
-        let link = pair.join(Weather { seed: 3, ..Weather::default() });
+        let link = pair.join(Weather::default());
         let (from, to) = (pair.udp(&pair.r1, R1), pair.udp(&pair.r2, R2));
-
-        let seen = send_numbered(&from, &to, 1_000);
-        assert_eq!(seen, (0..1_000).collect::<Vec<_>>(), "a perfect cable");
+        introduce(&from, &to);
+        assert_eq!(send_numbered(&from, &to), (0..BATCH).collect::<Vec<_>>(), "a perfect cable");
 
         let before = link.counters().a_to_b;
-        link.set_weather(Weather { loss: 0.2, duplicate: 0.1, reorder: 0.1, corrupt: 0.1, delay_ms: 1, seed: 3, ..Weather::default() });
-        let seen = send_numbered(&from, &to, 1_000);
+        link.set_weather(Weather { loss: 0.2, duplicate: 0.1, delay_ms: 1, seed: 3, ..Weather::default() });
+        let seen = send_numbered(&from, &to).len() as u64;
         let now = link.counters().a_to_b;
         let (lost, twice) = (now.lost - before.lost, now.duplicated - before.duplicated);
-        assert!((140..=260).contains(&lost), "{lost} of 1000 lost");
-        assert!(twice > 40 && now.reordered > 40 && now.corrupted > 40, "{now:?}");
-        assert_eq!(now.carried - before.carried, now.lost.abs_diff(now.lost) + 1_000 - lost + twice + arp(&seen));
-        assert!(seen.len() as u64 <= 1_000 - lost + twice - (now.corrupted - before.corrupted) / 2);
+        assert!((12..=50).contains(&lost) && twice > 2, "{now:?}");
+        assert_eq!(seen, u64::from(BATCH) - lost + twice, "{now:?}");
+
+        link.set_weather(Weather { reorder: 0.2, corrupt: 0.2, seed: 3, ..Weather::default() });
+        let seen = send_numbered(&from, &to);
+        let now = link.counters().a_to_b;
+        assert!(now.reordered > 5 && now.corrupted > 5, "{now:?}");
         assert!(seen.windows(2).any(|pair| pair[0] > pair[1]), "nothing overtook anything");
+        assert_eq!(
+            seen.len() as u64,
+            u64::from(BATCH) - now.corrupted,
+            "damaged datagrams are noticed and dropped"
+        );
 
         link.set_weather(Weather { cut: Cut::AToB, ..Weather::default() });
-        assert!(send_numbered(&from, &to, 100).is_empty());
-        assert!(link.stop().a_to_b.cut >= 100);
+        assert!(send_numbered(&from, &to).is_empty());
+        assert!(link.stop().a_to_b.cut >= u64::from(BATCH));
     });
-}
-
-/// Address resolution is over when datagrams are counted.
-fn arp(_seen: &[u32]) -> u64 {
-    0
 }
 
 #[test]
 fn bulk_tcp_passes_whole() {
     stage::act(module_path!(), "bulk_tcp_passes_whole", || {
         let pair = Pair::new();
-        // The far ends keep their offloads, and r1 gets its own back: super-packets with partial checksums must pass.
         for (megabytes, weather) in [
             (32, Weather::default()),
-            (1, Weather { loss: 0.02, reorder: 0.02, duplicate: 0.02, corrupt: 0.01, seed: 9, ..Weather::default() }),
+            (
+                1,
+                Weather {
+                    loss: 0.02,
+                    reorder: 0.02,
+                    duplicate: 0.02,
+                    corrupt: 0.01,
+                    seed: 9,
+                    ..Weather::default()
+                },
+            ),
         ] {
             let link = pair.join(weather);
             let listener = run_in(pair.r2.as_fd(), || TcpListener::bind((R2, 0))).expect("listen");
@@ -129,7 +157,7 @@ fn bulk_tcp_passes_whole() {
 #[test]
 fn super_packets_pass_too() {
     stage::act(module_path!(), "super_packets_pass_too", || {
-        let pair = Pair { r1: stage::namespace(), r2: stage::namespace(), between: stage::namespace() };
+        let pair = Pair { r1: quiet(), r2: quiet(), between: quiet() };
         for (router, address, far) in [(&pair.r1, R1, "a"), (&pair.r2, R2, "b")] {
             // Without disable_tx_checksum: partial checksums and segmentation marks travel in the header.
             stage::veth(router.as_fd(), "eth2", pair.between.as_fd(), far);
@@ -145,7 +173,10 @@ fn super_packets_pass_too() {
         sending.join().expect("sender");
         assert_eq!(received.len(), 32 << 20);
         let counters = link.stop();
-        assert!(counters.a_to_b.carried < 16_000, "32 MiB in frames of 1500 bytes: nothing was super: {counters:?}");
+        assert!(
+            counters.a_to_b.carried < 16_000,
+            "32 MiB in frames of 1500 bytes: nothing was super: {counters:?}"
+        );
         assert_eq!(counters.a_to_b.refused, 0);
     });
 }
@@ -169,7 +200,7 @@ fn delay_is_kept() {
         let pair = Pair::new();
         let link = pair.join(Weather::default());
         let (from, to) = (pair.udp(&pair.r1, R1), pair.udp(&pair.r2, R2));
-        assert_eq!(send_numbered(&from, &to, 1).len(), 1, "addresses are resolved now");
+        introduce(&from, &to);
         link.set_weather(Weather { delay_ms: 50, ..Weather::default() });
         let sent = Instant::now();
         from.send_to(&[0; 200], (R2, 3780)).expect("send");
@@ -185,14 +216,16 @@ fn a_router_returns() {
         let mut pair = Pair::new();
         let link = pair.join(Weather::default());
         let to = pair.udp(&pair.r2, R2);
-        assert_eq!(send_numbered(&pair.udp(&pair.r1, R1), &to, 10).len(), 10);
+        introduce(&pair.udp(&pair.r1, R1), &to);
 
         stage::remove(pair.between.as_fd(), "a");
-        pair.r1 = stage::namespace();
+        pair.r1 = quiet();
         pair.plug(&pair.r1, R1, "a");
         link.rejoin(Side::A, pair.end("a")).expect("the new end");
-        assert_eq!(send_numbered(&pair.udp(&pair.r1, R1), &to, 10).len(), 10);
-        assert!(link.counters().a_to_b.carried >= 20, "counters go on");
+        let before = link.counters().a_to_b.carried;
+        introduce(&pair.udp(&pair.r1, R1), &to);
+        let after = link.counters().a_to_b.carried;
+        assert!(before > 0 && after > before, "counters go on: {before}, {after}");
     });
 }
 
@@ -200,7 +233,8 @@ fn a_router_returns() {
 fn an_absent_interface_is_named_by_its_error() {
     stage::act(module_path!(), "an_absent_interface_is_named_by_its_error", || {
         let pair = Pair::new();
-        let error = Link::start(pair.end("nowhere"), pair.end("b"), Weather::default()).expect_err("no such interface");
+        let error = Link::start(pair.end("nowhere"), pair.end("b"), Weather::default())
+            .expect_err("no such interface");
         assert_eq!(error.raw_os_error(), Some(libc::ENODEV));
         assert!(disable_tx_checksum(pair.between.as_fd(), "nowhere").is_err());
     });

@@ -14,10 +14,10 @@ use crate::link::stage;
 /// Rules that mark, translate and put into a zone what the tests send over loopback.
 const RULES: &str = "
 table inet t {
-  chain raw { type filter hook output priority raw; udp dport 5300 ct zone set 7; }
-  chain mark { type filter hook output priority mangle; tcp dport 7000 ct mark set 0x2a; }
-  chain nat { type nat hook output priority dstnat; ip daddr 127.0.0.9 tcp dport 7000 dnat ip to 127.0.0.1; }
-  chain filter { type filter hook input priority filter; ct state established accept; }
+  chain zones { type filter hook output priority raw; udp dport 5300 ct zone set 7; }
+  chain marks { type filter hook output priority mangle; tcp dport 7000 ct mark set 0x2a; }
+  chain translations { type nat hook output priority -100; ip daddr 127.0.0.9 tcp dport 7000 dnat ip to 127.0.0.1; }
+  chain tracking { type filter hook input priority filter; ct state established accept; }
 }";
 
 fn rules(ns: BorrowedFd<'_>) {
