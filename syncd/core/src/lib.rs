@@ -24,6 +24,7 @@ pub mod cache;
 pub mod filter;
 pub mod flow;
 pub mod ftfw;
+mod paged;
 pub mod replica;
 pub mod time;
 pub mod wire;

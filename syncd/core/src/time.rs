@@ -9,6 +9,9 @@ pub use core::time::Duration;
 pub struct Instant(u64);
 
 impl Instant {
+    /// Before everything: what is due then is due at once.
+    pub const PAST: Self = Self(0);
+
     /// An instant from nanoseconds of the caller's monotonic clock.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {

@@ -1,1 +1,367 @@
-//! Room replica.
+//! The replica: one router's half of a pair. Control flow only; the parts hold the state.
+//!
+//! Values come in through the doors (`handle_*`), which never return an error: what the world does wrong is counted,
+//! what we do wrong is asserted, what the operator does wrong is answered. What is to be done is polled out
+//! (`poll_*`, in the order of [`turn()`]). Looking ([`Replica::status`], the caches, the statistics) changes nothing.
+//!
+//! Driven by the daemon's event loop and by the simulator; tested by the simulator and in `tests.rs`.
+
+mod bulk;
+mod catch_up;
+mod command;
+mod commit;
+mod conflict;
+mod doors;
+mod jobs;
+mod kernel;
+mod notice;
+mod resync;
+mod role;
+mod stats;
+mod status;
+mod tokens;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::collections::VecDeque;
+
+use bulk::Bulk;
+use catch_up::CatchUp;
+use commit::{Commit, Next};
+use jobs::Jobs;
+use resync::Resync;
+use tokens::Tokens;
+
+use crate::cache::internal::Applied;
+use crate::cache::{ExternalCache, InternalCache, Slot};
+use crate::filter::Filter;
+use crate::flow::Origin;
+use crate::ftfw::channels::Channels;
+use crate::ftfw::{Item, Outgoing, Session};
+use crate::time::{Duration, Instant};
+use crate::wire::{Datagram, Options, Seq, encode_control, encode_flow};
+
+pub use command::{Command, Refusal, Reply, RequestId};
+pub use kernel::{By, Errno, KernelReply, KernelRequest, Token};
+pub use notice::Notice;
+pub use role::{JobKind, Role};
+pub use stats::{CacheStats, CommitStats, FtfwStats, KernelStats, LinkStats, Stats};
+pub use status::{CommitStatus, Reason, Status, Sync};
+pub use turn::{ChannelId, Outside, turn};
+
+/// Flows unacknowledged for longer than this are worth a word in the status.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
+
+/// At most so many notices wait; the oldest go.
+const NOTICES: usize = 1024;
+
+/// What an operator decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which flows are told to the peer.
+    pub filter: Filter,
+    /// Most flows in the internal cache.
+    pub internal_limit: u32,
+    /// Most flows in the external cache.
+    pub external_limit: u32,
+    /// How many dedicated links there are. All start down: see [`Replica::handle_channel`].
+    pub channels: u8,
+    /// How flows are written on the wire.
+    pub wire: Options,
+}
+
+/// One router's half of a pair.
+#[derive(Debug)]
+pub struct Replica {
+    filter: Filter,
+    wire: Options,
+    start: Instant,
+    role: Role,
+    role_since: Instant,
+    internal: InternalCache,
+    external: ExternalCache,
+    session: Session,
+    channels: Channels,
+    jobs: Jobs,
+    resync: Resync,
+    commit: Commit,
+    bulk: Bulk,
+    catch_up: CatchUp,
+    tokens: Tokens,
+    stats: Stats,
+    notices: VecDeque<Notice>,
+    sync: (Sync, Instant),
+    full: (bool, bool),
+}
+
+impl Replica {
+    /// A replica that knows nothing: it asks for a dump of its kernel and says hello.
+    ///
+    /// `entropy` gives the first sequence number and the keys of the tables' hashes. It must differ between any two
+    /// starts.
+    #[must_use]
+    pub fn new(config: Config, entropy: [u8; 32], now: Instant) -> Self {
+        let word = |at: usize| u64::from_le_bytes(core::array::from_fn(|i| entropy[at + i]));
+        let first = Seq(u32::from_le_bytes(core::array::from_fn(|i| entropy[i])));
+        let mut session = Session::new(first, now);
+        session.say_hello(now);
+        Self {
+            filter: config.filter,
+            wire: config.wire,
+            start: now,
+            role: Role::Unknown,
+            role_since: now,
+            internal: InternalCache::new(config.internal_limit, word(8)),
+            external: ExternalCache::new(config.external_limit, word(16)),
+            session,
+            channels: Channels::new(config.channels),
+            jobs: Jobs::default(),
+            resync: Resync::new(now),
+            commit: Commit::new(now),
+            bulk: Bulk::new(),
+            catch_up: CatchUp::new(now),
+            tokens: Tokens::default(),
+            stats: Stats::default(),
+            notices: VecDeque::new(),
+            sync: (Sync::PeerLost { heard: None }, now),
+            full: (false, false),
+        }
+    }
+
+    // ----- Out: something is to be done. Poll until `None`. -----
+
+    /// The next request for the kernel.
+    pub fn poll_kernel(&mut self, now: Instant) -> Option<KernelRequest<'_>> {
+        self.step_jobs(now);
+        let second = self.second(now);
+        match self.commit.next(second, &mut self.tokens, &self.external) {
+            Some(Next::ListenNew(listen)) => return Some(KernelRequest::ListenNew(listen)),
+            Some(Next::Create { token, slot, timeout }) => {
+                let flow = &self.external.get(slot).expect("just found").flow;
+                return Some(KernelRequest::Create { token, flow, timeout });
+            }
+            Some(Next::Conflict { index }) => return Some(self.commit.conflict(index, &mut self.tokens)),
+            None => {}
+        }
+        self.resync.poll(now, &mut self.tokens, &mut self.internal)
+    }
+
+    /// Fills a datagram with what the peer must hear, and says where to send it.
+    pub fn poll_transmit(&mut self, now: Instant, into: &mut Datagram) -> Option<ChannelId> {
+        let channel = self.channels.current()?;
+        self.feed(now);
+        while let Some((outgoing, flags)) = self.session.peek() {
+            let seq = self.session.next_seq();
+            let written = match outgoing {
+                Outgoing::Item(Item(slot)) => {
+                    let (change, flow) = self.internal.news(Slot(slot)).expect("what waits is in the cache");
+                    encode_flow(into, change, flags, seq, flow, self.wire)
+                }
+                Outgoing::Control(control) => encode_control(into, control, flags, seq),
+            };
+            if written.is_err() {
+                assert!(!into.is_empty(), "every frame fits into an empty datagram");
+                break;
+            }
+            self.session.sent(now, outgoing);
+            self.stats.count_sent(outgoing);
+            if let Outgoing::Item(item) = outgoing {
+                self.internal.told(Slot(item.0));
+                let notice = self.bulk.sent(now, item, &mut self.session);
+                self.tell(notice);
+            }
+        }
+        if into.is_empty() {
+            return None;
+        }
+        self.stats.link.datagrams_sent += 1;
+        self.stats.link.bytes_sent += into.as_bytes().len() as u64;
+        Some(channel)
+    }
+
+    /// The next answer to a command.
+    pub fn poll_reply(&mut self) -> Option<(RequestId, Reply)> {
+        self.jobs.take_reply()
+    }
+
+    /// The next thing to tell an operator.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is to be called, if nothing happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let bulk = if self.session.is_open() { self.bulk.due() } else { None };
+        let catch_up = self.catch_up.due(&self.session);
+        [Some(self.session.due()), bulk, catch_up, self.resync.due(), self.commit.due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    // ----- Look: nothing changes. -----
+
+    /// Everything that was counted.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Flows of our kernel.
+    #[must_use]
+    pub const fn internal(&self) -> &InternalCache {
+        &self.internal
+    }
+
+    /// Flows of the peer.
+    #[must_use]
+    pub const fn external(&self) -> &ExternalCache {
+        &self.external
+    }
+
+    /// Our role.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The second in which the caches say something happened at `now`.
+    #[must_use]
+    pub fn second(&self, now: Instant) -> u32 {
+        u32::try_from(now.since(self.start).as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// The replica at a glance.
+    #[must_use]
+    pub fn status(&self, now: Instant) -> Status {
+        let sync = self.sync(now);
+        Status {
+            role: self.role,
+            role_since: self.role_since,
+            sync,
+            sync_since: if sync == self.sync.0 { self.sync.1 } else { now },
+            commit: self.commit.status(),
+            internal: self.internal.len(),
+            external: self.external.len(),
+            queued: self.session.queued(),
+            in_flight: self.session.in_flight(),
+        }
+    }
+
+    /// Whether both routers know the same, and if not, why.
+    fn sync(&self, now: Instant) -> Sync {
+        let waits = self.session.queued() > 0 || self.session.in_flight() > 0;
+        if self.session.is_silent() {
+            Sync::PeerLost { heard: self.session.heard() }
+        } else if !self.session.is_open() {
+            Sync::CatchingUp(Reason::Starting)
+        } else if let Some(reason) = self.catch_up.reason() {
+            Sync::CatchingUp(reason)
+        } else if !self.resync.is_idle() {
+            Sync::CatchingUp(Reason::ReadingKernel)
+        } else if !self.bulk.is_idle() {
+            Sync::CatchingUp(Reason::Sending)
+        } else if self.session.has_gap() {
+            Sync::CatchingUp(Reason::GapOpen)
+        } else if waits && now.since(self.session.progress()) > UNACKNOWLEDGED {
+            Sync::CatchingUp(Reason::Unacknowledged)
+        } else if self.full.0 || self.full.1 {
+            Sync::CatchingUp(Reason::CacheFull)
+        } else {
+            Sync::InSync
+        }
+    }
+
+    // ----- Between the parts. -----
+
+    /// The internal cache has changed: what it means for the peer.
+    fn news(&mut self, applied: Applied, origin: Origin) {
+        let stats = &mut self.stats.internal;
+        let item = |slot: Slot| Item(slot.0);
+        match applied {
+            Applied::Added(slot) | Applied::Changed(slot) => {
+                let added = matches!(applied, Applied::Added(_));
+                *if added { &mut stats.created } else { &mut stats.updated } += 1;
+                // A flow that ended and lives again must not be told as ended by what waits.
+                let told = self.session.holds(item(slot));
+                if self.role.replicates() && (origin == Origin::Kernel || told) {
+                    self.session.enqueue(item(slot));
+                }
+            }
+            Applied::Ended(slot) if self.role.replicates() => {
+                stats.destroyed += 1;
+                self.session.enqueue(item(slot));
+            }
+            Applied::Ended(slot) | Applied::Vanished(slot) => {
+                stats.destroyed += 1;
+                self.bury(slot);
+            }
+            Applied::Late => self.stats.kernel.late_destroys += 1,
+            Applied::Full => {
+                stats.create_failed += 1;
+                self.cache_full(true);
+            }
+            Applied::Nothing => {}
+        }
+    }
+
+    /// The slot of an ended flow is needed no more.
+    fn bury(&mut self, slot: Slot) {
+        let item = Item(slot.0);
+        self.session.forget(item);
+        self.bulk.forgotten(item, &self.session);
+        self.internal.bury(slot);
+    }
+
+    /// Ends that the peer has not acknowledged are forgotten. Says how many.
+    fn forget_ends(&mut self) -> u32 {
+        let mut forgotten = 0;
+        let mut from = 0;
+        loop {
+            let Some(slot) = self.internal.dead_from(from).next() else { break };
+            from = slot.0 + 1;
+            if self.session.holds(Item(slot.0)) {
+                self.bury(slot);
+                forgotten += 1;
+            }
+        }
+        forgotten
+    }
+
+    fn cache_full(&mut self, internal: bool) {
+        let flag = if internal { &mut self.full.0 } else { &mut self.full.1 };
+        if !core::mem::replace(flag, true) {
+            let limit = if internal { self.internal.limit() } else { self.external.limit() };
+            self.tell(Some(Notice::CacheFull { internal, limit }));
+        }
+    }
+
+    /// Lets the bulk and the question for a resync go on.
+    fn feed(&mut self, now: Instant) {
+        if !self.session.is_open() {
+            return;
+        }
+        let notice = self.bulk.feed(now, &self.internal, &mut self.session);
+        if let Some(Notice::BulkBegun { .. }) = notice {
+            self.stats.ftfw.bulks += 1;
+        }
+        self.tell(notice);
+        let (asked, notice) = self.catch_up.step(now, &mut self.external, &mut self.session);
+        self.stats.ftfw.resyncs_asked += u64::from(asked);
+        if let Some(Notice::CaughtUp { swept, .. }) = notice {
+            self.stats.external.swept += u64::from(swept);
+        }
+        self.tell(notice);
+    }
+
+    fn tell(&mut self, notice: Option<Notice>) {
+        let Some(notice) = notice else { return };
+        if self.notices.len() == NOTICES {
+            self.notices.pop_front();
+        }
+        self.notices.push_back(notice);
+    }
+}

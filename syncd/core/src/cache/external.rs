@@ -1,0 +1,178 @@
+//! The external cache: flows of the peer, waiting for a commit. What a commit could not write stays here with its
+//! reason; what a resync did not name is swept.
+
+use alloc::collections::BTreeMap;
+
+use super::table::{Entry, Slot, Table};
+use crate::flow::{Change, Flow};
+use crate::time::Instant;
+
+/// A commit could not write it; the error number is in the bits above.
+const FAILED: u16 = 1;
+const ERRNO_SHIFT: u32 = 1;
+const ERRNO_MAX: u16 = 0x3ff;
+
+/// At most so many failures remember the flow that was in the way; the others keep their error number only.
+const EXPLAINED: usize = 1024;
+
+/// Why a flow could not be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The kernel's error number.
+    pub errno: u16,
+    /// The flow of our own kernel that is in the way, if one was found.
+    pub existing: Option<Flow>,
+}
+
+/// What a message of the peer did to the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// A flow was added.
+    Added,
+    /// A flow changed.
+    Changed,
+    /// A flow was removed.
+    Removed,
+    /// The end of a flow we did not have.
+    Nothing,
+    /// No room.
+    Full,
+}
+
+/// The external cache.
+#[derive(Debug)]
+pub struct ExternalCache {
+    table: Table,
+    generation: u32,
+    resync_began: Instant,
+    in_the_way: BTreeMap<u32, Flow>,
+}
+
+impl ExternalCache {
+    /// An empty cache for at most `limit` flows.
+    #[must_use]
+    pub fn new(limit: u32, seed: u64) -> Self {
+        Self {
+            table: Table::new(limit, seed),
+            generation: 0,
+            resync_began: Instant::default(),
+            in_the_way: BTreeMap::new(),
+        }
+    }
+
+    /// Flows in the cache.
+    #[must_use]
+    pub const fn len(&self) -> u32 {
+        self.table.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The most it may hold.
+    #[must_use]
+    pub const fn limit(&self) -> u32 {
+        self.table.limit()
+    }
+
+    /// One past the highest slot ever used.
+    #[must_use]
+    pub const fn end(&self) -> u32 {
+        self.table.end()
+    }
+
+    /// The entry in `slot`.
+    #[must_use]
+    pub fn get(&self, slot: Slot) -> Option<&Entry> {
+        self.table.get(slot)
+    }
+
+    /// Flows from slot `from` on.
+    pub fn iter_from(&self, from: u32) -> impl Iterator<Item = (Slot, &Entry)> {
+        self.table.iter_from(from)
+    }
+
+    /// Why the flow in `slot` could not be committed, if that was tried.
+    #[must_use]
+    pub fn failure(&self, slot: Slot) -> Option<Failure> {
+        let entry = self.table.get(slot)?;
+        entry.is(FAILED).then(|| Failure {
+            errno: entry.marks >> ERRNO_SHIFT & ERRNO_MAX,
+            existing: self.in_the_way.get(&slot.0).copied(),
+        })
+    }
+
+    /// Takes over what the peer says. NEW replaces, UPD merges or creates, DEL removes.
+    pub fn apply(&mut self, change: Change, flow: &Flow, second: u32) -> Applied {
+        let generation = self.generation;
+        match (self.table.find(&flow.key()), change) {
+            (None, Change::Destroy) => Applied::Nothing,
+            (None, _) => {
+                self.table.insert(flow, generation, second, 0).map_or(Applied::Full, |_| Applied::Added)
+            }
+            (Some(slot), Change::Destroy) => {
+                self.remove(slot);
+                Applied::Removed
+            }
+            (Some(slot), _) => {
+                self.in_the_way.remove(&slot.0);
+                let entry = self.table.get_mut(slot).expect("just found");
+                if change == Change::New {
+                    entry.flow = *flow;
+                    entry.created = second;
+                } else {
+                    entry.flow.merge(flow);
+                }
+                (entry.stamp, entry.changed) = (generation, second);
+                entry.marks &= !(FAILED | ERRNO_MAX << ERRNO_SHIFT);
+                Applied::Changed
+            }
+        }
+    }
+
+    /// Removes the flow in `slot`: it was committed, or swept.
+    pub fn remove(&mut self, slot: Slot) {
+        self.in_the_way.remove(&slot.0);
+        self.table.remove(slot);
+    }
+
+    /// Keeps the flow in `slot` with the reason why it could not be committed.
+    pub fn fail(&mut self, slot: Slot, failure: Failure) {
+        let Some(entry) = self.table.get_mut(slot) else { return };
+        entry.marks &= !(ERRNO_MAX << ERRNO_SHIFT);
+        entry.marks |= FAILED | failure.errno.min(ERRNO_MAX) << ERRNO_SHIFT;
+        if let Some(existing) = failure.existing
+            && self.in_the_way.len() < EXPLAINED
+        {
+            self.in_the_way.insert(slot.0, existing);
+        }
+    }
+
+    /// A resync is asked for: from now on flows are stamped, so that what the peer does not name can be told.
+    pub const fn begin_resync(&mut self, now: Instant) {
+        self.generation += 1;
+        self.resync_began = now;
+    }
+
+    /// When the last resync was asked for.
+    #[must_use]
+    pub const fn resync_began(&self) -> Instant {
+        self.resync_began
+    }
+
+    /// Removes the flows of slots `from..from + count` that the peer has not named since the last resync was
+    /// asked for. Says how many.
+    pub fn sweep(&mut self, from: u32, count: u32) -> u32 {
+        let mut swept = 0;
+        for slot in (from..self.end().min(from.saturating_add(count))).map(Slot) {
+            if self.table.get(slot).is_some_and(|entry| entry.stamp != self.generation) {
+                self.remove(slot);
+                swept += 1;
+            }
+        }
+        swept
+    }
+}

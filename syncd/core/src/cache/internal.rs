@@ -1,0 +1,294 @@
+//! The internal cache: flows of my kernel, and the ends of flows the peer has not acknowledged yet.
+//!
+//! It says which change the peer must hear of; it never decides whether it is told (that is the role's business).
+//!
+//! While a dump is being read, ended flows stay as tombstones: the dump may still bring their picture from before
+//! their end. A dumped flow that an event has touched since the dump began only fills in what is not known.
+
+use alloc::vec::Vec;
+
+use super::table::{Entry, Slot, Table};
+use crate::flow::{AttrSet, Change, Flow};
+
+/// Changed at least once since it was born: the peer hears UPD, not NEW (conntrackd's rule).
+const UPDATED: u16 = 1;
+/// Ended: kept until the peer has acknowledged it, or until the dump is over.
+const DEAD: u16 = 1 << 1;
+/// The peer may know it: it was sent at least once.
+const TOLD: u16 = 1 << 2;
+
+/// What a change did to the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// A flow was added; the peer should hear of it.
+    Added(Slot),
+    /// A flow changed; the peer should hear of it.
+    Changed(Slot),
+    /// A flow the peer may know ended; the slot stays until [`InternalCache::bury`].
+    Ended(Slot),
+    /// A flow the peer never heard of ended; the slot is about to be free: forget it everywhere.
+    Vanished(Slot),
+    /// Nothing the peer would care about.
+    Nothing,
+    /// The end of an earlier life of a flow that lives again.
+    Late,
+    /// No room.
+    Full,
+}
+
+/// The internal cache.
+#[derive(Debug)]
+pub struct InternalCache {
+    table: Table,
+    dead: u32,
+    generation: u32,
+    dumping: bool,
+    graves: Vec<Slot>,
+}
+
+impl InternalCache {
+    /// An empty cache for at most `limit` flows.
+    #[must_use]
+    pub fn new(limit: u32, seed: u64) -> Self {
+        Self { table: Table::new(limit, seed), dead: 0, generation: 0, dumping: false, graves: Vec::new() }
+    }
+
+    /// Living flows.
+    #[must_use]
+    pub const fn len(&self) -> u32 {
+        self.table.len() - self.dead
+    }
+
+    /// Whether no flow lives here.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Ended flows that still hold a slot.
+    #[must_use]
+    pub const fn dead(&self) -> u32 {
+        self.dead
+    }
+
+    /// The most slots it may hold.
+    #[must_use]
+    pub const fn limit(&self) -> u32 {
+        self.table.limit()
+    }
+
+    /// One past the highest slot ever used.
+    #[must_use]
+    pub const fn end(&self) -> u32 {
+        self.table.end()
+    }
+
+    /// The entry in `slot`.
+    #[must_use]
+    pub fn get(&self, slot: Slot) -> Option<&Entry> {
+        self.table.get(slot)
+    }
+
+    /// What the peer must be told about the flow in `slot`.
+    #[must_use]
+    pub fn news(&self, slot: Slot) -> Option<(Change, &Flow)> {
+        let entry = self.table.get(slot)?;
+        let change = match (entry.is(DEAD), entry.is(UPDATED)) {
+            (true, _) => Change::Destroy,
+            (false, true) => Change::Update,
+            (false, false) => Change::New,
+        };
+        Some((change, &entry.flow))
+    }
+
+    /// Whether the flow in `slot` lives.
+    #[must_use]
+    pub fn is_alive(&self, slot: Slot) -> bool {
+        self.table.get(slot).is_some_and(|entry| !entry.is(DEAD))
+    }
+
+    /// Living flows from slot `from` on.
+    pub fn iter_from(&self, from: u32) -> impl Iterator<Item = (Slot, &Entry)> {
+        self.table.iter_from(from).filter(|(_, entry)| !entry.is(DEAD))
+    }
+
+    /// Ended flows from slot `from` on.
+    pub fn dead_from(&self, from: u32) -> impl Iterator<Item = Slot> {
+        self.table.iter_from(from).filter(|(_, entry)| entry.is(DEAD)).map(|(slot, _)| slot)
+    }
+
+    /// Takes over an event of the kernel.
+    pub fn apply(&mut self, change: Change, flow: &Flow, second: u32) -> Applied {
+        match (self.table.find(&flow.key()), change) {
+            (None, Change::Destroy) => self.remember_end(flow, second),
+            (None, _) => self.add(flow, second),
+            (Some(slot), Change::New) => self.reborn(slot, flow, second),
+            (Some(slot), Change::Update) => self.update(slot, flow, second),
+            (Some(slot), Change::Destroy) => self.end_of(slot, flow),
+        }
+    }
+
+    /// Takes over a flow from a dump or a single look-up.
+    pub fn apply_dumped(&mut self, flow: &Flow, second: u32) -> Applied {
+        let Some(slot) = self.table.find(&flow.key()) else { return self.add(flow, second) };
+        let generation = self.generation;
+        let entry = self.entry(slot);
+        if entry.is(DEAD) {
+            // Its end was heard after the picture was taken; a new life would announce itself.
+            return Applied::Nothing;
+        }
+        let before = entry.flow;
+        if is_other_life(&before, flow) {
+            // Either the picture is older than an event we heard, or events of this life were lost.
+            let heard = entry.stamp == generation;
+            return if heard { Applied::Nothing } else { self.reborn(slot, flow, second) };
+        }
+        if entry.stamp == generation {
+            let known = entry.flow;
+            entry.flow.merge(flow);
+            entry.flow.merge(&known);
+        } else {
+            entry.flow.merge(flow);
+            entry.stamp = generation;
+            entry.changed = second;
+        }
+        if entry.flow.same_state(&before) {
+            return Applied::Nothing;
+        }
+        entry.marks |= UPDATED;
+        Applied::Changed(slot)
+    }
+
+    /// A dump begins: from now on flows are stamped, so that what the dump does not name can be told.
+    pub const fn begin_dump(&mut self) {
+        self.generation += 1;
+        self.dumping = true;
+    }
+
+    /// The dump is over (or failed): tombstones the peer need not hear of are freed.
+    pub fn end_dump(&mut self) {
+        self.dumping = false;
+        for slot in core::mem::take(&mut self.graves) {
+            if self.table.get(slot).is_some_and(|entry| entry.is(DEAD) && !entry.is(TOLD)) {
+                self.bury(slot);
+            }
+        }
+    }
+
+    /// The next slot in `from..to` whose living flow nothing has named since the last dump began.
+    #[must_use]
+    pub fn next_unnamed(&self, from: u32, to: u32) -> Option<Slot> {
+        (from..to).map(Slot).find(|slot| self.is_unnamed(*slot))
+    }
+
+    /// Whether nothing has named this flow since the last dump began.
+    #[must_use]
+    pub fn is_unnamed(&self, slot: Slot) -> bool {
+        self.table.get(slot).is_some_and(|entry| !entry.is(DEAD) && entry.stamp != self.generation)
+    }
+
+    /// Names a flow: a look-up found it alive.
+    pub fn name(&mut self, slot: Slot) {
+        let generation = self.generation;
+        self.entry(slot).stamp = generation;
+    }
+
+    /// The flow in `slot` is gone from the kernel although its end was not heard.
+    pub fn sweep(&mut self, slot: Slot) -> Applied {
+        self.lay_to_rest(slot)
+    }
+
+    /// The peer may know the flow in `slot` from now on.
+    pub fn told(&mut self, slot: Slot) {
+        self.entry(slot).marks |= TOLD;
+    }
+
+    /// Frees the slot of an ended flow.
+    pub fn bury(&mut self, slot: Slot) {
+        assert!(self.entry(slot).is(DEAD), "a living flow was buried");
+        if self.dumping {
+            let entry = self.entry(slot);
+            entry.marks &= !TOLD;
+            self.graves.push(slot);
+            return;
+        }
+        self.dead -= 1;
+        self.table.remove(slot);
+    }
+
+    fn entry(&mut self, slot: Slot) -> &mut Entry {
+        self.table.get_mut(slot).expect("slots come from this table")
+    }
+
+    fn add(&mut self, flow: &Flow, second: u32) -> Applied {
+        self.table.insert(flow, self.generation, second, 0).map_or(Applied::Full, Applied::Added)
+    }
+
+    /// An end of something unknown matters only while a dump may still bring its picture.
+    fn remember_end(&mut self, flow: &Flow, second: u32) -> Applied {
+        if self.dumping
+            && let Some(slot) = self.table.insert(flow, self.generation, second, DEAD)
+        {
+            self.dead += 1;
+            self.graves.push(slot);
+        }
+        Applied::Nothing
+    }
+
+    fn reborn(&mut self, slot: Slot, flow: &Flow, second: u32) -> Applied {
+        self.revive(slot);
+        let generation = self.generation;
+        let entry = self.entry(slot);
+        entry.flow = *flow;
+        entry.stamp = generation;
+        (entry.created, entry.changed) = (second, second);
+        entry.marks &= !UPDATED;
+        Applied::Added(slot)
+    }
+
+    fn update(&mut self, slot: Slot, flow: &Flow, second: u32) -> Applied {
+        let entry = self.entry(slot);
+        if entry.is(DEAD) || is_other_life(&entry.flow, flow) {
+            return self.reborn(slot, flow, second);
+        }
+        let generation = self.generation;
+        let entry = self.entry(slot);
+        entry.flow.merge(flow);
+        entry.stamp = generation;
+        entry.changed = second;
+        entry.marks |= UPDATED;
+        Applied::Changed(slot)
+    }
+
+    fn end_of(&mut self, slot: Slot, flow: &Flow) -> Applied {
+        let entry = self.entry(slot);
+        if entry.is(DEAD) {
+            return Applied::Nothing;
+        }
+        if is_other_life(&entry.flow, flow) {
+            return Applied::Late;
+        }
+        self.lay_to_rest(slot)
+    }
+
+    fn lay_to_rest(&mut self, slot: Slot) -> Applied {
+        let entry = self.entry(slot);
+        entry.marks |= DEAD;
+        let told = entry.is(TOLD);
+        self.dead += 1;
+        if told { Applied::Ended(slot) } else { Applied::Vanished(slot) }
+    }
+
+    fn revive(&mut self, slot: Slot) {
+        let entry = self.entry(slot);
+        if entry.is(DEAD) {
+            entry.marks &= !DEAD;
+            self.dead -= 1;
+        }
+    }
+}
+
+/// `CTA_ID` is constant for one life of an entry and normally differs for the next.
+fn is_other_life(known: &Flow, said: &Flow) -> bool {
+    known.has(AttrSet::ID) && said.has(AttrSet::ID) && known.id != said.id
+}

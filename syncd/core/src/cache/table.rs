@@ -1,0 +1,167 @@
+//! A slab of flows with an index by key. The index stores slots and hashes, never tuples: each tuple exists once.
+//!
+//! Memory is bounded by the limit given at the start. Tuples come from strangers, so the hash is keyed.
+//! The index is cut into shards: when one grows, it moves a few thousand pairs, not a million.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+
+use foldhash::quality::FixedState;
+use hashbrown::HashTable;
+
+use crate::flow::{Family, Flow, Key, Protocol, Tuple};
+use crate::paged::Paged;
+
+/// Place of a flow in its table; stays until the flow is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot(pub u32);
+
+const SHARDS: usize = 256;
+
+/// One flow with what its cache knows about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The flow.
+    pub flow: Flow,
+    /// Generation of the cache in which it was last said.
+    pub stamp: u32,
+    /// Second (of the replica's clock) in which it was added.
+    pub created: u32,
+    /// Second in which it was last said.
+    pub changed: u32,
+    /// Meaning is the owning cache's; bit 15 is the table's.
+    pub(super) marks: u16,
+}
+
+const OCCUPIED: u16 = 1 << 15;
+
+impl Default for Entry {
+    fn default() -> Self {
+        let flow = Flow::new(Family::V4, Protocol(0), Tuple::default());
+        Self { flow, stamp: 0, created: 0, changed: 0, marks: 0 }
+    }
+}
+
+impl Entry {
+    pub(super) const fn is(&self, mark: u16) -> bool {
+        self.marks & mark != 0
+    }
+}
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct Table {
+    entries: Paged<Entry>,
+    vacant: Vec<u32>,
+    fresh: u32,
+    len: u32,
+    limit: u32,
+    shards: Box<[HashTable<(u32, u32)>]>,
+    hasher: FixedState,
+}
+
+impl Table {
+    /// An empty table for at most `limit` flows; `seed` keys the hash.
+    pub(super) fn new(limit: u32, seed: u64) -> Self {
+        Self {
+            entries: Paged::new(),
+            vacant: Vec::new(),
+            fresh: 0,
+            len: 0,
+            limit,
+            shards: (0..SHARDS).map(|_| HashTable::new()).collect(),
+            hasher: FixedState::with_seed(seed),
+        }
+    }
+
+    /// Flows in the table.
+    pub(super) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The most it may hold.
+    pub(super) const fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// One past the highest slot ever used.
+    pub(super) const fn end(&self) -> u32 {
+        self.fresh
+    }
+
+    /// The slot of `key`.
+    pub(super) fn find(&self, key: &Key) -> Option<Slot> {
+        let hash = self.hasher.hash_one(key);
+        let entries = &self.entries;
+        self.shards[shard(hash)]
+            .find(spread(hash), |(short, slot)| {
+                *short == low(hash) && entries[*slot as usize].flow.key() == *key
+            })
+            .map(|(_, slot)| Slot(*slot))
+    }
+
+    /// Adds a flow whose key is not there. `None` when the table is full.
+    pub(super) fn insert(&mut self, flow: &Flow, stamp: u32, second: u32, marks: u16) -> Option<Slot> {
+        if self.len >= self.limit {
+            return None;
+        }
+        let slot = self.vacant.pop().unwrap_or_else(|| {
+            let slot = self.fresh;
+            self.entries.reach(slot as usize);
+            self.fresh += 1;
+            slot
+        });
+        self.entries[slot as usize] =
+            Entry { flow: *flow, stamp, created: second, changed: second, marks: marks | OCCUPIED };
+        let hash = self.hasher.hash_one(flow.key());
+        self.shards[shard(hash)]
+            .insert_unique(spread(hash), (low(hash), slot), |(short, _)| spread(u64::from(*short)));
+        self.len += 1;
+        Some(Slot(slot))
+    }
+
+    /// Removes the flow in `slot`.
+    pub(super) fn remove(&mut self, slot: Slot) {
+        let entry = &mut self.entries[slot.0 as usize];
+        assert!(entry.is(OCCUPIED), "a vacant slot was removed");
+        entry.marks = 0;
+        let hash = self.hasher.hash_one(entry.flow.key());
+        let found = self.shards[shard(hash)].find_entry(spread(hash), |(_, other)| *other == slot.0);
+        found.expect("each occupied slot is in the index").remove();
+        self.vacant.push(slot.0);
+        self.len -= 1;
+    }
+
+    /// The entry in `slot`, if there is one.
+    pub(super) fn get(&self, slot: Slot) -> Option<&Entry> {
+        let entry = (slot.0 < self.fresh).then(|| &self.entries[slot.0 as usize])?;
+        entry.is(OCCUPIED).then_some(entry)
+    }
+
+    /// The entry in `slot`, to change everything but the flow's key.
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
+        let entry = (slot.0 < self.fresh).then(|| &mut self.entries[slot.0 as usize])?;
+        entry.is(OCCUPIED).then_some(entry)
+    }
+
+    /// The occupied slots from `from` on, in order.
+    pub(super) fn iter_from(&self, from: u32) -> impl Iterator<Item = (Slot, &Entry)> {
+        (from..self.fresh).map(Slot).filter_map(|slot| Some((slot, self.get(slot)?)))
+    }
+}
+
+/// The stored half of a hash; its shard is in the other half.
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+const fn low(hash: u64) -> u32 {
+    hash as u32
+}
+
+const fn shard(hash: u64) -> usize {
+    (hash >> 56) as usize % SHARDS
+}
+
+/// A hash for one shard, computable again from the stored half: `hashbrown` wants entropy at both ends.
+const fn spread(hash: u64) -> u64 {
+    (low(hash) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}

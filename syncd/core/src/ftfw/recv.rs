@@ -1,0 +1,144 @@
+//! The peer's numbers: what is new, what is missing, what is to be acknowledged and what must not be yet.
+//!
+//! The acknowledgement of a RESYNC is held back until the last frame of our answer was sent: to whoever asked, it
+//! is the end of the bulk. Other numbers are acknowledged around it.
+
+use alloc::vec::Vec;
+
+use crate::time::{Duration, Instant};
+use crate::wire::{Seq, SeqRange};
+
+/// Frames after which an acknowledgement is sent at once (conntrackd's `ACKWindowSize`).
+const ACK_WINDOW: u32 = 300;
+
+/// The most RESYNCs whose acknowledgement is held; a peer that asks more often is answered with the last.
+const HELD: usize = 16;
+
+/// So long only late numbers must come before we believe that the peer started over without saying so.
+const STUCK_FOR: Duration = Duration::from_secs(2);
+
+/// How a number stands to what came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// Whether the frame is to be looked at; otherwise it is late or a duplicate.
+    pub deliver: bool,
+    /// Whether what it says of a flow may be older than what we hold.
+    pub stale: bool,
+    /// Numbers that are missing, to be asked for again.
+    pub gap: Option<SeqRange>,
+    /// Numbers to acknowledge at once.
+    pub ack: Option<SeqRange>,
+    /// The peer's numbers went back without a hello.
+    pub stuck: bool,
+}
+
+/// A run of late frames.
+#[derive(Clone, Copy, Debug)]
+struct Late {
+    since: Instant,
+    last: Seq,
+}
+
+/// The receiving half of a session.
+#[derive(Debug, Default)]
+pub struct Receiver {
+    last: Option<Seq>,
+    /// First number not yet acknowledged.
+    pending: Option<Seq>,
+    count: u32,
+    held: Vec<Seq>,
+    late: Option<Late>,
+}
+
+impl Receiver {
+    /// The newest number accepted.
+    #[must_use]
+    pub const fn last(&self) -> Option<Seq> {
+        self.last
+    }
+
+    /// Whether anything waits for its acknowledgement.
+    #[must_use]
+    pub const fn owes(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Takes a number without hello over.
+    pub fn track(&mut self, now: Instant, seq: Seq) -> Tracked {
+        match self.last {
+            None => self.accept(seq, None),
+            Some(last) if seq == last.next() => self.accept(seq, None),
+            Some(last) if seq.newer_than(last) => {
+                let gap = SeqRange { from: last.next(), to: Seq(seq.0.wrapping_sub(1)) };
+                let ack = self.take_ack();
+                let tracked = self.accept(seq, Some(gap));
+                Tracked { ack: ack.or(tracked.ack), ..tracked }
+            }
+            Some(_) => self.track_late(now, seq),
+        }
+    }
+
+    /// Takes a number with hello over: it counts whatever came before, but what it says of a flow does not when
+    /// the number is not newer.
+    pub fn track_hello(&mut self, seq: Seq) -> Tracked {
+        let stale = self.last.is_some_and(|last| !seq.newer_than(last));
+        let contiguous = self.last.is_some_and(|last| seq == last.next());
+        let ack = if contiguous || stale { None } else { self.take_ack() };
+        if !contiguous {
+            self.pending = None;
+        }
+        let tracked = self.accept(seq, None);
+        Tracked { stale, ack: ack.or(tracked.ack), ..tracked }
+    }
+
+    /// Holds back the acknowledgement of the number accepted last. Returns what can be acknowledged before it.
+    pub fn hold(&mut self) -> Option<SeqRange> {
+        let last = self.last.expect("a frame was accepted");
+        let from = self.pending.take().expect("the number accepted last is pending");
+        if self.held.len() == HELD {
+            self.held.remove(0);
+        }
+        self.held.push(last);
+        let before = Seq(last.0.wrapping_sub(1));
+        (from != last).then_some(SeqRange { from, to: before })
+    }
+
+    /// The numbers held back, which may be acknowledged now.
+    pub fn release(&mut self) -> Vec<Seq> {
+        core::mem::take(&mut self.held)
+    }
+
+    /// What can be acknowledged now.
+    pub fn take_ack(&mut self) -> Option<SeqRange> {
+        self.count = 0;
+        let from = self.pending.take()?;
+        self.last.map(|to| SeqRange { from, to })
+    }
+
+    /// The peer started over: numbers held back mean nothing to it.
+    pub fn start_over(&mut self) {
+        self.held.clear();
+        self.pending = None;
+        self.count = 0;
+    }
+
+    fn accept(&mut self, seq: Seq, gap: Option<SeqRange>) -> Tracked {
+        self.last = Some(seq);
+        self.late = None;
+        self.pending.get_or_insert(seq);
+        self.count += 1;
+        let ack = if self.count >= ACK_WINDOW { self.take_ack() } else { None };
+        Tracked { deliver: true, stale: false, gap, ack, stuck: false }
+    }
+
+    fn track_late(&mut self, now: Instant, seq: Seq) -> Tracked {
+        let run = self.late.filter(|late| seq.newer_than(late.last));
+        let since = run.map_or(now, |late| late.since);
+        self.late = Some(Late { since, last: seq });
+        if now.since(since) >= STUCK_FOR {
+            self.start_over();
+            return Tracked { stuck: true, stale: true, ..self.accept(seq, None) };
+        }
+        Tracked { deliver: false, stale: false, gap: None, ack: None, stuck: false }
+    }
+}

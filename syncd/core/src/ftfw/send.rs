@@ -1,0 +1,328 @@
+//! Our numbers: what waits, what is in flight, what an ACK or NACK of the peer does to it.
+//!
+//! The transmit queue is a linked list through an array parallel to the table; what is in flight is a ring indexed
+//! by sequence number, so an ACK or NACK costs its own length and never a walk through the rest.
+//! At most [`WINDOW`] items are in flight: the peer's receive buffer paces a bulk, and a dead link costs nothing.
+
+use alloc::collections::VecDeque;
+
+use crate::paged::Paged;
+use crate::wire::{Control, Seq, SeqRange};
+
+/// Something that can be sent: the owner's index of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Item(pub u32);
+
+/// The most items in flight. conntrackd acknowledges every 300 messages or every second; its receive buffer of
+/// 1 MB holds about 450 full datagrams of some 17 messages.
+pub const WINDOW: u32 = 8192;
+
+/// The most numbers in flight, items and control messages together.
+const RING: usize = 4 * WINDOW as usize;
+
+/// The most control messages that wait. More than a peer can cause between two turns; the oldest go.
+const CONTROLS: usize = 256;
+
+/// What is sent next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    /// An item: the owner encodes its present state.
+    Item(Item),
+    /// A control message.
+    Control(Control),
+}
+
+/// One number in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    /// Acknowledged, or its content went back to the queue.
+    Settled,
+    /// An ALIVE: nothing to repeat.
+    Alive,
+    Item(Item),
+    Control(Control),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    Idle,
+    Queued,
+    InFlight,
+}
+
+/// Per item: its neighbours in the queue, or its number in flight (in `next`).
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    previous: u32,
+    next: u32,
+    place: Place,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl Default for Link {
+    fn default() -> Self {
+        Self { previous: NONE, next: NONE, place: Place::Idle }
+    }
+}
+
+/// The sending half of a session.
+#[derive(Debug)]
+pub struct Sender {
+    next: Seq,
+    /// `ring[i]` is what was sent under number `next - ring.len() + i`.
+    ring: VecDeque<Sent>,
+    in_flight: u32,
+    links: Paged<Link>,
+    head: u32,
+    tail: u32,
+    queued: u32,
+    controls: VecDeque<Control>,
+}
+
+impl Sender {
+    /// A sender whose first message takes number `first`.
+    #[must_use]
+    pub fn new(first: Seq) -> Self {
+        Self {
+            next: first,
+            ring: VecDeque::new(),
+            in_flight: 0,
+            links: Paged::new(),
+            head: NONE,
+            tail: NONE,
+            queued: 0,
+            controls: VecDeque::new(),
+        }
+    }
+
+    /// The number the next message takes.
+    #[must_use]
+    pub const fn next_seq(&self) -> Seq {
+        self.next
+    }
+
+    /// Items waiting.
+    #[must_use]
+    pub const fn queued(&self) -> u32 {
+        self.queued
+    }
+
+    /// Items sent and not acknowledged.
+    #[must_use]
+    pub const fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// The last item of the transmit queue.
+    #[must_use]
+    pub const fn tail(&self) -> Option<Item> {
+        if self.tail == NONE { None } else { Some(Item(self.tail)) }
+    }
+
+    /// Puts an item at the end of the transmit queue. One that waits already stays where it is; one in flight is
+    /// taken back, since its new state overtakes the old.
+    pub fn enqueue(&mut self, item: Item) {
+        self.links.reach(item.0 as usize);
+        match self.links[item.0 as usize].place {
+            Place::Queued => return,
+            Place::InFlight => self.settle(item),
+            Place::Idle => {}
+        }
+        self.append(item);
+    }
+
+    /// Takes an item out of wherever it is: it will not be sent, nor its acknowledgement awaited.
+    pub fn forget(&mut self, item: Item) {
+        if self.links.len() <= item.0 as usize {
+            return;
+        }
+        match self.links[item.0 as usize].place {
+            Place::Idle => {}
+            Place::Queued => self.unlink(item),
+            Place::InFlight => self.settle(item),
+        }
+    }
+
+    /// Whether the item waits or is in flight.
+    #[must_use]
+    pub fn holds(&self, item: Item) -> bool {
+        self.links.len() > item.0 as usize && self.links[item.0 as usize].place != Place::Idle
+    }
+
+    /// Puts a control message in front of all items.
+    pub fn enqueue_control(&mut self, control: Control) {
+        if self.controls.len() == CONTROLS {
+            self.controls.pop_front();
+        }
+        self.controls.push_back(control);
+    }
+
+    /// What would be sent now. `items` says whether items may be sent at all.
+    #[must_use]
+    pub fn peek(&self, items: bool) -> Option<Outgoing> {
+        if let Some(control) = self.controls.front() {
+            return Some(Outgoing::Control(*control));
+        }
+        let room = self.in_flight < WINDOW && self.ring.len() < RING;
+        (items && room && self.head != NONE).then_some(Outgoing::Item(Item(self.head)))
+    }
+
+    /// What [`Self::peek`] said was sent, under [`Self::next_seq`].
+    pub fn sent(&mut self, outgoing: Outgoing) {
+        let entry = match outgoing {
+            Outgoing::Item(item) => {
+                self.unlink(item);
+                let number = self.next.0;
+                self.links[item.0 as usize] = Link { previous: NONE, next: number, place: Place::InFlight };
+                self.in_flight += 1;
+                Sent::Item(item)
+            }
+            Outgoing::Control(Control::Alive) => {
+                self.controls.pop_front();
+                Sent::Alive
+            }
+            Outgoing::Control(control) => {
+                self.controls.pop_front();
+                Sent::Control(control)
+            }
+        };
+        self.ring.push_back(entry);
+        self.next = self.next.next();
+        if self.ring.len() > 2 * RING {
+            // Only control messages get here, and only when nobody answers for days.
+            if let Some(Outgoing::Item(item)) = self.take_out(0) {
+                self.prepend(item);
+            }
+            self.shrink();
+        }
+    }
+
+    /// The peer has these numbers: `settled` hears what they were. Says whether it was anything new.
+    pub fn acked(&mut self, range: SeqRange, mut settled: impl FnMut(Outgoing)) -> bool {
+        let mut progress = false;
+        for index in self.indices(range) {
+            progress |= self.ring[index] != Sent::Settled;
+            if let Some(outgoing) = self.take_out(index) {
+                settled(outgoing);
+            }
+        }
+        self.shrink();
+        progress
+    }
+
+    /// The peer misses these numbers: what they carried is sent again, before anything newer. Says how many items
+    /// that were.
+    pub fn nacked(&mut self, range: SeqRange) -> u32 {
+        let before = self.in_flight;
+        for index in self.indices(range).rev() {
+            match self.take_out(index) {
+                Some(Outgoing::Item(item)) => self.prepend(item),
+                Some(Outgoing::Control(control)) => self.enqueue_control(control),
+                None => {}
+            }
+        }
+        self.shrink();
+        before - self.in_flight
+    }
+
+    /// Everything unacknowledged goes back into the transmit queue; control messages are forgotten, for they spoke
+    /// of numbers that mean nothing any more. Says how many items that were.
+    pub fn take_all_back(&mut self) -> u32 {
+        let before = self.in_flight;
+        for index in (0..self.ring.len()).rev() {
+            if let Some(Outgoing::Item(item)) = self.take_out(index) {
+                self.prepend(item);
+            }
+        }
+        self.ring.clear();
+        self.controls.clear();
+        before
+    }
+
+    /// Whether any number awaits its acknowledgement.
+    #[must_use]
+    pub fn awaits(&self) -> bool {
+        !self.ring.is_empty()
+    }
+
+    /// Takes out of flight what was sent at `index` of the ring, if it is worth sending again.
+    fn take_out(&mut self, index: usize) -> Option<Outgoing> {
+        match core::mem::replace(&mut self.ring[index], Sent::Settled) {
+            Sent::Settled | Sent::Alive => None,
+            Sent::Item(item) => {
+                self.links[item.0 as usize] = Link::default();
+                self.in_flight -= 1;
+                Some(Outgoing::Item(item))
+            }
+            Sent::Control(control) => Some(Outgoing::Control(control)),
+        }
+    }
+
+    /// The part of `range` that is in the ring. What the peer says of other numbers is of no use.
+    fn indices(&self, range: SeqRange) -> core::ops::Range<usize> {
+        let len = u32::try_from(self.ring.len()).expect("the ring is bounded");
+        let base = Seq(self.next.0.wrapping_sub(len));
+        let begin = range.from.0.wrapping_sub(base.0).cast_signed().clamp(0, len.cast_signed());
+        let end = range.to.0.wrapping_sub(base.0).cast_signed().clamp(-1, len.cast_signed() - 1) + 1;
+        begin.cast_unsigned() as usize..end.max(begin).cast_unsigned() as usize
+    }
+
+    fn shrink(&mut self) {
+        while self.ring.front() == Some(&Sent::Settled) {
+            self.ring.pop_front();
+        }
+    }
+
+    /// Takes the item out of flight.
+    fn settle(&mut self, item: Item) {
+        let number = Seq(self.links[item.0 as usize].next);
+        for index in self.indices(SeqRange { from: number, to: number }) {
+            assert_eq!(self.ring[index], Sent::Item(item), "an item in flight is in the ring");
+            self.ring[index] = Sent::Settled;
+        }
+        self.links[item.0 as usize] = Link::default();
+        self.in_flight -= 1;
+        self.shrink();
+    }
+
+    fn append(&mut self, item: Item) {
+        self.links[item.0 as usize] = Link { previous: self.tail, next: NONE, place: Place::Queued };
+        if self.tail == NONE {
+            self.head = item.0;
+        } else {
+            self.links[self.tail as usize].next = item.0;
+        }
+        self.tail = item.0;
+        self.queued += 1;
+    }
+
+    fn prepend(&mut self, item: Item) {
+        self.links[item.0 as usize] = Link { previous: NONE, next: self.head, place: Place::Queued };
+        if self.head == NONE {
+            self.tail = item.0;
+        } else {
+            self.links[self.head as usize].previous = item.0;
+        }
+        self.head = item.0;
+        self.queued += 1;
+    }
+
+    fn unlink(&mut self, item: Item) {
+        let Link { previous, next, place } = self.links[item.0 as usize];
+        assert_eq!(place, Place::Queued, "only a waiting item is taken from the queue");
+        if previous == NONE {
+            self.head = next;
+        } else {
+            self.links[previous as usize].next = next;
+        }
+        if next == NONE {
+            self.tail = previous;
+        } else {
+            self.links[next as usize].previous = previous;
+        }
+        self.links[item.0 as usize] = Link::default();
+        self.queued -= 1;
+    }
+}

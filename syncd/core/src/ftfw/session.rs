@@ -1,0 +1,293 @@
+//! The conversation with one peer: numbers in both directions, hello, and the one-second beat.
+
+use super::hello::Hello;
+use super::recv::Receiver;
+use super::send::{Item, Outgoing, Sender};
+use crate::time::{Duration, Instant};
+use crate::wire::{Control, Flags, Seq, SeqRange};
+
+/// Something is sent at least so often.
+pub const ALIVE_EVERY: Duration = Duration::from_secs(1);
+
+/// After so long without a word the peer counts as lost: three beats.
+pub const SILENCE: Duration = Duration::from_millis(3500);
+
+/// After so long without any acknowledgement from a peer that is heard, we start over with hello.
+pub const STUCK: Duration = Duration::from_secs(5);
+
+/// Frames that carry flows are acknowledged after so long, if not sooner by their number; idle chatter after
+/// [`ALIVE_EVERY`].
+const ACK_AFTER: Duration = Duration::from_millis(50);
+
+/// What a frame means before its content is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Whether to look at its content; otherwise it is late or a duplicate.
+    pub deliver: bool,
+    /// Whether what it says of a flow may be older than what we hold, so that it must not be applied.
+    pub stale: bool,
+    /// How many numbers were missing before it.
+    pub lost: u32,
+    /// The peer's hello began with it: what was unacknowledged (that many items) went back into the queue.
+    pub episode: Option<u32>,
+    /// It answered our hello.
+    pub answered: bool,
+    /// The peer was silent before, or never heard.
+    pub returned: bool,
+    /// The peer's numbers went back without a hello.
+    pub stuck: bool,
+}
+
+/// What the passing of time meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lapsed {
+    /// The peer fell silent; so many items went back into the queue.
+    pub lost: Option<u32>,
+    /// Nothing was acknowledged: we say hello again; so many items went back into the queue.
+    pub stuck: Option<u32>,
+}
+
+/// A conversation with one peer.
+#[derive(Debug)]
+pub struct Session {
+    send: Sender,
+    recv: Receiver,
+    hello: Hello,
+    beat: Instant,
+    ack_due: Option<Instant>,
+    heard: Option<Instant>,
+    silent: bool,
+    progress: Instant,
+    gaps: u32,
+}
+
+impl Session {
+    /// A conversation that begins with hello under number `first`.
+    #[must_use]
+    pub fn new(first: Seq, now: Instant) -> Self {
+        Self {
+            send: Sender::new(first),
+            recv: Receiver::default(),
+            hello: Hello::new(),
+            beat: now,
+            ack_due: None,
+            heard: None,
+            silent: true,
+            progress: now,
+            gaps: 0,
+        }
+    }
+
+    /// Items waiting.
+    #[must_use]
+    pub const fn queued(&self) -> u32 {
+        self.send.queued()
+    }
+
+    /// Items sent and not acknowledged.
+    #[must_use]
+    pub const fn in_flight(&self) -> u32 {
+        self.send.in_flight()
+    }
+
+    /// The last item of the transmit queue.
+    #[must_use]
+    pub const fn tail(&self) -> Option<Item> {
+        self.send.tail()
+    }
+
+    /// When the peer was heard last.
+    #[must_use]
+    pub const fn heard(&self) -> Option<Instant> {
+        self.heard
+    }
+
+    /// Whether the peer is heard and has answered our hello.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        !self.silent && self.hello.is_answered()
+    }
+
+    /// Whether the peer is silent.
+    #[must_use]
+    pub const fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// Whether numbers of the peer are missing whose NACK was not acknowledged yet.
+    #[must_use]
+    pub const fn has_gap(&self) -> bool {
+        self.gaps > 0
+    }
+
+    /// When the peer last acknowledged something, or had nothing to acknowledge.
+    #[must_use]
+    pub const fn progress(&self) -> Instant {
+        self.progress
+    }
+
+    /// The number of our next message.
+    #[must_use]
+    pub const fn next_seq(&self) -> Seq {
+        self.send.next_seq()
+    }
+
+    /// An item has news for the peer.
+    pub fn enqueue(&mut self, item: Item) {
+        self.send.enqueue(item);
+    }
+
+    /// An item is gone: it is neither sent nor awaited.
+    pub fn forget(&mut self, item: Item) {
+        self.send.forget(item);
+    }
+
+    /// Whether the item waits or is in flight.
+    #[must_use]
+    pub fn holds(&self, item: Item) -> bool {
+        self.send.holds(item)
+    }
+
+    /// Asks the peer for everything it has.
+    pub fn ask_resync(&mut self) {
+        self.send.enqueue_control(Control::Resync);
+    }
+
+    /// Says hello again: whoever hears it asks for a resync.
+    pub fn say_hello(&mut self, now: Instant) -> u32 {
+        self.hello.start_over();
+        self.progress = now;
+        self.gaps = 0;
+        let taken_back = self.send.take_all_back();
+        self.send.enqueue_control(Control::Alive);
+        taken_back
+    }
+
+    /// A frame came in.
+    pub fn arrive(&mut self, now: Instant, seq: Seq, flags: Flags) -> Arrival {
+        let heard = self.hello.hear(flags);
+        let returned = core::mem::replace(&mut self.silent, false);
+        self.heard = Some(now);
+        if returned {
+            self.progress = now;
+        }
+        let episode = heard.episode.then(|| self.begin_episode(now));
+        let tracked =
+            if flags.has(Flags::HELLO) { self.recv.track_hello(seq) } else { self.recv.track(now, seq) };
+        if let Some(range) = tracked.ack {
+            self.send.enqueue_control(Control::Ack(range));
+        }
+        if let Some(range) = tracked.gap {
+            self.send.enqueue_control(Control::Nack(range));
+            self.gaps += 1;
+        }
+        if tracked.deliver {
+            self.owe_ack(now + ALIVE_EVERY);
+        }
+        Arrival {
+            deliver: tracked.deliver,
+            stale: tracked.stale,
+            lost: tracked.gap.map_or(0, SeqRange::len),
+            episode,
+            answered: heard.answered,
+            returned,
+            stuck: tracked.stuck,
+        }
+    }
+
+    /// The frame that arrived last carried a flow: its acknowledgement frees the peer's memory, so it comes soon.
+    pub fn acknowledge_soon(&mut self, now: Instant) {
+        self.owe_ack(now + ACK_AFTER);
+    }
+
+    /// The frame that arrived last was a RESYNC: its acknowledgement is held until [`Self::release_resync`].
+    pub fn hold_resync(&mut self) {
+        if let Some(range) = self.recv.hold() {
+            self.send.enqueue_control(Control::Ack(range));
+        }
+    }
+
+    /// The last frame of the answer to all RESYNCs held was sent.
+    pub fn release_resync(&mut self) {
+        for seq in self.recv.release() {
+            self.send.enqueue_control(Control::Ack(SeqRange { from: seq, to: seq }));
+        }
+    }
+
+    /// The peer has these numbers.
+    pub fn acked(&mut self, now: Instant, range: SeqRange, mut settled: impl FnMut(Outgoing)) {
+        let gaps = &mut self.gaps;
+        let progress = self.send.acked(range, |outgoing| {
+            if matches!(outgoing, Outgoing::Control(Control::Nack(_))) {
+                *gaps = gaps.saturating_sub(1);
+            }
+            settled(outgoing);
+        });
+        if progress {
+            self.progress = now;
+        }
+    }
+
+    /// The peer misses these numbers. Says how many items are sent again.
+    pub fn nacked(&mut self, range: SeqRange) -> u32 {
+        self.send.nacked(range)
+    }
+
+    /// What is to be sent now, and its flags.
+    #[must_use]
+    pub fn peek(&self) -> Option<(Outgoing, Flags)> {
+        Some((self.send.peek(self.is_open())?, self.hello.flags()))
+    }
+
+    /// What [`Self::peek`] said was sent.
+    pub fn sent(&mut self, now: Instant, outgoing: Outgoing) {
+        if !self.send.awaits() {
+            self.progress = now;
+        }
+        self.send.sent(outgoing);
+        self.hello.sent();
+        self.beat = now;
+    }
+
+    /// When [`Self::lapse`] is to be called.
+    #[must_use]
+    pub fn due(&self) -> Instant {
+        let beat = self.beat + ALIVE_EVERY;
+        self.ack_due.map_or(beat, |due| due.min(beat))
+    }
+
+    /// Time has passed.
+    pub fn lapse(&mut self, now: Instant) -> Lapsed {
+        let mut lapsed = Lapsed::default();
+        if !self.silent && self.heard.is_some_and(|heard| now.since(heard) >= SILENCE) {
+            self.silent = true;
+            self.gaps = 0;
+            lapsed.lost = Some(self.send.take_all_back());
+        }
+        if self.is_open() && self.send.awaits() && now.since(self.progress) >= STUCK {
+            lapsed.stuck = Some(self.say_hello(now));
+        }
+        if self.due() <= now {
+            self.ack_due = None;
+            let control = self.recv.take_ack().map_or(Control::Alive, Control::Ack);
+            self.send.enqueue_control(control);
+            self.beat = now;
+        }
+        lapsed
+    }
+
+    /// The peer started over: what it had not acknowledged is sent again, its hello is answered at once.
+    fn begin_episode(&mut self, now: Instant) -> u32 {
+        self.recv.start_over();
+        self.ack_due = None;
+        self.gaps = 0;
+        self.progress = now;
+        let taken_back = self.send.take_all_back();
+        self.send.enqueue_control(Control::Alive);
+        taken_back
+    }
+
+    fn owe_ack(&mut self, due: Instant) {
+        self.ack_due = Some(self.ack_due.map_or(due, |earlier| earlier.min(due)));
+    }
+}

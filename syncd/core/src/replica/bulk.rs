@@ -1,0 +1,143 @@
+//! Internal cache → peer: every living flow is queued once, paced by the queue.
+//!
+//! A bulk goes once around the slots. A RESYNC that comes meanwhile joins it: the round then goes on until it has
+//! come full circle from there, so that whoever asked hears every flow after its question. The acknowledgement of
+//! the RESYNCs (see [`crate::ftfw::recv`]) follows the last frame.
+
+use super::notice::Notice;
+use crate::cache::{InternalCache, Slot};
+use crate::ftfw::{Item, Session};
+use crate::time::{Duration, Instant};
+
+/// Bulks begin at least so far apart: a hello may come on thousands of messages.
+pub(super) const SPACING: Duration = Duration::from_secs(5);
+
+/// After a hello the peer's own RESYNC is awaited so long, so that one bulk serves both.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The queue is fed when fewer items wait.
+const LOW: u32 = 2048;
+
+/// Slots looked at in one go.
+const SLICE: u32 = 8192;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    Waiting { due: Instant },
+    Running { cursor: u32, left: u32 },
+    Draining { last: Item },
+}
+
+/// The job.
+#[derive(Debug)]
+pub(super) struct Bulk {
+    state: State,
+    begun: Option<Instant>,
+    flows: u32,
+}
+
+impl Bulk {
+    pub(super) const fn new() -> Self {
+        Self { state: State::Idle, begun: None, flows: 0 }
+    }
+
+    /// Whether nothing is to be sent.
+    pub(super) const fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
+    /// The peer said hello: it gets a bulk, with the one it asks for itself if it does so soon.
+    pub(super) fn peer_hello(&mut self, now: Instant) {
+        self.state = State::Waiting { due: self.earliest(now + GRACE) };
+    }
+
+    /// The peer asked, or our role demands it.
+    pub(super) fn want(&mut self, now: Instant, internal: &InternalCache) {
+        self.state = match self.state {
+            State::Idle | State::Waiting { .. } => State::Waiting { due: self.earliest(now) },
+            State::Running { cursor, .. } => State::Running { cursor, left: internal.end() },
+            State::Draining { .. } => State::Running { cursor: 0, left: internal.end() },
+        };
+    }
+
+    /// The peer fell silent: what was under way begins again when it is back.
+    pub(super) fn interrupt(&mut self, now: Instant) {
+        if !self.is_idle() {
+            self.state = State::Waiting { due: now };
+        }
+    }
+
+    /// When [`Self::feed`] has something to do by itself.
+    pub(super) const fn due(&self) -> Option<Instant> {
+        if let State::Waiting { due } = self.state { Some(due) } else { None }
+    }
+
+    /// Begins, or goes on while the queue is short. Only while the session is open.
+    pub(super) fn feed(
+        &mut self,
+        now: Instant,
+        internal: &InternalCache,
+        session: &mut Session,
+    ) -> Option<Notice> {
+        let mut notice = None;
+        if let State::Waiting { due } = self.state
+            && due <= now
+        {
+            self.state = State::Running { cursor: 0, left: internal.end() };
+            (self.begun, self.flows) = (Some(now), 0);
+            notice = Some(Notice::BulkBegun { flows: internal.len() });
+        }
+        let State::Running { cursor, left } = self.state else { return notice };
+        if session.queued() >= LOW {
+            return notice;
+        }
+        let end = internal.end();
+        let cursor = if cursor >= end { 0 } else { cursor };
+        let count = left.min(SLICE).min(end - cursor).min(LOW);
+        for slot in (cursor..cursor + count).map(Slot).filter(|slot| internal.is_alive(*slot)) {
+            session.enqueue(Item(slot.0));
+            self.flows += 1;
+        }
+        let left = left - count;
+        self.state = match (left, session.tail()) {
+            (0, Some(last)) => State::Draining { last },
+            (0, None) => State::Idle,
+            _ => State::Running { cursor: cursor + count, left },
+        };
+        if self.is_idle() {
+            session.release_resync();
+            return Some(self.done(now));
+        }
+        notice
+    }
+
+    /// An item left the queue: it was sent.
+    pub(super) fn sent(&mut self, now: Instant, item: Item, session: &mut Session) -> Option<Notice> {
+        if self.state != (State::Draining { last: item }) {
+            return None;
+        }
+        self.state = State::Idle;
+        session.release_resync();
+        Some(self.done(now))
+    }
+
+    /// An item was forgotten. When the bulk waited for it, it waits for whoever is last now.
+    pub(super) fn forgotten(&mut self, item: Item, session: &Session) {
+        if self.state == (State::Draining { last: item }) {
+            self.state = match session.tail() {
+                Some(last) => State::Draining { last },
+                None => State::Running { cursor: 0, left: 0 },
+            };
+        }
+    }
+
+    fn done(&self, now: Instant) -> Notice {
+        let took = self.begun.map_or(Duration::ZERO, |begun| now.since(begun));
+        Notice::BulkDone { flows: self.flows, took }
+    }
+
+    fn earliest(&self, due: Instant) -> Instant {
+        self.begun.map_or(due, |begun| due.max(begun + SPACING))
+    }
+}

@@ -1,0 +1,48 @@
+//! What an operator or VRRP may ask, and what is answered. Looking is no command: see [`super::Replica::status`].
+
+use core::fmt;
+
+use super::role::Role;
+
+/// Name of a request, chosen by whoever asks; repeated in the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// A change somebody asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// This router has that role from now on. Answered when the jobs of the role are done.
+    Role(Role),
+}
+
+/// The answer to a [`Command`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reply {
+    /// Done; for a role: all its jobs are done.
+    Done,
+    /// Not done.
+    Refused(Refusal),
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Another role was entered before the jobs of this one were done.
+    Overtaken {
+        /// The role that was entered instead.
+        by: Role,
+    },
+    /// Too many commands wait for their answer.
+    TooManyWaiting,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overtaken { by } => {
+                write!(f, "overtaken: the router became {} before this role's jobs were done", by.name())
+            }
+            Self::TooManyWaiting => f.write_str("too many role commands are waiting already; try again"),
+        }
+    }
+}

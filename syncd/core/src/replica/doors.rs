@@ -1,0 +1,434 @@
+//! The doors by which things come in, and the steps that follow from them.
+
+use super::Replica;
+use super::command::{Command, RequestId};
+use super::commit::Settled;
+use super::kernel::{Errno, KernelReply};
+use super::notice::Notice;
+use super::role::{JobKind, Role};
+use super::status::Reason;
+use super::turn::ChannelId;
+use crate::cache::Slot;
+use crate::cache::external;
+use crate::cache::internal::Applied;
+use crate::flow::{AttrSet, Change, Flow, Origin};
+use crate::ftfw::{Arrival, Outgoing};
+use crate::time::Instant;
+use crate::wire::{self, Control, Flags, FrameError, FrameView, Seq, SeqRange};
+
+impl Replica {
+    /// An event of our kernel.
+    pub fn handle_flow(&mut self, now: Instant, origin: Origin, change: Change, flow: &Flow) {
+        self.stats.kernel.count_event(change);
+        if !self.filter.accepts(flow) {
+            self.stats.kernel.filtered += 1;
+            return;
+        }
+        let applied = self.internal.apply(change, flow, self.second(now));
+        self.news(applied, origin);
+    }
+
+    /// The kernel dropped events.
+    pub fn handle_overrun(&mut self, now: Instant) {
+        self.stats.kernel.overruns += 1;
+        self.resync.events_lost(now);
+        self.tell(Some(Notice::EventsLost));
+    }
+
+    /// A datagram came in on a dedicated link.
+    pub fn handle_datagram(&mut self, now: Instant, from: ChannelId, bytes: &[u8]) {
+        self.stats.link.datagrams_received += 1;
+        self.stats.link.bytes_received += bytes.len() as u64;
+        for frame in wire::frames(bytes) {
+            match frame {
+                Ok(view) => {
+                    self.stats.link.frames_received += 1;
+                    self.channels.heard(from);
+                    let arrival = self.arrive(now, view.seq(), view.flags());
+                    if arrival.deliver {
+                        self.deliver(now, &view, arrival);
+                    }
+                }
+                Err(bad) => {
+                    self.stats.link.count_bad_frame(bad.reason);
+                    if let Some(seq) = bad.seq {
+                        // Not understood, but it came: asking for it again would bring the same.
+                        self.arrive(now, seq, Flags::NONE);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A dedicated link went up or down.
+    pub fn handle_channel(&mut self, _now: Instant, channel: ChannelId, up: bool) {
+        self.channels.set(channel, up);
+    }
+
+    /// The kernel answered a request.
+    pub fn handle_kernel(&mut self, now: Instant, reply: KernelReply<'_>) {
+        let second = self.second(now);
+        if let KernelReply::Dumped(token, flow) = reply {
+            if self.resync.is_dump(token) {
+                self.dumped(flow, second);
+            }
+            return;
+        }
+        match self.commit.reply(second, reply, &mut self.external) {
+            Settled::Written(flow) => {
+                self.stats.commit.committed += 1;
+                self.committed(&flow, second);
+            }
+            Settled::Refused => self.stats.commit.failed += 1,
+            Settled::Nothing => {}
+            Settled::NotOurs => self.resync_reply(now, reply),
+        }
+    }
+
+    /// An operator or VRRP wants something.
+    pub fn handle_command(&mut self, now: Instant, id: RequestId, command: Command) {
+        match command {
+            Command::Role(role) => {
+                if role != self.role {
+                    self.enter(now, role);
+                }
+                self.jobs.wait(id);
+                self.jobs.answer();
+            }
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let lapsed = self.session.lapse(now);
+        if let Some(requeued) = lapsed.lost {
+            self.stats.ftfw.peer_lost += 1;
+            self.stats.ftfw.requeued += u64::from(requeued);
+            self.bulk.interrupt(now);
+            self.catch_up.interrupt(now);
+            self.tell(Some(Notice::PeerLost));
+        }
+        if let Some(requeued) = lapsed.stuck {
+            self.stats.ftfw.sending_stuck += 1;
+            self.stats.ftfw.requeued += u64::from(requeued);
+            self.bulk.interrupt(now);
+            self.catch_up.want(now, Reason::Starting);
+            self.tell(Some(Notice::SendingStuck));
+        }
+        self.limit_ends(now);
+        self.feed(now);
+        self.step_jobs(now);
+        self.full = (
+            self.full.0 && self.internal.len() + self.internal.dead() >= self.internal.limit(),
+            self.full.1 && self.external.len() >= self.external.limit(),
+        );
+        let sync = self.sync(now);
+        if sync != self.sync.0 {
+            self.sync = (sync, now);
+        }
+    }
+
+    // ----- A frame. -----
+
+    /// Numbers and hello of a frame.
+    fn arrive(&mut self, now: Instant, seq: Seq, flags: Flags) -> Arrival {
+        let arrival = self.session.arrive(now, seq, flags);
+        let stats = &mut self.stats.ftfw;
+        stats.lost += u64::from(arrival.lost);
+        stats.nacks_sent += u64::from(arrival.lost > 0);
+        stats.before += u64::from(!arrival.deliver);
+        if arrival.lost > 0 {
+            self.catch_up.gap();
+        }
+        if arrival.returned {
+            self.tell(Some(Notice::PeerHeard));
+            let notice = self.catch_up.want(now, Reason::PeerReturned);
+            self.tell(notice);
+        }
+        if let Some(requeued) = arrival.episode {
+            self.stats.ftfw.hello_episodes += 1;
+            self.stats.ftfw.requeued += u64::from(requeued);
+            self.tell(Some(Notice::PeerHello));
+            if self.role.replicates() {
+                self.bulk.peer_hello(now);
+            }
+            let notice = self.catch_up.want(now, Reason::PeerHello);
+            self.tell(notice);
+        }
+        if arrival.answered {
+            self.catch_up.want(now, Reason::Starting);
+        }
+        if arrival.stuck {
+            self.stats.ftfw.receiving_stuck += 1;
+            self.tell(Some(Notice::ReceivingStuck));
+            self.catch_up.want(now, Reason::ReceivingStuck);
+        }
+        arrival
+    }
+
+    fn deliver(&mut self, now: Instant, view: &FrameView<'_>, arrival: Arrival) {
+        match (view.control(), view.change()) {
+            (Some(control), _) => self.control(now, control),
+            (None, Some(_)) => {
+                self.session.acknowledge_soon(now);
+                if arrival.stale {
+                    self.stats.ftfw.stale_hello += 1;
+                } else {
+                    self.flow_frame(now, view);
+                }
+            }
+            (None, None) => self.stats.link.expectations_skipped += 1,
+        }
+    }
+
+    fn control(&mut self, now: Instant, control: Control) {
+        match control {
+            Control::Alive => {}
+            Control::Ack(range) => self.acked(now, range),
+            Control::Nack(range) => {
+                self.stats.ftfw.nacks_received += 1;
+                self.stats.ftfw.resent += u64::from(self.session.nacked(range));
+            }
+            Control::Resync => {
+                self.stats.ftfw.resyncs_received += 1;
+                self.session.hold_resync();
+                self.bulk.want(now, &self.internal);
+            }
+        }
+    }
+
+    fn acked(&mut self, now: Instant, range: SeqRange) {
+        self.stats.ftfw.acks_received += 1;
+        let Self { session, internal, catch_up, stats, .. } = self;
+        session.acked(now, range, |outgoing| match outgoing {
+            Outgoing::Item(item) => {
+                let slot = Slot(item.0);
+                if !internal.is_alive(slot) {
+                    internal.bury(slot);
+                }
+            }
+            Outgoing::Control(Control::Resync) => {
+                stats.ftfw.resyncs_doubted += u64::from(catch_up.answered(now));
+            }
+            Outgoing::Control(_) => {}
+        });
+    }
+
+    fn flow_frame(&mut self, now: Instant, view: &FrameView<'_>) {
+        let decoded = match wire::decode_flow(view) {
+            Ok(decoded) => decoded,
+            Err(_) => {
+                self.stats.link.malformed += 1;
+                self.stats.link.bad_payload += 1;
+                return;
+            }
+        };
+        self.stats.link.attributes_skipped += u64::from(decoded.skipped);
+        let applied = self.external.apply(decoded.change, &decoded.flow, self.second(now));
+        let stats = &mut self.stats.external;
+        match applied {
+            external::Applied::Added => stats.created += 1,
+            external::Applied::Changed => stats.updated += 1,
+            external::Applied::Removed => stats.destroyed += 1,
+            external::Applied::Nothing => {}
+            external::Applied::Full => {
+                stats.create_failed += 1;
+                self.cache_full(false);
+            }
+        }
+    }
+
+    // ----- A reply of the kernel. -----
+
+    fn dumped(&mut self, flow: &Flow, second: u32) {
+        if !self.filter.accepts(flow) {
+            self.stats.kernel.filtered += 1;
+            return;
+        }
+        let applied = self.internal.apply_dumped(flow, second);
+        if matches!(applied, Applied::Added(_) | Applied::Changed(_)) {
+            self.resync.count_added();
+        }
+        self.news(applied, Origin::Kernel);
+    }
+
+    /// A flow of the peer is in our kernel: it is ours now. The bulk that follows tells the peer.
+    fn committed(&mut self, flow: &Flow, second: u32) {
+        if self.filter.accepts(flow) {
+            let mut flow = *flow;
+            flow.present = flow.present.without(AttrSet::ID);
+            let applied = self.internal.apply_dumped(&flow, second);
+            self.news(applied, Origin::Ourselves);
+        }
+    }
+
+    fn resync_reply(&mut self, now: Instant, reply: KernelReply<'_>) {
+        let second = self.second(now);
+        match reply {
+            KernelReply::Done(token) if self.resync.is_dump(token) => {
+                self.stats.kernel.dumps += 1;
+                self.resync.dumped(&mut self.internal);
+            }
+            KernelReply::Failed(token, error) if self.resync.is_dump(token) => {
+                self.stats.kernel.dump_failures += 1;
+                let notice = self.resync.failed(now, error, &mut self.internal);
+                self.tell(Some(notice));
+            }
+            KernelReply::Found(token, flow) => {
+                if let Some(slot) = self.resync.take_confirmed(token)
+                    && self.internal.is_unnamed(slot)
+                {
+                    self.confirmed(slot, Some(flow), second);
+                }
+            }
+            KernelReply::Failed(token, error) => {
+                if let Some(slot) = self.resync.take_confirmed(token)
+                    && self.internal.is_unnamed(slot)
+                {
+                    // Only "there is none" ends a flow; any other answer leaves it for the next dump.
+                    let gone = error == Errno::ENOENT;
+                    if gone {
+                        self.confirmed(slot, None, second);
+                    } else {
+                        self.internal.name(slot);
+                    }
+                }
+            }
+            KernelReply::Done(_) | KernelReply::Dumped(..) => {}
+        }
+    }
+
+    /// A flow that a dump did not name was looked up.
+    fn confirmed(&mut self, slot: Slot, found: Option<&Flow>, second: u32) {
+        self.stats.kernel.confirmations += 1;
+        let key = self.internal.get(slot).map(|entry| entry.flow.key());
+        if let Some(flow) = found.filter(|flow| Some(flow.key()) == key) {
+            let applied = self.internal.apply_dumped(flow, second);
+            self.news(applied, Origin::Kernel);
+            return;
+        }
+        let applied = self.internal.sweep(slot);
+        self.stats.internal.swept += 1;
+        self.resync.count_swept();
+        self.news(applied, Origin::Kernel);
+    }
+
+    // ----- Roles and their jobs. -----
+
+    /// The one function by which a role is entered.
+    fn enter(&mut self, now: Instant, role: Role) {
+        let from = core::mem::replace(&mut self.role, role);
+        self.role_since = now;
+        self.tell(Some(Notice::RoleEntered { from, to: role }));
+        if self.commit.is_deaf() {
+            // Births were not heard for a while.
+            self.resync.want(now);
+        }
+        self.commit.abandon(now);
+        if !role.replicates() {
+            // A backup says no word of an end: its timers expire while the flow lives on the primary.
+            self.forget_ends();
+        }
+        self.jobs.replace(role);
+        if role == Role::Backup {
+            let notice = self.catch_up.became_backup(now, from == Role::Unknown);
+            self.tell(notice);
+        }
+        self.step_jobs(now);
+    }
+
+    /// Begins and ends jobs as far as it goes.
+    pub(super) fn step_jobs(&mut self, now: Instant) {
+        if let Some(notice) = self.commit.step(now, &self.external) {
+            self.tell(Some(notice));
+        }
+        while let Some(notice) = self.commit.take_notice() {
+            self.tell(Some(notice));
+        }
+        let notice = self.resync.finish(now, &self.internal);
+        self.tell(notice);
+        loop {
+            if let Some(job) = self.jobs.to_begin() {
+                let until = self.begin_job(now, job);
+                self.jobs.begin(until);
+            }
+            let done = match self.jobs.current() {
+                None => break,
+                Some((JobKind::Commit, _)) => self.commit.is_idle(),
+                Some((JobKind::ReloadInternal, until)) => self.resync.completed() >= until,
+                Some((JobKind::Bulk | JobKind::RequestResync, _)) => true,
+            };
+            if !done {
+                break;
+            }
+            self.jobs.done();
+        }
+        self.jobs.answer();
+    }
+
+    fn begin_job(&mut self, now: Instant, job: JobKind) -> u32 {
+        match job {
+            JobKind::Commit => {
+                self.stats.commit.begun += 1;
+                let notice = self.commit.begin(now, &self.external);
+                self.tell(Some(notice));
+                let notice = self.commit.step(now, &self.external);
+                self.tell(notice);
+                0
+            }
+            JobKind::ReloadInternal => self.resync.want(now),
+            JobKind::Bulk => {
+                self.bulk.want(now, &self.internal);
+                0
+            }
+            // Asked for when the role was entered, where it is known what the router was before.
+            JobKind::RequestResync => 0,
+        }
+    }
+
+    /// Ends the peer was not told of must not fill the cache while nobody listens: they are forgotten, and a hello
+    /// makes the peer ask for a resync, which sweeps them there.
+    fn limit_ends(&mut self, now: Instant) {
+        let dead = self.internal.dead();
+        if self.session.is_silent() && dead > self.internal.limit() / 4 {
+            let flows = self.forget_ends();
+            if flows > 0 {
+                self.stats.ftfw.ends_forgotten += u64::from(flows);
+                self.session.say_hello(now);
+                self.tell(Some(Notice::EndsForgotten { flows }));
+            }
+        }
+    }
+}
+
+impl super::stats::LinkStats {
+    fn count_bad_frame(&mut self, reason: FrameError) {
+        self.malformed += 1;
+        *match reason {
+            FrameError::Truncated => &mut self.truncated,
+            FrameError::BadSize => &mut self.bad_size,
+            FrameError::WrongVersion => &mut self.wrong_version,
+            FrameError::UnknownType | FrameError::BadFlags | FrameError::BadRange => &mut self.bad_header,
+        } += 1;
+    }
+}
+
+impl super::stats::KernelStats {
+    fn count_event(&mut self, change: Change) {
+        *match change {
+            Change::New => &mut self.events_new,
+            Change::Update => &mut self.events_update,
+            Change::Destroy => &mut self.events_destroy,
+        } += 1;
+    }
+}
+
+impl super::stats::Stats {
+    pub(super) fn count_sent(&mut self, outgoing: Outgoing) {
+        self.link.frames_sent += 1;
+        match outgoing {
+            Outgoing::Control(Control::Ack(_)) => self.ftfw.acks_sent += 1,
+            Outgoing::Item(_) | Outgoing::Control(_) => {}
+        }
+    }
+}

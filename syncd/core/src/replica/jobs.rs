@@ -1,0 +1,75 @@
+//! The queue of jobs of a role, and who waits for its end. There is one function for entering a role:
+//! [`super::Replica::enter`] replaces what the old one has left to do.
+
+use alloc::collections::VecDeque;
+
+use super::command::{Refusal, Reply, RequestId};
+use super::role::{JobKind, Role};
+
+/// Commands that wait for the end of the jobs; more are refused.
+const WAITING: usize = 64;
+
+/// What is left to do of entering the role.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    queue: VecDeque<JobKind>,
+    /// Whether the first of the queue was begun, and what it waits for (a count of dumps).
+    begun: Option<u32>,
+    waiting: VecDeque<RequestId>,
+    replies: VecDeque<(RequestId, Reply)>,
+}
+
+impl Jobs {
+    /// The jobs of a new role take the place of what was left. Whoever waited for them is told.
+    pub(super) fn replace(&mut self, role: Role) {
+        for id in core::mem::take(&mut self.waiting) {
+            self.replies.push_back((id, Reply::Refused(Refusal::Overtaken { by: role })));
+        }
+        self.begun = None;
+        self.queue = role.on_enter().iter().copied().collect();
+    }
+
+    /// Somebody waits for the end of the jobs.
+    pub(super) fn wait(&mut self, id: RequestId) {
+        if self.waiting.len() == WAITING {
+            self.replies.push_back((id, Reply::Refused(Refusal::TooManyWaiting)));
+        } else {
+            self.waiting.push_back(id);
+        }
+    }
+
+    /// The job to begin, if the first was not begun yet.
+    pub(super) fn to_begin(&self) -> Option<JobKind> {
+        if self.begun.is_some() { None } else { self.queue.front().copied() }
+    }
+
+    /// The first job was begun; `until` is what it waits for.
+    pub(super) const fn begin(&mut self, until: u32) {
+        self.begun = Some(until);
+    }
+
+    /// The job that was begun and what it waits for.
+    pub(super) fn current(&self) -> Option<(JobKind, u32)> {
+        Some((self.queue.front().copied()?, self.begun?))
+    }
+
+    /// The first job is done.
+    pub(super) fn done(&mut self) {
+        self.queue.pop_front();
+        self.begun = None;
+    }
+
+    /// Answers whoever waits, if nothing is left to do.
+    pub(super) fn answer(&mut self) {
+        if self.queue.is_empty() {
+            for id in core::mem::take(&mut self.waiting) {
+                self.replies.push_back((id, Reply::Done));
+            }
+        }
+    }
+
+    /// The next answer.
+    pub(super) fn take_reply(&mut self) -> Option<(RequestId, Reply)> {
+        self.replies.pop_front()
+    }
+}

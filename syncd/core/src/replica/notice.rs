@@ -1,0 +1,103 @@
+//! Everything the replica can say by itself: one enum. The daemon gives each a level by consequence;
+//! the simulator demands that no loss of reliability goes without one.
+
+use super::kernel::Errno;
+use super::role::Role;
+use super::status::Reason;
+use crate::flow::Flow;
+use crate::time::Duration;
+
+/// Something worth telling an operator.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Notice {
+    /// The router changed its role.
+    RoleEntered {
+        /// Before.
+        from: Role,
+        /// Now.
+        to: Role,
+    },
+    /// The peer says hello: it started, restarted, or lost track.
+    PeerHello,
+    /// Nothing was heard from the peer for [`crate::ftfw::SILENCE`].
+    PeerLost,
+    /// The peer is heard (again).
+    PeerHeard,
+    /// The external cache equals the peer's internal cache.
+    CaughtUp {
+        /// Flows in the external cache.
+        flows: u32,
+        /// Stale flows removed, which the peer did not name.
+        swept: u32,
+        /// Since the resync was asked for.
+        took: Duration,
+    },
+    /// The external cache may miss something or hold something stale; a resync is being asked for.
+    CatchingUp(Reason),
+    /// A bulk to the peer began.
+    BulkBegun {
+        /// Flows in the internal cache.
+        flows: u32,
+    },
+    /// The last frame of a bulk was sent.
+    BulkDone {
+        /// Flows sent.
+        flows: u32,
+        /// Since it began.
+        took: Duration,
+    },
+    /// The kernel dropped events; the table will be dumped and compared.
+    EventsLost,
+    /// The internal cache equals the kernel's table again.
+    Reloaded {
+        /// Flows in the internal cache.
+        flows: u32,
+        /// Flows added by the dump.
+        added: u32,
+        /// Flows whose end had gone unheard, each confirmed by a GET.
+        swept: u32,
+        /// Since the dump began.
+        took: Duration,
+    },
+    /// A dump failed; it is tried again.
+    ReloadFailed(Errno),
+    /// The external cache is being written to the kernel.
+    CommitBegun {
+        /// Flows to commit.
+        flows: u32,
+    },
+    /// Every flow of the external cache was tried.
+    CommitDone {
+        /// Flows now in the kernel.
+        committed: u32,
+        /// Flows that stay in the external cache with their reason.
+        failed: u32,
+        /// Since the commit began.
+        took: Duration,
+    },
+    /// One flow could not be committed (both flows are shown when another one stands in its place).
+    CommitFailed {
+        /// The flow as the peer had it.
+        wanted: Flow,
+        /// What the kernel said.
+        error: Errno,
+        /// The flow in our kernel that is in the way, if one was found.
+        existing: Option<Flow>,
+    },
+    /// A cache reached its limit; flows beyond it are not replicated.
+    CacheFull {
+        /// `true` for the internal cache.
+        internal: bool,
+        /// The limit, in flows.
+        limit: u32,
+    },
+    /// The peer acknowledges nothing although it is heard: we start over with hello.
+    SendingStuck,
+    /// The peer's numbers went back without a hello: we follow them and ask for a resync.
+    ReceivingStuck,
+    /// Ends of flows that the peer was never told had to be forgotten; a hello makes it ask for a resync.
+    EndsForgotten {
+        /// How many.
+        flows: u32,
+    },
+}

@@ -1,0 +1,186 @@
+//! Kernel → internal cache: dump, then sweep what neither the dump nor an event has named and a GET confirms gone.
+//!
+//! A dump is no snapshot: it may miss living flows and bring pictures from before their end. So the sweep touches
+//! only flows that nothing has named since before the dump began, and believes none of them dead without a look-up.
+
+use alloc::vec::Vec;
+
+use super::kernel::{By, Errno, KernelRequest, Token};
+use super::notice::Notice;
+use super::tokens::Tokens;
+use crate::cache::{InternalCache, Slot};
+use crate::time::{Duration, Instant};
+
+/// Look-ups under way at once.
+const CONFIRMING: usize = 64;
+
+/// Slots looked at in one go while sweeping.
+const SLICE: u32 = 8192;
+
+/// Dumps because of lost events begin at least so far apart.
+const SPACING: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    Wanted { not_before: Instant },
+    Dumping { token: Token },
+    Sweeping { cursor: u32 },
+}
+
+/// One flow whose end is being confirmed.
+#[derive(Clone, Copy, Debug)]
+struct Confirming {
+    token: Token,
+    slot: Slot,
+}
+
+/// The job.
+#[derive(Debug)]
+pub(super) struct Resync {
+    state: State,
+    again: bool,
+    begun: Instant,
+    completed: u32,
+    added: u32,
+    swept: u32,
+    confirming: Vec<Confirming>,
+}
+
+impl Resync {
+    /// The first dump is wanted from the start.
+    pub(super) const fn new(now: Instant) -> Self {
+        Self {
+            state: State::Wanted { not_before: now },
+            again: false,
+            begun: now,
+            completed: 0,
+            added: 0,
+            swept: 0,
+            confirming: Vec::new(),
+        }
+    }
+
+    /// Whether the internal cache is known to equal the kernel's table.
+    pub(super) const fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
+    /// Wants a dump that begins after this call. Returns the count of completed ones at which it is done.
+    pub(super) fn want(&mut self, now: Instant) -> u32 {
+        match self.state {
+            State::Idle | State::Wanted { .. } => {
+                self.state = State::Wanted { not_before: now };
+                self.completed + 1
+            }
+            State::Dumping { .. } | State::Sweeping { .. } => {
+                self.again = true;
+                self.completed + 2
+            }
+        }
+    }
+
+    /// Wants a dump because events were lost; not more often than once a second.
+    pub(super) fn events_lost(&mut self, now: Instant) {
+        match self.state {
+            State::Idle => self.state = State::Wanted { not_before: (self.begun + SPACING).max(now) },
+            State::Wanted { .. } => {}
+            State::Dumping { .. } | State::Sweeping { .. } => self.again = true,
+        }
+    }
+
+    /// Dumps completed so far.
+    pub(super) const fn completed(&self) -> u32 {
+        self.completed
+    }
+
+    /// When [`Self::poll`] has something to do by itself.
+    pub(super) const fn due(&self) -> Option<Instant> {
+        match self.state {
+            State::Wanted { not_before } => Some(not_before),
+            State::Sweeping { .. } if self.confirming.len() < CONFIRMING => Some(Instant::PAST),
+            State::Idle | State::Dumping { .. } | State::Sweeping { .. } => None,
+        }
+    }
+
+    /// A flow was added or changed by the dump.
+    pub(super) const fn count_added(&mut self) {
+        self.added += 1;
+    }
+
+    /// Whether `token` is that of the running dump.
+    pub(super) fn is_dump(&self, token: Token) -> bool {
+        self.state == State::Dumping { token }
+    }
+
+    /// The next request for the kernel. A slice of the sweep may end without one although there is more to do;
+    /// [`Self::due`] says so.
+    pub(super) fn poll<'a>(
+        &mut self,
+        now: Instant,
+        tokens: &mut Tokens,
+        internal: &'a mut InternalCache,
+    ) -> Option<KernelRequest<'a>> {
+        match self.state {
+            State::Wanted { not_before } if not_before <= now => {
+                let token = tokens.next();
+                self.state = State::Dumping { token };
+                (self.begun, self.added, self.swept) = (now, 0, 0);
+                internal.begin_dump();
+                Some(KernelRequest::Dump { token })
+            }
+            State::Sweeping { cursor } if self.confirming.len() < CONFIRMING => {
+                let end = internal.end().min(cursor.saturating_add(SLICE));
+                let Some(slot) = internal.next_unnamed(cursor, end) else {
+                    self.state = State::Sweeping { cursor: end };
+                    return None;
+                };
+                self.state = State::Sweeping { cursor: slot.0 + 1 };
+                let token = tokens.next();
+                self.confirming.push(Confirming { token, slot });
+                let flow = &internal.get(slot).expect("just found").flow;
+                Some(KernelRequest::Find { token, flow, by: By::Original })
+            }
+            _ => None,
+        }
+    }
+
+    /// The running dump is complete.
+    pub(super) fn dumped(&mut self, internal: &mut InternalCache) {
+        internal.end_dump();
+        self.state = State::Sweeping { cursor: 0 };
+    }
+
+    /// The running dump failed: it is tried again.
+    pub(super) fn failed(&mut self, now: Instant, error: Errno, internal: &mut InternalCache) -> Notice {
+        internal.end_dump();
+        self.state = State::Wanted { not_before: now + SPACING };
+        Notice::ReloadFailed(error)
+    }
+
+    /// The slot whose look-up `token` names, which is now answered.
+    pub(super) fn take_confirmed(&mut self, token: Token) -> Option<Slot> {
+        let index = self.confirming.iter().position(|confirming| confirming.token == token)?;
+        Some(self.confirming.swap_remove(index).slot)
+    }
+
+    /// A flow was found gone.
+    pub(super) const fn count_swept(&mut self) {
+        self.swept += 1;
+    }
+
+    /// Ends the sweep when all slots were looked at and all look-ups are answered.
+    pub(super) fn finish(&mut self, now: Instant, internal: &InternalCache) -> Option<Notice> {
+        let State::Sweeping { cursor } = self.state else { return None };
+        if cursor < internal.end() || !self.confirming.is_empty() {
+            return None;
+        }
+        self.completed += 1;
+        self.state = State::Idle;
+        if core::mem::take(&mut self.again) {
+            self.want(now);
+        }
+        let took = now.since(self.begun);
+        Some(Notice::Reloaded { flows: internal.len(), added: self.added, swept: self.swept, took })
+    }
+}

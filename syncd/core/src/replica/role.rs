@@ -1,0 +1,58 @@
+//! Roles of a router and what entering one means: a list of jobs, as data. There is no second place where a
+//! failover is described.
+
+/// What VRRP (or an operator) says this router is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Role {
+    /// Nobody said yet. Replicates like a primary and commits nothing.
+    #[default]
+    Unknown,
+    /// Holds the shared addresses: its flows are the truth.
+    Primary,
+    /// Stands by: keeps the peer's flows, sends no news of its own.
+    Backup,
+    /// Must not forward (keepalived's FAULT, STOP and DELETED): as backup, and asks for nothing.
+    Fault,
+}
+
+/// One step of entering a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JobKind {
+    /// External cache into the kernel.
+    Commit,
+    /// Kernel into the internal cache.
+    ReloadInternal,
+    /// Internal cache to the peer.
+    Bulk,
+    /// Ask the peer for its internal cache.
+    RequestResync,
+}
+
+impl Role {
+    /// The jobs of a router that has just got this role, in order.
+    #[must_use]
+    pub const fn on_enter(self) -> &'static [JobKind] {
+        match self {
+            Self::Unknown | Self::Fault => &[],
+            Self::Primary => &[JobKind::Commit, JobKind::ReloadInternal, JobKind::Bulk],
+            Self::Backup => &[JobKind::RequestResync],
+        }
+    }
+
+    /// Whether changes in our kernel are news for the peer.
+    #[must_use]
+    pub const fn replicates(self) -> bool {
+        matches!(self, Self::Unknown | Self::Primary)
+    }
+
+    /// The word operators and keepalived's users know.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Primary => "primary",
+            Self::Backup => "backup",
+            Self::Fault => "fault",
+        }
+    }
+}

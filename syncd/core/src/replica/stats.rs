@@ -1,0 +1,145 @@
+//! Everything that is counted: one struct. Counters only grow, and wrap never in practice (64 bits).
+
+/// Counters since the start of the daemon. Unless said otherwise the unit is events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// The internal cache.
+    pub internal: CacheStats,
+    /// The external cache.
+    pub external: CacheStats,
+    /// What came from the kernel.
+    pub kernel: KernelStats,
+    /// What went over the dedicated link.
+    pub link: LinkStats,
+    /// What was done for reliability.
+    pub ftfw: FtfwStats,
+    /// Commits.
+    pub commit: CommitStats,
+}
+
+/// What happened in one cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Flows added.
+    pub created: u64,
+    /// Flows not added because the cache was full.
+    pub create_failed: u64,
+    /// Flows changed.
+    pub updated: u64,
+    /// Flows removed because they ended.
+    pub destroyed: u64,
+    /// Flows removed by a sweep: their end had gone unheard.
+    pub swept: u64,
+}
+
+/// What came from the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelStats {
+    /// Births.
+    pub events_new: u64,
+    /// Changes.
+    pub events_update: u64,
+    /// Ends.
+    pub events_destroy: u64,
+    /// Events and dumped flows that the filter keeps out.
+    pub filtered: u64,
+    /// Ends of an earlier life of a flow that lives again.
+    pub late_destroys: u64,
+    /// Times the kernel reported lost events.
+    pub overruns: u64,
+    /// Dumps carried out.
+    pub dumps: u64,
+    /// Dumps that failed.
+    pub dump_failures: u64,
+    /// Single look-ups to confirm the end of a flow.
+    pub confirmations: u64,
+}
+
+/// What went over the dedicated link. Counts of frames unless said otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkStats {
+    /// Datagrams sent.
+    pub datagrams_sent: u64,
+    /// Payload bytes sent.
+    pub bytes_sent: u64,
+    /// Datagrams received.
+    pub datagrams_received: u64,
+    /// Payload bytes received.
+    pub bytes_received: u64,
+    /// Frames sent.
+    pub frames_sent: u64,
+    /// Frames received that were well formed.
+    pub frames_received: u64,
+    /// Frames or rests of datagrams that were malformed, all kinds.
+    pub malformed: u64,
+    /// Of these: shorter than a header, or than their kind needs.
+    pub truncated: u64,
+    /// Of these: a length that cannot be.
+    pub bad_size: u64,
+    /// Of these: another protocol version.
+    pub wrong_version: u64,
+    /// Of these: unknown kind or impossible flags.
+    pub bad_header: u64,
+    /// Of these: flow attributes that contradict their definition, or no address.
+    pub bad_payload: u64,
+    /// Attributes of accepted flows that we do not carry.
+    pub attributes_skipped: u64,
+    /// Expectation frames, which we do not carry.
+    pub expectations_skipped: u64,
+}
+
+/// What was done for reliability.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FtfwStats {
+    /// Frames of the peer that were missing when a later one came.
+    pub lost: u64,
+    /// Frames that came too late or twice.
+    pub before: u64,
+    /// Flow frames with hello that were older than what we hold.
+    pub stale_hello: u64,
+    /// ACKs sent.
+    pub acks_sent: u64,
+    /// ACKs received.
+    pub acks_received: u64,
+    /// NACKs sent.
+    pub nacks_sent: u64,
+    /// NACKs received.
+    pub nacks_received: u64,
+    /// Flows put back into the transmit queue by a NACK.
+    pub resent: u64,
+    /// Flows put back into the transmit queue by a hello or a silence.
+    pub requeued: u64,
+    /// Hello episodes of the peer.
+    pub hello_episodes: u64,
+    /// Times we started over because nothing was acknowledged.
+    pub sending_stuck: u64,
+    /// Times we followed the peer to lower numbers without a hello.
+    pub receiving_stuck: u64,
+    /// Silences of the peer.
+    pub peer_lost: u64,
+    /// Resyncs asked of the peer.
+    pub resyncs_asked: u64,
+    /// Resyncs that could not be trusted because a gap was open meanwhile.
+    pub resyncs_doubted: u64,
+    /// Resyncs the peer asked of us.
+    pub resyncs_received: u64,
+    /// Bulks sent.
+    pub bulks: u64,
+    /// Ends of flows the peer was never told.
+    pub ends_forgotten: u64,
+}
+
+/// What commits did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommitStats {
+    /// Commits begun.
+    pub begun: u64,
+    /// Flows written to the kernel.
+    pub committed: u64,
+    /// Flows that could not be written.
+    pub failed: u64,
+    /// Flows that found their place taken and were looked up.
+    pub conflicts: u64,
+    /// Entries of our kernel that had to give way.
+    pub replaced: u64,
+}
