@@ -6,13 +6,19 @@
 
 use syncd_core::flow::Flow;
 
-use crate::encode;
+use crate::uapi::flag;
+use crate::{encode, message};
 
 /// Requests that wait to be sent together, each named by a token of the caller's choice.
 #[derive(Debug)]
 pub struct Batch {
     bytes: Vec<u8>,
     tokens: Vec<u32>,
+    /// `nlmsg_seq` of the first request; the others count on. The token itself would not do, because the caller may
+    /// use it twice (delete, then create again).
+    first_seq: u32,
+    /// Where the last request begins.
+    last: usize,
 }
 
 impl Batch {
@@ -28,6 +34,8 @@ impl Batch {
         Self {
             bytes: Vec::with_capacity(Self::CAPACITY * encode::MAX_REQUEST),
             tokens: Vec::with_capacity(Self::CAPACITY),
+            first_seq: 0,
+            last: 0,
         }
     }
 
@@ -36,22 +44,22 @@ impl Batch {
     /// # Panics
     /// This and the other additions, when the batch is full.
     pub fn create(&mut self, token: u32, flow: &Flow, timeout: u32) {
-        encode::create(self.next(token), token, flow, timeout);
+        self.add(token, |out, seq| encode::create(out, seq, flow, timeout));
     }
 
     /// Adds an update; see [`encode::update`].
     pub fn update(&mut self, token: u32, flow: &Flow, timeout: u32) {
-        encode::update(self.next(token), token, flow, timeout);
+        self.add(token, |out, seq| encode::update(out, seq, flow, timeout));
     }
 
     /// Adds an update that leaves the status alone; see [`encode::update_without_status`].
     pub fn update_without_status(&mut self, token: u32, flow: &Flow, timeout: u32) {
-        encode::update_without_status(self.next(token), token, flow, timeout);
+        self.add(token, |out, seq| encode::update_without_status(out, seq, flow, timeout));
     }
 
     /// Adds a deletion; see [`encode::delete`].
     pub fn delete(&mut self, token: u32, flow: &Flow) {
-        encode::delete(self.next(token), token, flow);
+        self.add(token, |out, seq| encode::delete(out, seq, flow));
     }
 
     /// How many requests wait.
@@ -74,6 +82,7 @@ impl Batch {
 
     /// Forgets all requests.
     pub fn clear(&mut self) {
+        self.first_seq = self.first_seq.wrapping_add(self.tokens.len() as u32);
         self.bytes.clear();
         self.tokens.clear();
     }
@@ -90,10 +99,26 @@ impl Batch {
         &self.tokens
     }
 
-    fn next(&mut self, token: u32) -> &mut Vec<u8> {
+    /// The requests, of which the last asks for an answer also when it succeeds: when that answer is there, all
+    /// requests were executed and every failure before it was answered.
+    pub(crate) fn seal(&mut self) -> &[u8] {
+        if !self.is_empty() {
+            message::add_flags(&mut self.bytes[self.last..], flag::ACK);
+        }
+        &self.bytes
+    }
+
+    /// `nlmsg_seq` of the first request.
+    pub(crate) const fn first_seq(&self) -> u32 {
+        self.first_seq
+    }
+
+    fn add(&mut self, token: u32, encode: impl FnOnce(&mut Vec<u8>, u32)) {
         assert!(!self.is_full(), "a full batch was not sent");
+        let seq = self.first_seq.wrapping_add(self.tokens.len() as u32);
+        self.last = self.bytes.len();
         self.tokens.push(token);
-        &mut self.bytes
+        encode(&mut self.bytes, seq);
     }
 }
 

@@ -19,6 +19,8 @@
 //!   without BE_LIBERAL in both directions every seventh bulk download died.
 //! - *An update never names NAT* (`EOPNOTSUPP`): translation is for life.
 //! - *A delete names a tuple.* Without one it flushes the table.
+//! - *Failure is always answered, success only when asked* (`NLM_F_ACK`). Changes do not ask, because each answer costs
+//!   a third of a creation; [`Batch`](crate::Batch) asks for its last request.
 
 use syncd_core::flow::{Address, AttrSet, Family, Flow, Protocol, Status, TcpFlags, TcpState, Tuple};
 
@@ -38,7 +40,7 @@ const MAX_SCALE: u8 = 14;
 /// Flags CREATE and EXCL: without EXCL an existing entry would be updated, NAT refused with `EOPNOTSUPP`.
 /// CTA_SYNPROXY is never sent: of zeros it means nothing, and others are not carried.
 pub fn create(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: u32) {
-    request(out, kind::NEW, flag::CREATE | flag::EXCL | flag::ACK, seq, flow.family, |out| {
+    request(out, kind::NEW, flag::CREATE | flag::EXCL, seq, flow.family, |out| {
         put_identity(out, flow);
         // The first error of section "NAT" in every replicator: the reply as wanted, not as it must be said.
         let plain = flow.original.inverse(flow.protocol);
@@ -69,7 +71,7 @@ pub fn update_without_status(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: 
 }
 
 fn put_update(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: u32, with_status: bool) {
-    request(out, kind::NEW, flag::ACK, seq, flow.family, |out| {
+    request(out, kind::NEW, 0, seq, flow.family, |out| {
         put_identity(out, flow);
         if with_status && flow.has(AttrSet::STATUS) {
             put_status(out, flow);
@@ -89,7 +91,7 @@ fn put_update(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: u32, with_statu
 /// When the request came out without a tuple, which would flush the whole table.
 pub fn delete(out: &mut Vec<u8>, seq: u32, flow: &Flow) {
     let start = out.len();
-    request(out, kind::DELETE, flag::ACK, seq, flow.family, |out| {
+    request(out, kind::DELETE, 0, seq, flow.family, |out| {
         put_identity(out, flow);
         if flow.has(AttrSet::ID) {
             put(out, cta::ID, &flow.id.to_be_bytes());

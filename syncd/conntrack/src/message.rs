@@ -215,3 +215,10 @@ pub(crate) fn end(out: &mut [u8], start: usize) {
     let len = u32::try_from(out.len() - start).expect("a request is far below 4 GiB");
     out[start..][field::LEN].copy_from_slice(&len.to_ne_bytes());
 }
+
+/// Sets `flags` in the request at the beginning of `request`, besides those it has.
+pub(crate) fn add_flags(request: &mut [u8], flags: u16) {
+    let [low, high] = [field::FLAGS.start, field::FLAGS.start + 1];
+    let now = u16::from_ne_bytes([request[low], request[high]]);
+    request[field::FLAGS].copy_from_slice(&(now | flags).to_ne_bytes());
+}

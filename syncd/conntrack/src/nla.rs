@@ -123,6 +123,7 @@ pub struct Attribute<'a> {
 impl<'a> Attribute<'a> {
     /// The value as a list of attributes.
     #[must_use]
+    #[inline]
     pub const fn nested(&self) -> Attributes<'a> {
         Attributes::at(self.value, self.offset)
     }
@@ -143,6 +144,7 @@ impl<'a> Attribute<'a> {
     ///
     /// # Errors
     /// [`Fault::ValueLength`].
+    #[inline]
     pub fn u8(&self) -> Result<u8, DecodeError> {
         self.bytes().map(|[b]| b)
     }
@@ -151,6 +153,7 @@ impl<'a> Attribute<'a> {
     ///
     /// # Errors
     /// [`Fault::ValueLength`].
+    #[inline]
     pub fn be16(&self) -> Result<u16, DecodeError> {
         self.bytes().map(u16::from_be_bytes)
     }
@@ -159,6 +162,7 @@ impl<'a> Attribute<'a> {
     ///
     /// # Errors
     /// [`Fault::ValueLength`].
+    #[inline]
     pub fn be32(&self) -> Result<u32, DecodeError> {
         self.bytes().map(u32::from_be_bytes)
     }

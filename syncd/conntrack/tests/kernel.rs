@@ -221,6 +221,11 @@ fn each_request_has_its_outcome() {
             ]
         );
         assert!(batch.is_empty());
+        batch.create(80, &udp(1), 60);
+        batch.create(80, &udp(1), 60);
+        batch.delete(80, &udp(1));
+        let same_token = [(80, Ok(())), (80, Err(Errno::EEXIST)), (80, Ok(()))];
+        assert_eq!(execute(&mut requests, &mut batch), same_token, "outcomes are told by position");
         assert_eq!(execute(&mut requests, &mut batch), [], "an empty batch has no outcomes");
         for token in 0..Batch::CAPACITY as u32 {
             batch.create(token, &with_source_nat(udp(3), 50_000), 60);

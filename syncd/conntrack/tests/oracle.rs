@@ -211,10 +211,11 @@ fn a_batch_is_read_message_by_message() {
     for token in [9, 4, 7] {
         batch.create(token, &flow, 300);
     }
+    assert_eq!(batch.tokens(), [9, 4, 7]);
     let mut rest = batch.bytes();
-    for token in [9, 4, 7] {
+    for seq in 0..3 {
         let header = NetlinkBuffer::new_checked(rest).unwrap();
-        assert_eq!((header.sequence_number(), header.flags()), (token, 0x605));
+        assert_eq!((header.sequence_number(), header.flags()), (seq, 0x601));
         assert_eq!(theirs(&rest[..header.length() as usize]).1.timeout, Some(300));
         rest = &rest[header.length() as usize..];
     }

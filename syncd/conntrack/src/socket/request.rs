@@ -14,8 +14,10 @@ use crate::message::{Message, Messages};
 #[derive(Debug)]
 pub struct RequestSocket {
     link: Link,
-    /// Tokens of the batch that was sent and whose outcomes were not read.
+    /// Tokens of the batch that was sent and whose outcomes were not told, in the order of its requests.
     pending: Vec<u32>,
+    /// `nlmsg_seq` of its first request.
+    first_seq: u32,
     buffer: Box<[u8]>,
 }
 
@@ -32,7 +34,12 @@ impl RequestSocket {
         let link = Link::open(true)?;
         link.short_answers()?;
         link.set_receive_buffer(Self::RECEIVE_BUFFER)?;
-        Ok(Self { link, pending: Vec::with_capacity(Batch::CAPACITY), buffer: vec![0; 4096].into() })
+        Ok(Self {
+            link,
+            pending: Vec::with_capacity(Batch::CAPACITY),
+            first_seq: 0,
+            buffer: vec![0; 4096].into(),
+        })
     }
 
     /// Sends the batch and empties it. All requests are executed when this returns; read
@@ -48,19 +55,21 @@ impl RequestSocket {
         if batch.is_empty() {
             return Ok(());
         }
-        self.link.send(batch.bytes())?;
+        self.link.send(batch.seal())?;
         self.pending.extend_from_slice(batch.tokens());
+        self.first_seq = batch.first_seq();
         batch.clear();
         Ok(())
     }
 
     /// Tells of each request of the batch that was sent last how it ended, in order, exactly once.
     ///
-    /// A request whose answer is missing is told as `ENOBUFS`. Whether it was executed is then not known; it was not
-    /// when the very first answer is `EPERM`, with which the kernel refuses a batch as a whole.
+    /// A request of which nothing is known is told as `ENOBUFS`: an answer was lost, or the kernel did not reach the
+    /// request (then the first one was answered with `EPERM`: `CAP_NET_ADMIN` is missing). Whoever repeats it must
+    /// expect `EEXIST` or `ENOENT`.
     ///
     /// # Errors
-    /// When the socket is broken; the requests not yet told were told as `ENOBUFS` nevertheless.
+    /// When the socket is broken; all requests were told nevertheless.
     pub fn outcomes(&mut self, mut tell: impl FnMut(u32, Result<(), Errno>)) -> Result<(), SocketError> {
         let mut told = 0;
         let result = self.read_answers(&mut told, &mut tell);
@@ -76,29 +85,36 @@ impl RequestSocket {
         self.link.port_id
     }
 
-    /// Answers come in the order of the requests. One that is passed over by a later one was lost.
+    /// Failures are answered in the order of the requests, and the last request in any case. A request that a later
+    /// answer passes over succeeded, unless answers were lost; the kernel says so (`ENOBUFS`) before it hands out the
+    /// answers that it could keep (`netlink_recvmsg`, `sock_error`).
     fn read_answers(
         &mut self,
         told: &mut usize,
         tell: &mut impl FnMut(u32, Result<(), Errno>),
     ) -> Result<(), SocketError> {
+        let mut unanswered = Ok(());
         while *told < self.pending.len() {
             let datagram = match self.link.recv(&mut self.buffer)? {
                 Received::Datagram(len) => &self.buffer[..len],
                 Received::Nothing => return Ok(()),
-                Received::Lost | Received::Truncated { .. } => continue,
+                Received::Lost | Received::Truncated { .. } => {
+                    unanswered = Err(Errno::ENOBUFS);
+                    continue;
+                }
             };
             for message in Messages::new(datagram) {
                 let Ok(Message::Outcome { seq, errno }) = message else { continue };
-                // An answer to nothing that was asked (of an earlier batch whose answers were given up) is no news.
-                let Some(passed) = self.pending[*told..].iter().position(|token| *token == seq) else {
+                let position = seq.wrapping_sub(self.first_seq) as usize;
+                // An answer to an earlier batch, whose socket was broken for a moment, is no news.
+                if !(*told..self.pending.len()).contains(&position) {
                     continue;
-                };
-                for lost in &self.pending[*told..*told + passed] {
-                    tell(*lost, Err(Errno::ENOBUFS));
                 }
-                *told += passed + 1;
-                tell(seq, if errno == 0 { Ok(()) } else { Err(Errno::from_raw(errno)) });
+                for token in &self.pending[*told..position] {
+                    tell(*token, unanswered);
+                }
+                tell(self.pending[position], if errno == 0 { Ok(()) } else { Err(Errno::from_raw(errno)) });
+                *told = position + 1;
             }
         }
         Ok(())
