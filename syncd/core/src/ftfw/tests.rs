@@ -1,1 +1,282 @@
+//! Each rule of the conversation, one test. All loss patterns of small worlds are enumerated in the simulator.
 
+extern crate std;
+
+use std::vec::Vec;
+
+use super::send::{Sender, WINDOW};
+use super::*;
+use crate::time::{Duration, Instant};
+use crate::wire::{Control, Flags, Seq, SeqRange};
+
+const fn at(millis: u64) -> Instant {
+    Instant::from_nanos(1_000_000_000 + millis * 1_000_000)
+}
+
+const fn range(from: u32, to: u32) -> SeqRange {
+    SeqRange { from: Seq(from), to: Seq(to) }
+}
+
+/// Sends everything that may be sent; what it was, with its number and flags.
+fn drain(session: &mut Session, now: Instant) -> Vec<(u32, Outgoing, Flags)> {
+    let mut sent = Vec::new();
+    while let Some((outgoing, flags)) = session.peek() {
+        sent.push((session.next_seq().0, outgoing, flags));
+        session.sent(now, outgoing);
+    }
+    sent
+}
+
+/// A session whose hello was answered, nothing in flight, next number 101; the peer's last number was 1000.
+fn open_session() -> Session {
+    let mut session = Session::new(Seq(100), at(0));
+    session.say_hello(at(0));
+    assert_eq!(drain(&mut session, at(0)), [(100, Outgoing::Control(Control::Alive), Flags::HELLO)]);
+    let arrival = session.arrive(at(1), Seq(1000), Flags::HELLO_BACK);
+    assert!(arrival.answered && arrival.returned && arrival.deliver);
+    session.acked(at(1), range(100, 100), |_| {});
+    session
+}
+
+fn items(sent: &[(u32, Outgoing, Flags)]) -> Vec<(u32, u32)> {
+    sent.iter()
+        .filter_map(|(seq, outgoing, _)| match outgoing {
+            Outgoing::Item(item) => Some((*seq, item.0)),
+            Outgoing::Control(_) => None,
+        })
+        .collect()
+}
+
+#[test]
+fn nothing_but_control_is_sent_until_hello_is_answered() {
+    let mut session = Session::new(Seq(100), at(0));
+    session.say_hello(at(0));
+    session.enqueue(Item(7));
+    let sent = drain(&mut session, at(0));
+    assert!(items(&sent).is_empty());
+    session.arrive(at(1), Seq(5), Flags::HELLO_BACK);
+    assert_eq!(items(&drain(&mut session, at(1))), [(101, 7)]);
+}
+
+#[test]
+fn a_resend_takes_a_new_number_and_goes_before_what_is_newer() {
+    let mut session = open_session();
+    (1..=3).for_each(|n| session.enqueue(Item(n)));
+    assert_eq!(items(&drain(&mut session, at(2))), [(101, 1), (102, 2), (103, 3)]);
+    session.enqueue(Item(9));
+    assert_eq!(session.nacked(range(101, 102)), 2);
+    assert_eq!(items(&drain(&mut session, at(3))), [(104, 1), (105, 2), (106, 9)]);
+}
+
+#[test]
+fn newer_state_takes_an_item_out_of_flight() {
+    let mut session = open_session();
+    session.enqueue(Item(1));
+    drain(&mut session, at(2));
+    session.enqueue(Item(1));
+    assert_eq!((session.queued(), session.in_flight()), (1, 0));
+    let mut settled = 0;
+    session.acked(at(3), range(101, 101), |_| settled += 1);
+    assert_eq!(settled, 0, "the acknowledgement of the old number says nothing of the new state");
+    assert_eq!(items(&drain(&mut session, at(4))), [(102, 1)]);
+}
+
+#[test]
+fn acknowledgements_of_what_was_never_sent_are_ignored() {
+    let mut session = open_session();
+    session.enqueue(Item(1));
+    drain(&mut session, at(2));
+    let mut settled = Vec::new();
+    for strange in [range(0, 99), range(102, 5000), range(0x8000_0000, 0x8000_0001), range(200, 100)] {
+        session.acked(at(3), strange, |outgoing| settled.push(outgoing));
+    }
+    assert!(settled.is_empty());
+    session.acked(at(3), range(0xf000_0000, 0x1000_0000), |outgoing| settled.push(outgoing));
+    assert_eq!(settled, [Outgoing::Item(Item(1))], "a range around ours covers it");
+}
+
+#[test]
+fn a_gap_is_asked_for_once_and_what_came_before_it_is_acknowledged() {
+    let mut session = open_session();
+    assert_eq!(session.arrive(at(2), Seq(1003), Flags::NONE).lost, 2);
+    let sent: Vec<_> = drain(&mut session, at(2)).into_iter().map(|(_, outgoing, _)| outgoing).collect();
+    assert_eq!(
+        sent,
+        [
+            Outgoing::Control(Control::Ack(range(1000, 1000))),
+            Outgoing::Control(Control::Nack(range(1001, 1002))),
+        ]
+    );
+    assert!(session.has_gap());
+    session.acked(at(3), range(102, 102), |_| {});
+    assert!(!session.has_gap());
+}
+
+#[test]
+fn late_and_double_frames_are_not_delivered() {
+    let mut session = open_session();
+    assert!(session.arrive(at(2), Seq(1001), Flags::NONE).deliver);
+    assert!(!session.arrive(at(2), Seq(1001), Flags::NONE).deliver);
+    assert!(!session.arrive(at(2), Seq(999), Flags::NONE).deliver);
+}
+
+#[test]
+fn numbers_wrap() {
+    let mut session = Session::new(Seq(u32::MAX), at(0));
+    session.arrive(at(0), Seq(u32::MAX), Flags::HELLO_BACK);
+    assert!(session.arrive(at(0), Seq(0), Flags::NONE).deliver);
+    session.enqueue(Item(1));
+    session.enqueue(Item(2));
+    let sent = items(&drain(&mut session, at(1)));
+    assert_eq!(sent, [(u32::MAX, 1), (0, 2)]);
+    let mut settled = 0;
+    session.acked(at(2), range(u32::MAX, 0), |_| settled += 1);
+    assert_eq!((settled, session.in_flight()), (2, 0));
+}
+
+#[test]
+fn hello_is_an_episode() {
+    let mut session = open_session();
+    session.enqueue(Item(1));
+    drain(&mut session, at(2));
+    let first = session.arrive(at(3), Seq(50), Flags::HELLO);
+    assert_eq!(first.episode, Some(1), "what was in flight waits again");
+    let sent = drain(&mut session, at(3));
+    assert!(sent[0].2.has(Flags::HELLO_BACK), "answered at once");
+    assert!(!sent[1].2.has(Flags::HELLO_BACK), "and once");
+    for number in 51..60 {
+        assert_eq!(session.arrive(at(4), Seq(number), Flags::HELLO).episode, None);
+        let (.., flags) = {
+            session.enqueue(Item(number));
+            drain(&mut session, at(4))[0]
+        };
+        assert!(flags.has(Flags::HELLO_BACK), "refreshed");
+    }
+    assert_eq!(session.arrive(at(5), Seq(60), Flags::NONE).episode, None);
+    assert!(session.arrive(at(6), Seq(10), Flags::HELLO).episode.is_some());
+}
+
+#[test]
+fn state_with_hello_that_is_older_than_what_we_hold_is_stale() {
+    let mut session = open_session();
+    assert!(session.arrive(at(2), Seq(900), Flags::HELLO).stale);
+    assert!(!session.arrive(at(2), Seq(901), Flags::HELLO).stale);
+    assert!(!session.arrive(at(2), Seq(905), Flags::HELLO).stale, "a gap during hello");
+    assert!(session.arrive(at(2), Seq(903), Flags::HELLO).stale, "the late one of it");
+}
+
+#[test]
+fn the_acknowledgement_of_a_resync_waits_for_the_end_of_the_bulk() {
+    let mut session = open_session();
+    session.arrive(at(2), Seq(1001), Flags::NONE);
+    session.arrive(at(2), Seq(1002), Flags::RESYNC);
+    session.hold_resync();
+    session.arrive(at(2), Seq(1003), Flags::NONE);
+    session.lapse(at(1500));
+    let acknowledged = |session: &mut Session, now| -> Vec<_> {
+        drain(session, now)
+            .into_iter()
+            .filter_map(|(_, outgoing, _)| match outgoing {
+                Outgoing::Control(Control::Ack(range)) => Some((range.from.0, range.to.0)),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(acknowledged(&mut session, at(1500)), [(1000, 1001), (1003, 1003)]);
+    session.release_resync();
+    assert_eq!(acknowledged(&mut session, at(1600)), [(1002, 1002)]);
+}
+
+#[test]
+fn the_window_limits_what_is_in_flight() {
+    let mut session = open_session();
+    (0..WINDOW + 10).for_each(|n| session.enqueue(Item(n)));
+    assert_eq!(items(&drain(&mut session, at(2))).len(), WINDOW as usize);
+    assert_eq!(session.queued(), 10);
+    session.acked(at(3), range(101, 105), |_| {});
+    assert_eq!(items(&drain(&mut session, at(3))).len(), 5);
+}
+
+#[test]
+fn a_silent_peer_is_lost_and_what_it_may_miss_waits() {
+    let mut session = open_session();
+    session.enqueue(Item(1));
+    drain(&mut session, at(2));
+    let mut now = at(2);
+    let mut lost = None;
+    while lost.is_none() {
+        now = session.due().max(now + Duration::from_millis(1));
+        lost = session.lapse(now).lost;
+        assert!(items(&drain(&mut session, now)).is_empty());
+        assert!(now.since(at(1)) < Duration::from_secs(6));
+    }
+    assert_eq!((lost, session.queued(), session.in_flight()), (Some(1), 1, 0));
+    assert!(session.arrive(now, Seq(1001), Flags::NONE).returned);
+    assert_eq!(items(&drain(&mut session, now)).len(), 1);
+}
+
+#[test]
+fn without_any_acknowledgement_from_a_living_peer_we_say_hello_again() {
+    let mut session = open_session();
+    session.enqueue(Item(1));
+    drain(&mut session, at(2));
+    let mut stuck = None;
+    for second in 1..8 {
+        let now = at(second * 1000);
+        session.arrive(now, Seq(1000 + u32::try_from(second).unwrap()), Flags::NONE);
+        stuck = stuck.or(session.lapse(now).stuck);
+        drain(&mut session, now);
+    }
+    assert_eq!(stuck, Some(1));
+    assert!(session.peek().is_none_or(|(_, flags)| flags.has(Flags::HELLO)));
+    assert!(!session.is_open());
+}
+
+#[test]
+fn a_peer_whose_numbers_went_back_without_hello_is_followed_after_a_while() {
+    let mut session = open_session();
+    let mut stuck_at = None;
+    for n in 0..6_u32 {
+        let now = at(2 + u64::from(n) * 1000);
+        let arrival = session.arrive(now, Seq(10 + n), Flags::NONE);
+        if arrival.stuck {
+            stuck_at = Some(n);
+            break;
+        }
+        assert!(!arrival.deliver);
+    }
+    assert_eq!(stuck_at, Some(2));
+    assert!(session.arrive(at(9000), Seq(13), Flags::NONE).deliver);
+}
+
+#[test]
+fn an_item_is_in_one_queue_at_most_and_leaves_no_trace_when_forgotten() {
+    let mut sender = Sender::new(Seq(1));
+    (0..4).for_each(|n| sender.enqueue(Item(n)));
+    sender.enqueue(Item(2));
+    assert_eq!(sender.queued(), 4);
+    sender.forget(Item(0));
+    sender.forget(Item(3));
+    assert_eq!((sender.queued(), sender.tail()), (2, Some(Item(2))));
+    assert_eq!(sender.peek(true), Some(Outgoing::Item(Item(1))));
+    sender.sent(Outgoing::Item(Item(1)));
+    sender.forget(Item(1));
+    assert_eq!((sender.queued(), sender.in_flight()), (1, 0));
+    assert!(!sender.holds(Item(1)) && sender.holds(Item(2)));
+}
+
+#[test]
+fn channels_follow_the_peer_and_leave_a_dead_link() {
+    use super::channels::{ChannelId, Channels};
+    let mut channels = Channels::new(2);
+    assert_eq!(channels.current(), None);
+    channels.set(ChannelId(0), true);
+    channels.set(ChannelId(1), true);
+    assert_eq!(channels.current(), Some(ChannelId(0)));
+    channels.heard(ChannelId(1));
+    assert_eq!(channels.current(), Some(ChannelId(1)));
+    channels.set(ChannelId(1), false);
+    assert_eq!(channels.current(), Some(ChannelId(0)));
+    channels.heard(ChannelId(1));
+    assert_eq!(channels.current(), Some(ChannelId(0)), "a link that is down is not used");
+}

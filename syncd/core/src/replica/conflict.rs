@@ -104,14 +104,13 @@ impl Conflict {
         let done = error.is_none();
         match self.step {
             Step::Find(by) if done => self.found(by, reply),
-            Step::Find(By::Original) if gone => self.go_on(Step::Find(By::Reply)),
+            Step::Find(By::Original) | Step::Update { .. } if gone => self.go_on(Step::Find(By::Reply)),
             Step::Find(By::Reply) if gone => self.go_on(Step::Create),
             Step::Delete { found: By::Original } if done || gone => self.go_on(Step::Find(By::Reply)),
             Step::Delete { found: By::Reply } if done || gone => self.go_on(Step::Create),
             Step::Update { with_status: true } if error == Some(Errno::EBUSY) => {
                 self.go_on(Step::Update { with_status: false })
             }
-            Step::Update { .. } if gone => self.go_on(Step::Find(By::Reply)),
             Step::Update { .. } | Step::Create if done => Outcome::Written,
             _ => Outcome::Failed { error: error.unwrap_or(Errno::EINVAL), existing: self.existing },
         }
