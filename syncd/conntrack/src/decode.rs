@@ -1,9 +1,9 @@
 //! A kernel message becomes a [`Flow`]: one pass over the attributes, no allocation.
 //!
 //! Never guesses: [`Flow::present`] says exactly what the kernel sent, what we do not carry is counted, what is
-//! malformed is an error. Driven by the daemon's event loop and by [`QuerySocket`](crate::QuerySocket); tested on
-//! captured bytes (`tests/captured.rs`), against an independent decoder (`tests/oracle.rs`), on a real kernel
-//! (`tests/kernel.rs`) and for allocations (`tests/no_alloc.rs`).
+//! malformed is an error. Driven by the daemon's event loop and by [`QuerySocket`](crate::QuerySocket); tested in
+//! `decode/tests.rs`, on captured bytes (`tests/captured.rs`), against an independent decoder (`tests/oracle.rs`), on a
+//! real kernel (`tests/kernel.rs`) and for allocations (`tests/no_alloc.rs`).
 
 use syncd_core::flow::{
     Address, AttrSet, Change, Family, Flow, Origin, Protocol, Status, TcpFlags, TcpState, Tuple,
@@ -12,6 +12,9 @@ use syncd_core::flow::{
 use crate::message::MessageView;
 use crate::nla::{Attribute, DecodeError, Fault};
 use crate::uapi::{cta, flag, ip, kind, proto, protoinfo, synproxy, tuple};
+
+#[cfg(test)]
+mod tests;
 
 /// What a kernel message said about one flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,10 +164,11 @@ impl Reading {
             let part = part?;
             match part.kind {
                 tuple::IP => parts.take_addresses(self.flow.family, &part)?,
-                tuple::PROTO => self.skipped += parts.take_protocol(&part)?,
+                tuple::PROTO => parts.take_protocol(&part)?,
                 _ => self.skip(),
             }
         }
+        self.skipped = self.skipped.saturating_add(parts.unknown);
         parts.finish().ok_or_else(|| attribute.error(Fault::Tuple))
     }
 
@@ -248,6 +252,8 @@ struct Parts {
     ports: [u16; 2],
     icmp: Icmp,
     icmp6: Icmp,
+    /// How many fields mean nothing to us.
+    unknown: u16,
 }
 
 #[derive(Default)]
@@ -267,15 +273,13 @@ impl Parts {
                 (Family::V4, ip::V4_DST) => self.target = Some(Address::from_v4(address.bytes()?)),
                 (Family::V6, ip::V6_SRC) => self.source = Some(Address::from_v6(address.bytes()?)),
                 (Family::V6, ip::V6_DST) => self.target = Some(Address::from_v6(address.bytes()?)),
-                _ => return Err(address.error(Fault::Family)),
+                _ => self.unknown = self.unknown.saturating_add(1),
             }
         }
         Ok(())
     }
 
-    /// Returns how many fields are unknown.
-    fn take_protocol(&mut self, attribute: &Attribute<'_>) -> Result<u16, DecodeError> {
-        let mut unknown = 0;
+    fn take_protocol(&mut self, attribute: &Attribute<'_>) -> Result<(), DecodeError> {
         for field in attribute.nested() {
             let field = field?;
             match field.kind {
@@ -288,10 +292,10 @@ impl Parts {
                 proto::ICMPV6_ID => self.icmp6.id = field.be16()?,
                 proto::ICMPV6_TYPE => self.icmp6.kind = field.u8()?,
                 proto::ICMPV6_CODE => self.icmp6.code = field.u8()?,
-                _ => unknown += 1,
+                _ => self.unknown = self.unknown.saturating_add(1),
             }
         }
-        Ok(unknown)
+        Ok(())
     }
 
     fn finish(self) -> Option<(Protocol, Tuple)> {

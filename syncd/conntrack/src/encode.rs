@@ -1,8 +1,8 @@
 //! A flow as a request to the kernel: the kernel's manners, each with its reason.
 //!
 //! Never sends a byte and never decides whether a request is a good idea. Driven by [`Batch`](crate::Batch) and
-//! [`QuerySocket`](crate::QuerySocket); what it writes is read back by an independent decoder (`tests/oracle.rs`) and
-//! by the kernel (`tests/kernel.rs`).
+//! [`QuerySocket`](crate::QuerySocket); tested in `encode/tests.rs`, and what it writes is read back by an independent
+//! decoder (`tests/oracle.rs`) and by the kernel (`tests/kernel.rs`).
 //!
 //! The manners, found by experiment on Linux 6.18 (`net/netfilter/nf_conntrack_netlink.c`,
 //! `nf_conntrack_proto_tcp.c`):
@@ -28,6 +28,9 @@ use crate::message;
 use crate::nla::{Attributes, put, put_nested};
 use crate::uapi::{HEADER_LEN, NFGEN_LEN, cta, flag, ip, kind, nat, proto, protoinfo, tuple};
 
+#[cfg(test)]
+mod tests;
+
 /// No request of this file is longer, in bytes.
 pub const MAX_REQUEST: usize = 512;
 
@@ -42,7 +45,7 @@ const MAX_SCALE: u8 = 14;
 pub fn create(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: u32) {
     request(out, kind::NEW, flag::CREATE | flag::EXCL, seq, flow.family, |out| {
         put_identity(out, flow);
-        // The first error of section "NAT" in every replicator: the reply as wanted, not as it must be said.
+        // Not `flow.reply`, which is what the kernel shall make of this and of CTA_NAT_*.
         let plain = flow.original.inverse(flow.protocol);
         put_tuple(out, cta::TUPLE_REPLY, flow.family, flow.protocol, &plain);
         put_status(out, flow);
@@ -119,10 +122,9 @@ pub fn get_by_reply(out: &mut Vec<u8>, seq: u32, flow: &Flow) {
     });
 }
 
-/// Appends a request for all entries, of one family or of both.
-pub fn dump(out: &mut Vec<u8>, seq: u32, family: Option<Family>) {
-    let family = family.map_or(0, |family| family as u8);
-    let start = message::begin(out, kind::GET, flag::DUMP, seq, family);
+/// Appends a request for all entries of both families (family 0).
+pub fn dump(out: &mut Vec<u8>, seq: u32) {
+    let start = message::begin(out, kind::GET, flag::DUMP, seq, 0);
     message::end(out, start);
 }
 

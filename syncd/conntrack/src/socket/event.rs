@@ -45,8 +45,8 @@ impl fmt::Display for EventError {
 impl std::error::Error for EventError {}
 
 impl EventSocket {
-    /// The largest event a kernel sends (`NLMSG_GOODSIZE`, at most a page, with room); a good length for the buffer
-    /// given to [`EventSocket::recv`].
+    /// A good length for the buffer given to [`EventSocket::recv`], in bytes. Events are of 150 to 300 bytes; with
+    /// labels and the private state of a helper (`ctnetlink_nlmsg_size`) still far below.
     pub const BUFFER: usize = 8192;
 
     /// Opens the socket with a receive buffer of `receive_buffer` bytes (in the unit of `SO_RCVBUF`), or what is

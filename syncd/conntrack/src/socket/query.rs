@@ -91,11 +91,8 @@ impl QuerySocket {
     /// # Errors
     /// For lack of memory or descriptors. `CAP_NET_ADMIN` is asked for only when something is sent.
     pub fn open() -> Result<Self, SocketError> {
-        let link = Link::open(false)?;
-        link.short_answers()?;
-        link.set_receive_timeout(Self::PATIENCE_SECONDS)?;
         let buffer = vec![0; Self::BUFFER].into();
-        Ok(Self { link, seq: 0, request: Vec::new(), buffer, flows: Vec::new() })
+        Ok(Self { link: Self::link()?, seq: 0, request: Vec::new(), buffer, flows: Vec::new() })
     }
 
     /// Hands over every flow of this network namespace, in batches of one datagram, about 130 flows.
@@ -105,7 +102,10 @@ impl QuerySocket {
     /// # Errors
     /// See [`QueryError`]; what was handed over until then is a part.
     pub fn dump(&mut self, mut on_batch: impl FnMut(&[Flow])) -> Result<DumpSummary, QueryError> {
-        self.ask(|out, seq| encode::dump(out, seq, None))?;
+        // A dump that was given up goes on in the kernel and refuses the next one on its socket (`EBUSY`), so each has
+        // a fresh one.
+        self.link = Self::link().map_err(QueryError::Socket)?;
+        self.ask(encode::dump)?;
         let mut summary = DumpSummary::default();
         loop {
             self.flows.clear();
@@ -168,6 +168,13 @@ impl QuerySocket {
             Ok(())
         })?;
         count.ok_or(QueryError::Lost)
+    }
+
+    fn link() -> Result<Link, SocketError> {
+        let link = Link::open(false)?;
+        link.short_answers()?;
+        link.set_receive_timeout(Self::PATIENCE_SECONDS)?;
+        Ok(link)
     }
 
     fn get(&mut self, question: impl FnOnce(&mut Vec<u8>, u32)) -> Result<Option<Flow>, QueryError> {
