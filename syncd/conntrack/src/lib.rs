@@ -9,7 +9,7 @@
 //! | [`socket`] | three sockets: events, batched requests, blocking queries; the only IO |
 //! | [`batch`] | many requests in one system call, in one reused buffer |
 //! | [`encode`] | a flow as a request: the kernel's manners, each with its reason |
-//! | [`decode`] | a kernel message as a flow; no allocation |
+//! | [`mod@decode`] | a kernel message as a flow; no allocation |
 //! | [`message`] | a datagram as netlink messages |
 //! | [`nla`] | netlink attributes: reading and writing |
 //! | [`uapi`] | the kernel's numbers |

@@ -1,6 +1,6 @@
 //! The sockets that speak ctnetlink: the only file of this crate with IO.
 //!
-//! [`Link`] makes every system call; the three sockets around it know their protocol only. None of them decides
+//! `Link` makes every system call; the three sockets around it know their protocol only. None of them decides
 //! anything about flows. Each purpose has its own socket, because a dump in progress refuses a second one on the same
 //! socket (`EBUSY`) and because answers must not wait behind events. Tested in `tests/kernel.rs`.
 

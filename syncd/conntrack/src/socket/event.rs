@@ -1,6 +1,6 @@
 //! The socket that hears of changes: non-blocking, for an event loop.
 //!
-//! It never asks and never interprets; [`Messages`](crate::Messages) and [`decode`](fn@crate::decode) do.
+//! It never asks and never interprets; [`Messages`](crate::Messages) and [`decode()`](fn@crate::decode) do.
 
 use core::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
