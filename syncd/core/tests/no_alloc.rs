@@ -71,25 +71,19 @@ fn flow(port: u16, state: u8) -> Flow {
 
 /// Carries what each has to say to the other, until both are quiet.
 fn exchange(now: Instant, a: &mut Replica, b: &mut Replica, datagram: &mut Datagram) {
-    loop {
-        let mut quiet = true;
-        for (from, to) in [(&mut *a, &mut *b)] {
-            datagram.clear();
-            while from.poll_transmit(now, datagram).is_some() {
-                to.handle_datagram(now, LINK, datagram.as_bytes());
-                datagram.clear();
-                quiet = false;
-            }
-            while to.poll_transmit(now, datagram).is_some() {
-                from.handle_datagram(now, LINK, datagram.as_bytes());
-                datagram.clear();
-                quiet = false;
-            }
-        }
-        if quiet {
-            return;
-        }
+    while carry(now, a, b, datagram) | carry(now, b, a, datagram) {}
+}
+
+/// Carries what one has to say to the other. Says whether there was anything.
+fn carry(now: Instant, from: &mut Replica, to: &mut Replica, datagram: &mut Datagram) -> bool {
+    let mut any = false;
+    datagram.clear();
+    while from.poll_transmit(now, datagram).is_some() {
+        to.handle_datagram(now, LINK, datagram.as_bytes());
+        datagram.clear();
+        any = true;
     }
+    any
 }
 
 fn events(now: &mut u64, count: u32, a: &mut Replica, b: &mut Replica, datagram: &mut Datagram) {

@@ -134,8 +134,9 @@ impl InternalCache {
         let generation = self.generation;
         let entry = self.entry(slot);
         if entry.is(DEAD) {
-            // Its end was heard after the picture was taken; a new life would announce itself.
-            return Applied::Nothing;
+            // It ended after the picture was taken, or it lives again and its birth went unheard.
+            let ended_since = entry.stamp == generation;
+            return if ended_since { Applied::Nothing } else { self.reborn(slot, flow, second) };
         }
         let before = entry.flow;
         if is_other_life(&before, flow) {
@@ -157,6 +158,14 @@ impl InternalCache {
         }
         entry.marks |= UPDATED;
         Applied::Changed(slot)
+    }
+
+    /// Takes over a flow that we have just written to the kernel ourselves.
+    pub fn adopt(&mut self, flow: &Flow, second: u32) -> Applied {
+        match self.table.find(&flow.key()) {
+            Some(slot) if self.entry(slot).is(DEAD) => self.reborn(slot, flow, second),
+            _ => self.apply_dumped(flow, second),
+        }
     }
 
     /// A dump begins: from now on flows are stamped, so that what the dump does not name can be told.
@@ -272,8 +281,10 @@ impl InternalCache {
     }
 
     fn lay_to_rest(&mut self, slot: Slot) -> Applied {
+        let generation = self.generation;
         let entry = self.entry(slot);
         entry.marks |= DEAD;
+        entry.stamp = generation;
         let told = entry.is(TOLD);
         self.dead += 1;
         if told { Applied::Ended(slot) } else { Applied::Vanished(slot) }

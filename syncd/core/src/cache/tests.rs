@@ -110,6 +110,29 @@ fn a_dump_leaves_unnamed_what_it_missed() {
 }
 
 #[test]
+fn a_dump_brings_back_a_flow_whose_next_birth_went_unheard() {
+    let mut cache = internal();
+    let Applied::Added(slot) = cache.apply(Change::New, &flow(1, 7, 3), 0) else { panic!() };
+    cache.told(slot);
+    assert_eq!(cache.apply(Change::Destroy, &flow(1, 7, 3), 0), Applied::Ended(slot));
+    cache.begin_dump();
+    assert_eq!(cache.apply_dumped(&flow(1, 8, 3), 0), Applied::Added(slot));
+    assert_eq!((cache.len(), cache.dead()), (1, 0));
+}
+
+#[test]
+fn a_flow_we_wrote_ourselves_lives() {
+    let mut cache = internal();
+    cache.begin_dump();
+    cache.apply(Change::Destroy, &flow(1, 7, 3), 0);
+    let mut written = flow(1, 0, 3);
+    written.present = written.present.without(AttrSet::ID);
+    assert!(matches!(cache.adopt(&written, 0), Applied::Added(_)));
+    cache.end_dump();
+    assert_eq!((cache.len(), cache.dead()), (1, 0));
+}
+
+#[test]
 fn a_full_cache_says_so() {
     let mut cache = InternalCache::new(2, 1);
     cache.apply(Change::New, &flow(1, 1, 1), 0);

@@ -66,15 +66,13 @@ impl Receiver {
     /// Takes a number without hello over.
     pub fn track(&mut self, now: Instant, seq: Seq) -> Tracked {
         match self.last {
-            None => self.accept(seq, None),
-            Some(last) if seq == last.next() => self.accept(seq, None),
-            Some(last) if seq.newer_than(last) => {
-                let gap = SeqRange { from: last.next(), to: Seq(seq.0.wrapping_sub(1)) };
+            Some(last) if seq != last.next() && seq.newer_than(last) => {
+                let gap = SeqRange { from: last.next(), to: seq.previous() };
                 let ack = self.take_ack();
-                let tracked = self.accept(seq, Some(gap));
-                Tracked { ack: ack.or(tracked.ack), ..tracked }
+                Tracked { gap: Some(gap), ack, ..self.accept(seq) }
             }
-            Some(_) => self.track_late(now, seq),
+            Some(last) if seq != last.next() => self.track_late(now, seq),
+            _ => self.accept(seq),
         }
     }
 
@@ -87,7 +85,7 @@ impl Receiver {
         if !contiguous {
             self.pending = None;
         }
-        let tracked = self.accept(seq, None);
+        let tracked = self.accept(seq);
         Tracked { stale, ack: ack.or(tracked.ack), ..tracked }
     }
 
@@ -99,8 +97,7 @@ impl Receiver {
             self.held.remove(0);
         }
         self.held.push(last);
-        let before = Seq(last.0.wrapping_sub(1));
-        (from != last).then_some(SeqRange { from, to: before })
+        (from != last).then_some(SeqRange { from, to: last.previous() })
     }
 
     /// The numbers held back, which may be acknowledged now.
@@ -122,13 +119,15 @@ impl Receiver {
         self.count = 0;
     }
 
-    fn accept(&mut self, seq: Seq, gap: Option<SeqRange>) -> Tracked {
+    /// Takes a number over. A full window is acknowledged with the frame after it, so that the acknowledgement of
+    /// the number accepted last can still be held.
+    fn accept(&mut self, seq: Seq) -> Tracked {
+        let ack = if self.count >= ACK_WINDOW { self.take_ack() } else { None };
         self.last = Some(seq);
         self.late = None;
         self.pending.get_or_insert(seq);
         self.count += 1;
-        let ack = if self.count >= ACK_WINDOW { self.take_ack() } else { None };
-        Tracked { deliver: true, stale: false, gap, ack, stuck: false }
+        Tracked { deliver: true, stale: false, gap: None, ack, stuck: false }
     }
 
     fn track_late(&mut self, now: Instant, seq: Seq) -> Tracked {
@@ -137,7 +136,7 @@ impl Receiver {
         self.late = Some(Late { since, last: seq });
         if now.since(since) >= STUCK_FOR {
             self.start_over();
-            return Tracked { stuck: true, stale: true, ..self.accept(seq, None) };
+            return Tracked { stuck: true, stale: true, ..self.accept(seq) };
         }
         Tracked { deliver: false, stale: false, gap: None, ack: None, stuck: false }
     }

@@ -188,6 +188,29 @@ fn the_acknowledgement_of_a_resync_waits_for_the_end_of_the_bulk() {
 }
 
 #[test]
+fn a_resync_is_held_wherever_in_the_window_it_comes() {
+    for position in 290..310 {
+        let mut session = open_session();
+        for number in 1001..1001 + position {
+            session.arrive(at(2), Seq(number), Flags::NONE);
+        }
+        let asked = Seq(1001 + position);
+        session.arrive(at(2), asked, Flags::RESYNC);
+        session.hold_resync();
+        session.arrive(at(2), asked.next(), Flags::NONE);
+        session.lapse(at(1500));
+        let acknowledged = |sent: Vec<(u32, Outgoing, Flags)>| {
+            sent.into_iter().any(|(_, outgoing, _)| {
+                matches!(outgoing, Outgoing::Control(Control::Ack(range)) if range.contains(asked))
+            })
+        };
+        assert!(!acknowledged(drain(&mut session, at(1500))), "position {position}");
+        session.release_resync();
+        assert!(acknowledged(drain(&mut session, at(1600))), "position {position}");
+    }
+}
+
+#[test]
 fn the_window_limits_what_is_in_flight() {
     let mut session = open_session();
     (0..WINDOW + 10).for_each(|n| session.enqueue(Item(n)));

@@ -118,10 +118,7 @@ impl Replica {
         self.limit_ends(now);
         self.feed(now);
         self.step_jobs(now);
-        self.full = (
-            self.full.0 && self.internal.len() + self.internal.dead() >= self.internal.limit(),
-            self.full.1 && self.external.len() >= self.external.limit(),
-        );
+        self.room_again(now);
         let sync = self.sync(now);
         if sync != self.sync.0 {
             self.sync = (sync, now);
@@ -257,7 +254,7 @@ impl Replica {
         if self.filter.accepts(flow) {
             let mut flow = *flow;
             flow.present = flow.present.without(AttrSet::ID);
-            let applied = self.internal.apply_dumped(&flow, second);
+            let applied = self.internal.adopt(&flow, second);
             self.news(applied, Origin::Ourselves);
         }
     }
@@ -383,6 +380,20 @@ impl Replica {
             }
             // Asked for when the role was entered, where it is known what the router was before.
             JobKind::RequestResync => 0,
+        }
+    }
+
+    /// A cache that was full has room again: what did not fit is fetched.
+    fn room_again(&mut self, now: Instant) {
+        let (internal, external) = (&self.internal, &self.external);
+        if self.full.0 && internal.len() + internal.dead() < internal.limit() {
+            self.full.0 = false;
+            self.resync.events_lost(now);
+        }
+        if self.full.1 && external.len() < external.limit() {
+            self.full.1 = false;
+            let notice = self.catch_up.want(now, Reason::CacheFull);
+            self.tell(notice);
         }
     }
 
