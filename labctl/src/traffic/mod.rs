@@ -2,15 +2,44 @@
 //!
 //! Never touches the routers between them and never decides whether a scenario passed. A scenario's timeline drives it:
 //! start, wait until open, name the moment of the fault, judge. Each side is one OS thread inside its namespace.
-//! Tested in `tests.rs` against real namespaces.
+//! Tested in `tests/`, between real namespaces.
+//!
+//! ```text
+//! Traffic --spec--> client thread ~~~ routers ~~~ server thread
+//!    ^                   | writes                     | writes
+//!    '------ judge <-- ledger (client's)   ledger (server's)
+//! ```
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Instant;
 
-mod report;
-mod spec;
+use nix::sys::eventfd::EventFd;
 
+use crate::link::namespace::spawn_in;
+use client::ClientEngine;
+use ledger::Ledger;
+use pattern::Pattern;
+use server::ServerEngine;
+
+mod arrivals;
+mod beat;
+mod births;
+mod client;
+mod datagram;
+mod judge;
+mod ledger;
+mod pattern;
+mod report;
+mod server;
+mod spec;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use births::{BirthSpec, Births, BirthsSeen};
 pub(crate) use report::{GapMs, Opened, StreamDetail, StreamState, TrafficReport};
 pub(crate) use spec::{Kind, SpecError, StreamGroup, TrafficSpec};
 
@@ -18,6 +47,9 @@ pub(crate) use spec::{Kind, SpecError, StreamGroup, TrafficSpec};
 #[derive(Debug)]
 pub(crate) struct Traffic {
     spec: TrafficSpec,
+    ledger: Arc<Ledger>,
+    stop: Arc<EventFd>,
+    threads: Vec<JoinHandle<Option<()>>>,
 }
 
 impl Traffic {
@@ -26,45 +58,94 @@ impl Traffic {
     /// The descriptors name network namespaces (`/proc/PID/ns/net`); the caller needs `CAP_SYS_ADMIN` over them.
     ///
     /// # Errors
-    /// `InvalidInput` with a [`SpecError`]; otherwise what the kernel said when entering a namespace, listening, or
-    /// creating a socket.
+    /// `InvalidInput` with a [`SpecError`]; otherwise what the kernel said when entering a namespace, when listening,
+    /// or when creating an echo socket. What a single stream meets is in its [`StreamDetail`] instead.
     pub(crate) fn start(
         spec: TrafficSpec,
         client_ns: BorrowedFd<'_>,
         server_ns: BorrowedFd<'_>,
     ) -> io::Result<Self> {
         spec.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let _ = (client_ns, server_ns);
-        Ok(Self { spec })
+        let ledger = Arc::new(Ledger::new(spec.count()));
+        let pattern = Arc::new(Pattern::new(spec.seed));
+        let stop = Arc::new(EventFd::new()?);
+        let mut traffic = Self { spec, ledger, stop, threads: Vec::new() };
+
+        let parts = (traffic.spec.clone(), Arc::clone(&pattern), Arc::clone(&traffic.ledger));
+        let stop = Arc::clone(&traffic.stop);
+        let open = move || ServerEngine::open(&parts.0, parts.1, parts.2, &stop);
+        traffic.threads.push(spawn_in(server_ns, "traffic-server", open, ServerEngine::run)?);
+
+        let parts = (traffic.spec.clone(), pattern, Arc::clone(&traffic.ledger));
+        let stop = Arc::clone(&traffic.stop);
+        let open = move || ClientEngine::open(&parts.0, parts.1, parts.2, &stop);
+        traffic.threads.push(spawn_in(client_ns, "traffic-client", open, ClientEngine::run)?);
+        Ok(traffic)
     }
 
     /// Waits until every stream has opened or failed, or until the deadline; tells how many did.
-    #[must_use]
     pub(crate) fn wait_open(&self, deadline: Instant) -> Opened {
-        let _ = deadline;
-        Opened { wanted: self.spec.count(), ..Opened::default() }
+        loop {
+            let changes = self.ledger.changes();
+            let now = Instant::now();
+            let opened = judge::opened(&self.streams(now));
+            if opened.opened + opened.failed == opened.wanted || now >= deadline {
+                return opened;
+            }
+            self.ledger.wait_change(changes, deadline - now);
+        }
     }
 
     /// Names the moment of the fault, from which gaps count. Call it within a second of that moment: older arrivals
     /// are forgotten. A later call replaces an earlier one (a scenario with two faults judges after each).
     pub(crate) fn fault_at(&self, fault: Instant) {
-        let _ = fault;
+        for stream in self.ledger.client().iter_mut() {
+            stream.receipt.arrivals.fault_at(fault);
+        }
+        let mut server = self.ledger.server();
+        server.fault = Some(fault);
+        for accepted in &mut server.accepted {
+            accepted.receipt.arrivals.fault_at(fault);
+        }
     }
 
-    /// Judges all streams as of `now`; to be called at about that time.
+    /// Judges all streams as of `now`; to be called at about that time. A gap is complete ten seconds after the fault.
     #[must_use]
     pub(crate) fn judge(&self, now: Instant) -> TrafficReport {
-        let _ = now;
-        TrafficReport::default()
+        judge::report(&self.streams(now))
     }
 
     /// Every stream in the order of its number, as of `now`.
     #[must_use]
     pub(crate) fn streams(&self, now: Instant) -> Vec<StreamDetail> {
-        let _ = now;
-        Vec::new()
+        let client = self.ledger.client();
+        let server = self.ledger.server();
+        judge::streams(&self.spec, &client, &server, now)
     }
 
-    /// Closes every socket and ends both threads.
-    pub(crate) fn stop(self) {}
+    /// What was asked for.
+    #[must_use]
+    pub(crate) const fn spec(&self) -> &TrafficSpec {
+        &self.spec
+    }
+
+    /// Closes every socket and ends both threads; judge before.
+    pub(crate) fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        // The counter is never read, so it stays ready for both threads. It cannot be full.
+        let _ = self.stop.write(1);
+        for thread in self.threads.drain(..) {
+            // A panic of an engine has been printed; its streams count as stalled.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.end();
+    }
 }

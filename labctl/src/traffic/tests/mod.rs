@@ -1,0 +1,4 @@
+//! The traffic's tests: arithmetic without sockets, then real streams between real namespaces.
+
+mod arithmetic;
+mod streams;
