@@ -1,2 +1,69 @@
-//! Built in the next commits.
-fn main() {}
+//! `cargo ci <gate>`: what the server runs is what the hand runs.
+//!
+//! One command per gate. It knows the project's crates as programs and as text and links none of them; it never
+//! changes a source. Driven by the alias in `.cargo/config.toml`. Tested by being used, and in `tidy/tests.rs`.
+//!
+//! Exit codes: 0 passed, 1 failed, 2 wrong usage, 3 the environment lacks something (which, and the command that
+//! installs it). `demo` passes labctl's own code on, which has the same meaning.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use setup::{Lacking, Need};
+use workspace::Workspace;
+
+mod demo;
+mod gates;
+mod lock;
+mod residue;
+mod setup;
+mod suite;
+mod tidy;
+mod unprivileged;
+mod workspace;
+
+/// One command per gate.
+#[derive(Parser)]
+#[command(bin_name = "cargo ci")]
+struct Arguments {
+    #[command(subcommand)]
+    gate: Gate,
+}
+
+#[derive(Subcommand)]
+enum Gate {
+    /// Install the programs the other gates need (keepalived, nft, conntrackd, conntrack); starts no service
+    Setup,
+    /// One failover with live traffic, shown
+    Demo,
+    /// Everything a change must pass: fmt, tidy, clippy, tests, simulator, lab scenarios
+    Test,
+    /// `test`, then a long sweep of the simulator and every scenario twenty times
+    Full,
+    /// The house rules, read from the sources
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().gate) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cargo ci: {error:#}");
+            ExitCode::from(if error.is::<Lacking>() { 3 } else { 1 })
+        }
+    }
+}
+
+fn run(gate: &Gate) -> Result<ExitCode> {
+    let workspace = Workspace::load()?;
+    match gate {
+        Gate::Setup => setup::setup(&workspace, Need::Everything)?,
+        Gate::Demo => return demo::demo(&workspace),
+        Gate::Test => suite::test(&workspace)?,
+        Gate::Full => suite::full(&workspace)?,
+        Gate::Tidy => tidy::gate(&workspace)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,99 @@
+//! What a change must pass, in the order in which a failure is cheapest to see.
+//!
+//! `test` is for every change, `full` for the nights. Compiles everything before the first lab is built, so that no
+//! failover competes with a compiler; builds labs one at a time, under a lock that holds for the whole host.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::gates::Gates;
+use crate::lock::HostLock;
+use crate::residue::{self, Host};
+use crate::setup::{self, Need};
+use crate::workspace::Workspace;
+use crate::{tidy, unprivileged};
+
+/// How much of what takes long.
+struct Extent {
+    /// Seeds of the simulator.
+    seeds: u32,
+    /// How often each scenario is run.
+    rounds: u32,
+}
+
+/// Every change.
+///
+/// # Errors
+/// The first gate that fails.
+pub(crate) fn test(workspace: &Workspace) -> Result<()> {
+    summed_up(workspace, &Extent { seeds: 1_000, rounds: 1 })
+}
+
+/// What takes hours: `test`, with many more seeds and every scenario again and again.
+///
+/// # Errors
+/// The first gate that fails.
+pub(crate) fn full(workspace: &Workspace) -> Result<()> {
+    summed_up(workspace, &Extent { seeds: 100_000, rounds: 20 })
+}
+
+fn summed_up(workspace: &Workspace, extent: &Extent) -> Result<()> {
+    let mut gates = Gates::new();
+    let outcome = all(workspace, &mut gates, extent);
+    gates.print_summary();
+    outcome
+}
+
+fn all(workspace: &Workspace, gates: &mut Gates, extent: &Extent) -> Result<()> {
+    let before = Host::look()?;
+    gates.pass("setup", "cargo ci setup", || setup::setup(workspace, Need::Everything))?;
+    sources(workspace, gates)?;
+    programs(workspace, gates, extent.seeds)?;
+    let lock = HostLock::take()?;
+    for round in 1..=extent.rounds {
+        let name =
+            if extent.rounds == 1 { "scenarios".to_owned() } else { format!("scenarios, round {round}") };
+        gates.pass_command(&name, scenarios(workspace))?;
+    }
+    if setup::is_root() {
+        gates.pass("scenarios as nobody", "cargo ci test", || unprivileged::run(workspace))?;
+    }
+    gates.pass("nothing left behind", "cargo ci test", || residue::require_none_since(&before))?;
+    drop(lock);
+    Ok(())
+}
+
+/// What can be said of the sources without running them.
+fn sources(workspace: &Workspace, gates: &mut Gates) -> Result<()> {
+    gates.pass_command("fmt", cargo(workspace, &["fmt", "--all", "--check"]))?;
+    gates.pass("tidy", "cargo ci tidy", || tidy::gate(workspace))?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    gates.pass_command("clippy", cargo(workspace, &clippy))
+}
+
+/// All tests that need no lab, and the compiling of all that is needed later.
+fn programs(workspace: &Workspace, gates: &mut Gates, seeds: u32) -> Result<()> {
+    gates.pass_command("tests", cargo(workspace, &["test", "--workspace"]))?;
+    let release = ["build", "--release", "-p", "syncd", "-p", "labctl", "-p", "syncd-sim"];
+    gates.pass_command("build", cargo(workspace, &release))?;
+    let seeds = seeds.to_string();
+    let sweep = ["run", "--release", "-p", "syncd-sim", "--", "sweep", "--seeds", &seeds];
+    gates.pass_command("simulator", cargo(workspace, &sweep))
+}
+
+/// Every scenario in a lab, one after the other, with the optimised programs.
+fn scenarios(workspace: &Workspace) -> Command {
+    let mut command =
+        cargo(workspace, &["test", "-p", "labctl", "--test", "scenarios", "--", "--test-threads=1"]);
+    command.env("LAB", "1").env("LABCTL", workspace.binary("labctl"));
+    residue::mark(&mut command);
+    command
+}
+
+/// A snapshot that differs is a failure here and writes no file; `CONTRIBUTING.md` says how to bless one.
+fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
+    let mut command = workspace.command("cargo");
+    command.args(arguments).env("INSTA_UPDATE", "no");
+    command
+}
