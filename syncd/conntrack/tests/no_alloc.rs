@@ -1,6 +1,11 @@
 //! The hot path does not allocate: decoding 10,000 events, and filling a batch that was used before. Prints what one
 //! event costs.
 #![expect(unsafe_code, reason = "a global allocator that counts can only be written so")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "a measurement reads the clock and prints"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -19,12 +24,14 @@ thread_local! {
 // SAFETY: every call goes unchanged to `System`; the counter is a plain number of the thread, which neither allocates
 // nor has a destructor.
 unsafe impl GlobalAlloc for Counting {
+    // SAFETY: the contract is `GlobalAlloc::alloc`'s, kept by `System`.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
         // SAFETY: the caller's promise about `layout` is handed on.
         unsafe { System.alloc(layout) }
     }
 
+    // SAFETY: the contract is `GlobalAlloc::dealloc`'s, kept by `System`.
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: `pointer` came from `alloc` above, and so from `System`.
         unsafe { System.dealloc(pointer, layout) }

@@ -3,6 +3,10 @@
 //! A test cannot move itself: the test harness has threads, and `CLONE_NEWUSER` wants a process with one. So the test
 //! starts this very program again through `unshare(1)`, told to run only that test, and passes when it does. The
 //! namespace dies with that process. Where namespaces are not available the test fails and says what is missing.
+#![expect(
+    clippy::disallowed_macros,
+    reason = "the test inside speaks to the test outside on its standard output"
+)]
 
 use std::process::{Command, Stdio};
 use std::{env, fs};
