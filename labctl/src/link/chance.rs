@@ -25,13 +25,11 @@ impl Chance {
 
     /// Evenly from 0 up to and without `end`; 0 if `end` is 0. The bias of the multiplication is below 2^-32 for
     /// every `end` used here.
-    #[expect(clippy::cast_possible_truncation, reason = "the high half of a 128-bit product fits 64 bits")]
     pub(crate) const fn below(&mut self, end: u64) -> u64 {
         ((self.bits() as u128 * end as u128) >> 64) as u64
     }
 
     /// True in `share` of all draws: never at 0.0, always at 1.0.
-    #[expect(clippy::cast_precision_loss, reason = "53 bits are exact in an f64")]
     pub(crate) fn happens(&mut self, share: f64) -> bool {
         ((self.bits() >> 11) as f64) < share * (1u64 << 53) as f64
     }

@@ -49,7 +49,7 @@ impl PacketSocket {
                 level,
                 name,
                 (&raw const value).cast(),
-                socklen(mem::size_of::<libc::c_int>()),
+                socklen(size_of::<libc::c_int>()),
             )
         };
         Errno::result(result)?;
@@ -67,7 +67,7 @@ impl PacketSocket {
             libc::bind(
                 self.0.as_raw_fd(),
                 (&raw const address).cast(),
-                socklen(mem::size_of::<libc::sockaddr_ll>()),
+                socklen(size_of::<libc::sockaddr_ll>()),
             )
         };
         Errno::result(result)?;

@@ -28,14 +28,16 @@ pub(crate) fn act(module: &str, test: &str, play: impl FnOnce()) {
     let path = module.split_once("::").map_or(module, |(_, rest)| rest);
     let ways: &[&str] = if nix::unistd::geteuid().is_root() { &["-nm", "-Urnm"] } else { &["-Urnm"] };
     for way in ways {
-        let status = Command::new("unshare")
+        let again = Command::new("unshare")
             .arg(way)
             .arg(env::current_exe().expect("own path"))
             .args(["--exact", &format!("{path}::{test}"), "--nocapture", "--test-threads=1"])
             .env(ON_STAGE, "1")
-            .status()
+            .output()
             .expect("unshare(1) of util-linux");
-        assert!(status.success(), "{test} failed in `unshare {way}`");
+        let said = [again.stdout, again.stderr].concat();
+        println!("{}", String::from_utf8_lossy(&said));
+        assert!(again.status.success(), "{test} failed in `unshare {way}`");
     }
 }
 

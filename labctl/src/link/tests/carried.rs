@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
 use crate::link::namespace::run_in;
-use crate::link::{Cut, Link, LinkEnd, Side, Weather, disable_tx_checksum, stage};
+use crate::link::{Cut, Link, LinkCounters, LinkEnd, Side, Weather, disable_tx_checksum, stage};
 
 const R1: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const R2: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
@@ -122,36 +125,38 @@ fn datagrams_meet_the_weather() {
 fn bulk_tcp_passes_whole() {
     stage::act(module_path!(), "bulk_tcp_passes_whole", || {
         let pair = Pair::new();
-        for (megabytes, weather) in [
-            (32, Weather::default()),
-            (
-                1,
-                Weather {
-                    loss: 0.02,
-                    reorder: 0.02,
-                    duplicate: 0.02,
-                    corrupt: 0.01,
-                    seed: 9,
-                    ..Weather::default()
-                },
-            ),
-        ] {
+        let rough = Weather { duplicate: 0.02, reorder: 0.02, corrupt: 0.02, seed: 9, ..Weather::default() };
+        for (bytes, weather) in
+            [(32 << 20, Weather::default()), (1 << 20, rough), (1 << 18, Weather { loss: 0.03, ..rough })]
+        {
             let link = pair.join(weather);
-            let listener = run_in(pair.r2.as_fd(), || TcpListener::bind((R2, 0))).expect("listen");
-            let target = listener.local_addr().expect("address");
-            let sender = connect(&pair.r1, target);
-            let (mut receiver, _) = listener.accept().expect("accept");
-            let sending = thread::spawn(move || pour(sender, megabytes << 20));
-            let mut received = Vec::new();
-            receiver.set_read_timeout(Some(Duration::from_secs(20))).expect("timeout");
-            receiver.read_to_end(&mut received).expect("read");
-            sending.join().expect("sender");
-            assert_eq!(received.len(), megabytes << 20);
-            assert!(received.iter().enumerate().all(|(at, byte)| *byte == byte_at(at)));
-            let counters = link.stop();
+            let started = Instant::now();
+            let counters = transfer(&pair, bytes, link);
+            println!("{bytes} bytes in {:?} through {weather:?}: {counters:?}", started.elapsed());
             assert_eq!(counters.a_to_b.refused, 0, "{counters:?}");
         }
     });
+}
+
+/// Sends so many bytes from r1 to r2 over TCP and checks every one.
+fn transfer(pair: &Pair, bytes: usize, link: Link) -> LinkCounters {
+    let listener = run_in(pair.r2.as_fd(), || TcpListener::bind((R2, 0))).expect("listen");
+    let target = listener.local_addr().expect("address");
+    let connect = || TcpStream::connect_timeout(&target, Duration::from_secs(30));
+    let mut sender = run_in(pair.r1.as_fd(), connect).expect("connect");
+    let (mut receiver, _) = listener.accept().expect("accept");
+    let byte_at = |at: usize| (at % 251) as u8;
+    let sending = thread::spawn(move || {
+        let all: Vec<u8> = (0..bytes).map(byte_at).collect();
+        sender.write_all(&all).expect("write");
+    });
+    let mut received = Vec::new();
+    receiver.set_read_timeout(Some(Duration::from_secs(30))).expect("timeout");
+    receiver.read_to_end(&mut received).expect("read");
+    sending.join().expect("sender");
+    assert_eq!(received.len(), bytes);
+    assert!(received.iter().enumerate().all(|(at, byte)| *byte == byte_at(at)));
+    link.stop()
 }
 
 #[test]
@@ -164,34 +169,13 @@ fn super_packets_pass_too() {
             stage::address(router.as_fd(), "eth2", address.into(), 24);
         }
         let link = pair.join(Weather::default());
-        let listener = run_in(pair.r2.as_fd(), || TcpListener::bind((R2, 0))).expect("listen");
-        let sender = connect(&pair.r1, listener.local_addr().expect("address"));
-        let (mut receiver, _) = listener.accept().expect("accept");
-        let sending = thread::spawn(move || pour(sender, 32 << 20));
-        let mut received = Vec::new();
-        receiver.read_to_end(&mut received).expect("read");
-        sending.join().expect("sender");
-        assert_eq!(received.len(), 32 << 20);
-        let counters = link.stop();
+        let counters = transfer(&pair, 32 << 20, link);
         assert!(
             counters.a_to_b.carried < 16_000,
             "32 MiB in frames of 1500 bytes: nothing was super: {counters:?}"
         );
         assert_eq!(counters.a_to_b.refused, 0);
     });
-}
-
-fn connect(router: &OwnedFd, target: SocketAddr) -> TcpStream {
-    run_in(router.as_fd(), || TcpStream::connect_timeout(&target, Duration::from_secs(10))).expect("connect")
-}
-
-fn byte_at(at: usize) -> u8 {
-    (at % 251) as u8
-}
-
-fn pour(mut sender: TcpStream, bytes: usize) {
-    let all: Vec<u8> = (0..bytes).map(byte_at).collect();
-    sender.write_all(&all).expect("write");
 }
 
 #[test]
@@ -217,8 +201,13 @@ fn a_router_returns() {
         let link = pair.join(Weather::default());
         let to = pair.udp(&pair.r2, R2);
         introduce(&pair.udp(&pair.r1, R1), &to);
+        to.set_read_timeout(Some(Duration::from_millis(500))).expect("timeout");
 
         stage::remove(pair.between.as_fd(), "a");
+        let cpu = || getrusage(UsageWho::RUSAGE_SELF).expect("usage").system_time().num_milliseconds();
+        let before = cpu();
+        assert!(to.recv_from(&mut [0; 256]).is_err(), "half a second of silence");
+        assert!(cpu() - before < 200, "the carrier spins over an interface that is gone");
         pair.r1 = quiet();
         pair.plug(&pair.r1, R1, "a");
         link.rejoin(Side::A, pair.end("a")).expect("the new end");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+use crate::link::namespace::run_in;
 use crate::link::stage;
 use crate::traffic::{
     BirthSpec, Births, Kind, StreamGroup, StreamState, Traffic, TrafficReport, TrafficSpec,
@@ -66,6 +67,15 @@ fn judged(traffic: &Traffic, wanted: impl Fn(&TrafficReport) -> bool) -> Traffic
     }
 }
 
+/// Adds a rule for what enters a namespace.
+fn rule(ns: &OwnedFd, rule: &str) {
+    let rules = format!(
+        "add table ip t; add chain ip t in {{ type filter hook input priority 0; }}; add rule ip t in {rule}"
+    );
+    let nft = || std::process::Command::new("nft").arg(rules).status();
+    assert!(run_in(ns.as_fd(), nft).expect("nft").success(), "{rule}");
+}
+
 #[test]
 fn every_kind_lives_in_both_families() {
     stage::act(module_path!(), "every_kind_lives_in_both_families", || {
@@ -78,9 +88,9 @@ fn every_kind_lives_in_both_families() {
             Kind::Echo { per_second: 10, bytes: 100 },
         ];
         let mut groups = Vec::new();
-        for family in 0..2 {
+        for (family, client) in CLIENT.iter().enumerate() {
             for (port, kind) in (5_000..).zip(kinds) {
-                let source = Some(CLIENT[family].parse().expect("an address"));
+                let source = Some(client.parse().expect("an address"));
                 let source_port = Some(40_000 + (port - 5_000) * 100);
                 groups.push(StreamGroup {
                     source,
@@ -146,12 +156,32 @@ fn who_never_opens_and_who_is_reset() {
         let report = traffic.judge(Instant::now());
         assert_eq!((report.wanted, report.opened, report.reset), (4, 2, 0));
 
-        let rules = "add table ip t; add chain ip t in { type filter hook input priority 0; }; \
-                     add rule ip t in tcp sport 6002 reject with tcp reset";
-        let reject = || std::process::Command::new("nft").arg(rules).status();
-        assert!(crate::link::namespace::run_in(pair.client.as_fd(), reject).expect("nft").success());
+        rule(&pair.client, "tcp sport 6002 reject with tcp reset");
         let report = judged(&traffic, |report| report.reset == 2);
         assert_eq!((report.opened, report.alive), (2, 0));
+    });
+}
+
+#[test]
+fn changed_bytes_are_seen() {
+    stage::act(module_path!(), "changed_bytes_are_seen", || {
+        let pair = Pair::new();
+        let traffic = pair.start(vec![
+            StreamGroup::new(DOWNLOAD, 2, server(0, 6_000)),
+            StreamGroup::new(Kind::Udp { per_second: 50, bytes: 200 }, 2, server(0, 6_001)),
+        ]);
+        assert!(traffic.wait_open(soon(10)).all());
+        // The kernel repairs the checksum of what the rule changes, so that only the pattern can tell. The byte lies in
+        // the payload: behind the 32 bytes of a TCP header with timestamps, and behind UDP's header and ours.
+        rule(&pair.client, "tcp sport 6000 @th,640,8 set 0xff");
+        rule(&pair.client, "udp sport 6001 @th,640,8 set 0xff");
+        judged(&traffic, |_| traffic.streams(Instant::now()).iter().all(|stream| stream.corrupted_bytes > 3));
+        let report = judged(&traffic, |report| report.stalled == 2);
+        assert_eq!(
+            (report.alive, report.reset),
+            (2, 0),
+            "a damaged download lives, a damaged answer is none"
+        );
     });
 }
 
