@@ -10,7 +10,7 @@ use super::attr::AttrWriter;
 use super::header::{Flags, FrameError, FrameView, LENGTH, MessageType, RawHeader};
 use super::seq::Seq;
 
-/// No frame we write is longer, in bytes: an IPv6 flow with everything takes 228.
+/// No frame we write is longer, in bytes: a translated TCP flow over IPv6 with everything takes 188.
 pub const LONGEST_FRAME: usize = 256;
 
 /// IPv4 and UDP header, and one byte more because conntrackd's comparison is strict.

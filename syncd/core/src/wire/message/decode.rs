@@ -84,8 +84,8 @@ pub fn decode_flow(view: &FrameView<'_>) -> Result<DecodedFlow, PayloadError> {
     if !said.any {
         return Err(PayloadError::Empty);
     }
-    let flow = said.assemble()?;
-    Ok(DecodedFlow { change, flow, skipped: said.skipped })
+    let (flow, skipped) = said.assemble()?;
+    Ok(DecodedFlow { change, flow, skipped })
 }
 
 /// What the attributes said, before it is known to which protocol and family they belong.
@@ -155,8 +155,9 @@ impl Said {
         Ok(())
     }
 
-    /// The flow of all that was said. What fits neither family nor protocol is counted as skipped.
-    fn assemble(&mut self) -> Result<Flow, PayloadError> {
+    /// The flow of all that was said, and how much was passed over: what nobody knows, and what does not fit the
+    /// flow's family or protocol.
+    fn assemble(mut self) -> Result<(Flow, u32), PayloadError> {
         let (family, source, target) = self.addresses.ok_or(PayloadError::NoAddress)?;
         let protocol = self.protocol.ok_or(PayloadError::NoProtocol)?;
         let original = self.original(protocol, source, target)?;
@@ -165,7 +166,7 @@ impl Said {
         self.translate(&mut flow);
         self.describe(&mut flow);
         self.describe_tcp(&mut flow);
-        Ok(flow)
+        Ok((flow, self.skipped))
     }
 
     fn original(
