@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::workspace::Workspace;
 use source::Source;
 
+mod clocks;
 mod layout;
 mod manifests;
 mod marks;
@@ -58,13 +59,14 @@ pub(crate) struct TextFile {
 }
 
 /// The rules about one Rust source.
-const SOURCE_RULES: [fn(&Source) -> Vec<Finding>; 9] = [
+const SOURCE_RULES: [fn(&Source) -> Vec<Finding>; 10] = [
     layout::file_length,
     layout::function_length,
     layout::module_doc,
     layout::file_name,
     marks::unfinished,
     marks::reasons,
+    clocks::one_reading,
     rooms::core_rooms,
     rooms::conntrack_knows_only_flow,
     unsafety::named_and_explained,

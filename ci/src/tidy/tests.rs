@@ -1,7 +1,7 @@
 //! Samples that each rule must refuse, and what stands close to them and must pass; and the tree itself.
 
 use super::source::Source;
-use super::{Finding, SOURCE_RULES, check, layout, manifests, marks, rooms, snapshots, unsafety};
+use super::{Finding, SOURCE_RULES, check, clocks, layout, manifests, marks, rooms, snapshots, unsafety};
 use crate::workspace::{Dependency, Package, Workspace};
 
 /// The lines at which `rule` refuses `text`.
@@ -89,6 +89,15 @@ fn paths_of_one_machine_are_refused() {
         marks::machine_paths("README.md", &text).iter().map(|finding| finding.line).collect();
     assert_eq!(found, [2, 3]);
     assert!(marks::machine_paths("README.md", "the network/root of it, shared/x").is_empty());
+}
+
+#[test]
+fn one_file_reads_a_clock() {
+    let text = "//! Instant::now\nlet a = std::time::Instant::now();\nlet b = clock_gettime(id);\nlet c = time::Instant;";
+    assert_eq!(lines(clocks::one_reading, "syncd/daemon/src/kernel.rs", text), [2, 3]);
+    for path in ["syncd/daemon/src/clock.rs", "syncd/daemon/tests/run.rs", "labctl/src/main.rs"] {
+        assert!(lines(clocks::one_reading, path, text).is_empty(), "{path}");
+    }
 }
 
 #[test]
