@@ -125,6 +125,7 @@ fn names(directory: &Path) -> Result<BTreeSet<String>> {
 #[cfg(test)]
 mod tests {
     use super::{Host, mark};
+    use std::io::{Read, Write};
     use std::process::{self, Command, Stdio};
 
     #[test]
@@ -132,7 +133,10 @@ mod tests {
         let before = Host::look().unwrap();
         let mut command = Command::new("cat");
         mark(&mut command);
-        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // Its answer shows that it runs: until then the kernel may show its parent's name and no environment.
+        child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let expected = format!("process {} (cat)", child.id());
         assert!(Host::look().unwrap().since(&before).contains(&expected));
         drop(child.stdin.take());
