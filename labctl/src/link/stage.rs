@@ -3,15 +3,16 @@
 //! Never touches the host's interfaces: the test binary runs itself again through unshare(1), the kernel removes
 //! everything when that process ends. Drives the tests of `link`, `traffic` and `probes`; compiled for tests only.
 
-use std::net::IpAddr;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::{env, fs, io};
 
 use nix::sched::{CloneFlags, unshare};
 use rtnetlink::packet_route::address::AddressHeaderFlags;
 use rtnetlink::packet_route::link::{InfoData, InfoVeth};
-use rtnetlink::{LinkUnspec, LinkVeth};
+use rtnetlink::{LinkUnspec, LinkVeth, RouteMessageBuilder};
 
 use super::namespace::run_in;
 
@@ -72,6 +73,33 @@ pub(crate) fn address(ns: BorrowedFd<'_>, interface: &str, address: IpAddr, pref
         }
         add.execute().await
     });
+}
+
+/// Sends everything else through a gateway.
+pub(crate) fn gateway(ns: BorrowedFd<'_>, gateway: IpAddr) {
+    netlink(ns, async move |handle| {
+        let route = match gateway {
+            IpAddr::V4(gateway) => RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).build(),
+            IpAddr::V6(gateway) => RouteMessageBuilder::<Ipv6Addr>::new().gateway(gateway).build(),
+        };
+        handle.route().add(route).execute().await
+    });
+}
+
+/// Writes one of the namespace's settings below `/proc/sys/net`.
+pub(crate) fn setting(ns: BorrowedFd<'_>, name: &str, value: &str) {
+    let path = format!("/proc/sys/net/{name}");
+    run_in(ns, || fs::write(&path, value)).expect(&path);
+}
+
+/// Loads nftables rules.
+pub(crate) fn rules(ns: BorrowedFd<'_>, rules: &str) {
+    let load = || {
+        let mut nft = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn()?;
+        nft.stdin.take().expect("a pipe").write_all(rules.as_bytes())?;
+        nft.wait()
+    };
+    assert!(run_in(ns, load).expect("nft(8)").success(), "nft refused {rules}");
 }
 
 /// Removes an interface and with it its veth peer.

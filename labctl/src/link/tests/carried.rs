@@ -1,6 +1,5 @@
 //! Frames between real veths: two routers' ends in their namespaces, the far ends in a third.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -52,8 +51,7 @@ impl Pair {
 /// A namespace whose kernel sends nothing of its own accord: IPv6 would announce itself, and frames are counted here.
 fn quiet() -> OwnedFd {
     let ns = stage::namespace();
-    let setting = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
-    run_in(ns.as_fd(), || fs::write(setting, "1")).expect(setting);
+    stage::setting(ns.as_fd(), "ipv6/conf/default/disable_ipv6", "1");
     ns
 }
 

@@ -2,8 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::process::{Command, Stdio};
+use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -20,16 +19,6 @@ table inet t {
   chain tracking { type filter hook input priority filter; ct state established accept; }
 }";
 
-fn rules(ns: BorrowedFd<'_>) {
-    run_in(ns, || {
-        let mut nft = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn()?;
-        nft.stdin.take().expect("a pipe").write_all(RULES.as_bytes())?;
-        assert!(nft.wait()?.success(), "nft refused the rules");
-        Ok(())
-    })
-    .expect("nftables");
-}
-
 fn to_port(flows: &[SeenFlow], port: u16) -> SeenFlow {
     let found: Vec<_> = flows
         .iter()
@@ -43,7 +32,7 @@ fn to_port(flows: &[SeenFlow], port: u16) -> SeenFlow {
 fn real_flows_are_read_back() {
     stage::act(module_path!(), "real_flows_are_read_back", || {
         let ns = stage::namespace();
-        rules(ns.as_fd());
+        stage::rules(ns.as_fd(), RULES);
         assert_eq!(dump_flows(ns.as_fd()).expect("an empty table"), []);
 
         let open = run_in(ns.as_fd(), || {
@@ -96,7 +85,7 @@ fn a_table_of_many_datagrams_is_read_whole() {
     const FLOWS: u16 = 1_500;
     stage::act(module_path!(), "a_table_of_many_datagrams_is_read_whole", || {
         let ns = stage::namespace();
-        rules(ns.as_fd());
+        stage::rules(ns.as_fd(), RULES);
         let from = run_in(ns.as_fd(), || {
             let from = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
             for port in 0..FLOWS {

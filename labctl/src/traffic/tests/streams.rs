@@ -4,10 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
-
-use crate::link::namespace::run_in;
 use crate::link::stage;
 use crate::traffic::{
     BirthSpec, Births, Kind, StreamGroup, StreamState, Traffic, TrafficReport, TrafficSpec,
@@ -15,8 +11,8 @@ use crate::traffic::{
 
 const CLIENT: [&str; 2] = ["10.1.0.2", "fd00:1::2"];
 const SERVER: [&str; 2] = ["10.1.0.1", "fd00:1::1"];
-const DOWNLOAD: Kind = Kind::Download { bits_per_second: 1_500_000 };
-const ASKING: Kind = Kind::RequestResponse { per_second: 20, bytes: 128 };
+pub(super) const DOWNLOAD: Kind = Kind::Download { bits_per_second: 1_500_000 };
+pub(super) const ASKING: Kind = Kind::RequestResponse { per_second: 20, bytes: 128 };
 
 struct Pair {
     client: OwnedFd,
@@ -50,12 +46,12 @@ fn server(family: usize, port: u16) -> SocketAddr {
     SocketAddr::new(SERVER[family].parse().expect("an address"), port)
 }
 
-fn soon(seconds: u64) -> Instant {
+pub(super) fn soon(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
 /// Judges until the report is as wanted; fails with every stream's detail after ten seconds.
-fn judged(traffic: &Traffic, wanted: impl Fn(&TrafficReport) -> bool) -> TrafficReport {
+pub(super) fn judged(traffic: &Traffic, wanted: impl Fn(&TrafficReport) -> bool) -> TrafficReport {
     let deadline = soon(10);
     loop {
         let report = traffic.judge(Instant::now());
@@ -69,11 +65,10 @@ fn judged(traffic: &Traffic, wanted: impl Fn(&TrafficReport) -> bool) -> Traffic
 
 /// Adds a rule for what enters a namespace.
 fn rule(ns: &OwnedFd, rule: &str) {
-    let rules = format!(
-        "add table ip t; add chain ip t in {{ type filter hook input priority 0; }}; add rule ip t in {rule}"
+    stage::rules(
+        ns.as_fd(),
+        &format!("table ip t {{ chain in {{ type filter hook input priority 0; {rule}; }}; }}"),
     );
-    let nft = || std::process::Command::new("nft").arg(rules).status();
-    assert!(run_in(ns.as_fd(), nft).expect("nft").success(), "{rule}");
 }
 
 #[test]
@@ -214,41 +209,5 @@ fn births_arrive() {
             let few = BirthSpec { source_ports: 100, ..spec };
             assert!(Births::start(few, pair.client.as_fd(), pair.server.as_fd()).is_err());
         }
-    });
-}
-
-#[test]
-fn two_hundred_streams_are_cheap() {
-    stage::act(module_path!(), "two_hundred_streams_are_cheap", || {
-        let pair = Pair::new();
-        let traffic = pair.start(vec![
-            StreamGroup::new(DOWNLOAD, 100, server(0, 5_000)),
-            StreamGroup::new(ASKING, 100, server(0, 5_001)),
-        ]);
-        assert!(traffic.wait_open(soon(20)).all());
-        let cpu = || {
-            let usage = getrusage(UsageWho::RUSAGE_SELF).expect("usage");
-            (usage.user_time().num_microseconds(), usage.system_time().num_microseconds())
-        };
-        let received = || traffic.streams(Instant::now()).iter().map(|stream| stream.received).sum::<u64>();
-        let (start, before, bytes) = (Instant::now(), cpu(), received());
-        while start.elapsed() < Duration::from_secs(2) {
-            traffic.wait_open(soon(1));
-            std::thread::park_timeout(Duration::from_millis(500));
-        }
-        let (elapsed, after) = (start.elapsed().as_secs_f64(), cpu());
-        let rate = (received() - bytes) as f64 / elapsed;
-        let share = |from: i64, to: i64| (to - from) as f64 / 1e6 / elapsed;
-        println!(
-            "{:.1} MB/s, user {:.1} %, system {:.1} % of one core",
-            rate / 1e6,
-            100.0 * share(before.0, after.0),
-            100.0 * share(before.1, after.1)
-        );
-        assert!(
-            (17.0e6..21.0e6).contains(&rate),
-            "100 x 1.5 Mbit/s and 100 x 20 x 128 bytes are 19 MB/s: {rate}"
-        );
-        assert_eq!(judged(&traffic, |report| report.alive == 200).corrupted_bytes, 0);
     });
 }
