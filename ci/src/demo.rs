@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::gates;
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
+use crate::{gates, suite};
 
 /// The failover that the demonstration shows.
 pub(crate) const SCENARIO: &str = "scenarios/failover-kill-primary.yaml";
@@ -19,9 +19,7 @@ pub(crate) const SCENARIO: &str = "scenarios/failover-kill-primary.yaml";
 /// When the environment lacks something, or the build fails.
 pub(crate) fn demo(workspace: &Workspace) -> Result<ExitCode> {
     setup::setup(workspace, Need::Demo)?;
-    let mut build = workspace.command("cargo");
-    build.args(["build", "--release", "-p", "syncd", "-p", "labctl"]);
-    gates::run(&mut build).context("the build failed")?;
+    gates::run(&mut suite::build(workspace, &["syncd", "labctl"])).context("the build failed")?;
     let mut show = workspace.command(workspace.binary("labctl"));
     let status = show.args(["run", SCENARIO]).status().context("cannot start labctl")?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());

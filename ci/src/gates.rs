@@ -5,9 +5,10 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
-use crate::{residue, setup};
+use crate::residue;
+use crate::setup::Lacking;
 
 /// The gates passed so far.
 pub(crate) struct Gates {
@@ -30,8 +31,10 @@ impl Gates {
         let began = Instant::now();
         let outcome = work();
         let took = began.elapsed();
-        outcome
-            .with_context(|| format!("{name} failed after {}; to repeat:\n    {repeat}\n", seconds(took)))?;
+        if let Err(error) = outcome {
+            let text = format!("{name} failed after {}: {error:#}\nto repeat:\n    {repeat}", seconds(took));
+            return Err(if error.is::<Lacking>() { Lacking::new(text).into() } else { anyhow!(text) });
+        }
         println!("== {name}: passed in {}", seconds(took));
         self.passed.push((name.to_owned(), took));
         Ok(())
@@ -66,7 +69,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", program.display()))?;
     match status.code() {
         Some(0) => Ok(()),
-        Some(3) => Err(setup::lacking_as_said().into()),
+        Some(3) => Err(Lacking::new("the environment lacks something (see above)").into()),
         _ => bail!("{status}"),
     }
 }
@@ -111,7 +114,7 @@ mod tests {
     fn a_failure_names_the_gate_and_the_command() {
         let error = Gates::new().pass_command("doubt", Command::new("false")).unwrap_err();
         let text = format!("{error:#}");
-        assert!(text.contains("doubt failed") && text.contains("    false\n"), "{text}");
+        assert!(text.contains("doubt failed") && text.ends_with("    false"), "{text}");
         assert!(!error.is::<Lacking>());
     }
 

@@ -42,6 +42,8 @@ enum Gate {
     Test,
     /// `test`, then a long sweep of the simulator and every scenario twenty times
     Full,
+    /// Root only: the demonstration's scenario and one with conntrackd, as the user `nobody`
+    Nobody,
     /// The house rules, read from the sources
     Tidy,
 }
@@ -63,6 +65,7 @@ fn run(gate: &Gate) -> Result<ExitCode> {
         Gate::Demo => return demo::demo(&workspace),
         Gate::Test => suite::test(&workspace)?,
         Gate::Full => suite::full(&workspace)?,
+        Gate::Nobody => suite::nobody(&workspace)?,
         Gate::Tidy => tidy::gate(&workspace)?,
     }
     Ok(ExitCode::SUCCESS)

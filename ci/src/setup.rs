@@ -32,9 +32,11 @@ impl std::fmt::Display for Lacking {
 
 impl std::error::Error for Lacking {}
 
-/// A program of ours ended with code 3 and has said itself what is missing.
-pub(crate) fn lacking_as_said() -> Lacking {
-    Lacking("the environment lacks something (see above)".to_owned())
+impl Lacking {
+    /// What is missing, and the command that installs it.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
 }
 
 /// A program, and the Debian package it comes in.

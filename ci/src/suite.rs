@@ -5,14 +5,14 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::gates::Gates;
 use crate::lock::HostLock;
 use crate::residue::{self, Host};
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
-use crate::{tidy, unprivileged};
+use crate::{gates, tidy, unprivileged};
 
 /// How much of what takes long.
 struct Extent {
@@ -38,6 +38,17 @@ pub(crate) fn full(workspace: &Workspace) -> Result<()> {
     summed_up(workspace, &Extent { seeds: 100_000, rounds: 20 })
 }
 
+/// Of `test` only what runs as `nobody`.
+///
+/// # Errors
+/// When something is missing, the build fails or a scenario does.
+pub(crate) fn nobody(workspace: &Workspace) -> Result<()> {
+    setup::setup(workspace, Need::Everything)?;
+    gates::run(&mut build(workspace, &["syncd", "labctl"])).context("the build failed")?;
+    let _lock = HostLock::take()?;
+    unprivileged::run(workspace)
+}
+
 fn summed_up(workspace: &Workspace, extent: &Extent) -> Result<()> {
     let mut gates = Gates::new();
     let outcome = all(workspace, &mut gates, extent);
@@ -57,7 +68,7 @@ fn all(workspace: &Workspace, gates: &mut Gates, extent: &Extent) -> Result<()> 
         gates.pass_command(&name, scenarios(workspace))?;
     }
     if setup::is_root() {
-        gates.pass("scenarios as nobody", "cargo ci test", || unprivileged::run(workspace))?;
+        gates.pass("scenarios as nobody", "cargo ci nobody", || unprivileged::run(workspace))?;
     }
     gates.pass("nothing left behind", "cargo ci test", || residue::require_none_since(&before))?;
     drop(lock);
@@ -74,12 +85,18 @@ fn sources(workspace: &Workspace, gates: &mut Gates) -> Result<()> {
 
 /// All tests that need no lab, and the compiling of all that is needed later.
 fn programs(workspace: &Workspace, gates: &mut Gates, seeds: u32) -> Result<()> {
-    gates.pass_command("tests", cargo(workspace, &["test", "--workspace"]))?;
-    let release = ["build", "--release", "-p", "syncd", "-p", "labctl", "-p", "syncd-sim"];
-    gates.pass_command("build", cargo(workspace, &release))?;
+    gates.pass_command("tests", tests(workspace, &["--workspace"]))?;
+    gates.pass_command("build", build(workspace, &["syncd", "labctl", "syncd-sim"]))?;
     let seeds = seeds.to_string();
     let sweep = ["run", "--release", "-p", "syncd-sim", "--", "sweep", "--seeds", &seeds];
     gates.pass_command("simulator", cargo(workspace, &sweep))
+}
+
+/// The optimised programs of `packages`.
+pub(crate) fn build(workspace: &Workspace, packages: &[&str]) -> Command {
+    let mut command = cargo(workspace, &["build", "--release"]);
+    command.args(packages.iter().flat_map(|package| ["-p", package]));
+    command
 }
 
 /// Every scenario in a lab, one after the other, with the optimised programs.
@@ -92,8 +109,14 @@ fn scenarios(workspace: &Workspace) -> Command {
 }
 
 /// A snapshot that differs is a failure here and writes no file; `CONTRIBUTING.md` says how to bless one.
+fn tests(workspace: &Workspace, arguments: &[&str]) -> Command {
+    let mut command = cargo(workspace, &["test"]);
+    command.args(arguments).env("INSTA_UPDATE", "no");
+    command
+}
+
 fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
     let mut command = workspace.command("cargo");
-    command.args(arguments).env("INSTA_UPDATE", "no");
+    command.args(arguments);
     command
 }

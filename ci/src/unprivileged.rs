@@ -9,10 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{demo, gates, residue};
+use crate::{demo, gates, residue, setup};
 
 /// conntrackd on the router that dies, syncd on the one that takes over.
 const INTEROP: &str = "scenarios/interop-conntrackd-to-syncd.yaml";
@@ -20,11 +20,14 @@ const INTEROP: &str = "scenarios/interop-conntrackd-to-syncd.yaml";
 /// The user and the group `nobody`.
 const NOBODY: &str = "65534";
 
-/// Copies, runs, removes.
+/// Copies, runs, removes. The optimised programs must have been built.
 ///
 /// # Errors
-/// When the copy fails or a scenario does.
+/// When we are not root, the copy fails or a scenario does.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    if !setup::is_root() {
+        bail!("only root can become nobody; as a user, `cargo ci demo` shows the same");
+    }
     let stage = Stage::build(workspace)?;
     let mut command = workspace.command("setpriv");
     command
