@@ -101,8 +101,7 @@ pub(crate) fn build(workspace: &Workspace, packages: &[&str]) -> Command {
 
 /// Every scenario in a lab, one after the other, with the optimised programs.
 fn scenarios(workspace: &Workspace) -> Command {
-    let mut command =
-        cargo(workspace, &["test", "-p", "labctl", "--test", "scenarios", "--", "--test-threads=1"]);
+    let mut command = tests(workspace, &["-p", "labctl", "--test", "scenarios", "--", "--test-threads=1"]);
     command.env("LAB", "1").env("LABCTL", workspace.binary("labctl"));
     residue::mark(&mut command);
     command
