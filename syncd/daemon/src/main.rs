@@ -1,2 +1,134 @@
-//! Built in the next commits.
-fn main() {}
+//! `syncd` keeps the connections of a Linux router pair through a failover.
+//!
+//! One program is daemon and operator's tool: `run` runs the daemon, everything else asks it (or the kernel).
+//! From the outside in:
+//!
+//! | room | what it is about |
+//! | --- | --- |
+//! | [`args`] | what can be typed |
+//! | [`config`] | YAML to a checked configuration |
+//! | [`run`] | from a configuration to a running daemon |
+//! | [`event_loop`] | wait, gather, turn, flush; with [`outside`], [`timer`], [`ready`], [`clock`] |
+//! | [`kernel`], [`channels`], [`vrrp`], [`signals`] | what comes in and goes out |
+//! | [`last_role`] | the role, over a restart |
+//! | [`control`] | the control socket |
+//! | [`show`] | the operator's views |
+//! | [`journal`] | what the daemon says by itself |
+//!
+//! No protocol decision is taken here: `syncd-core` takes them.
+
+mod args;
+mod channels;
+mod clock;
+mod config;
+mod control;
+mod event_loop;
+mod journal;
+mod kernel;
+mod last_role;
+mod outside;
+mod ready;
+mod run;
+mod show;
+mod signals;
+mod timer;
+mod vrrp;
+
+use std::error::Error;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Conntrack, Output, Show, Sync, Verb};
+use control::client::{CallError, Client};
+use control::protocol::Request;
+use show::print;
+
+/// Refused or failed.
+const FAILED: u8 = 1;
+/// The daemon cannot be reached. (2, wrong usage, is clap's.)
+const UNREACHABLE: u8 = 3;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = BufWriter::new(io::stdout().lock());
+    let done = obey(&arguments.verb, &mut out).and_then(|code| Ok(out.flush().map(|()| code)?));
+    match done {
+        Ok(code) => code,
+        // Whoever reads has seen enough: `syncd show ... | head` is no failure.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let unreachable = error.chain().any(|cause| {
+                matches!(cause.downcast_ref(), Some(CallError::Unreachable { .. } | CallError::HungUp { .. }))
+            });
+            // A standard error that is closed leaves the exit code to tell.
+            drop(writeln!(io::stderr(), "syncd: {error:#}"));
+            ExitCode::from(if unreachable { UNREACHABLE } else { FAILED })
+        }
+    }
+}
+
+fn obey(verb: &Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Run { config, control } => run::run(config, &control.socket)?,
+        Verb::Check { file, output } => return check(file, output, out),
+        Verb::Role { role, group, no_wait, control, output } => {
+            let role = role.word().to_owned();
+            let request = Request::Role { role: role.clone(), group: group.clone(), wait: !no_wait };
+            Client::connect(&control.socket)?.call(&request)?;
+            if output.json {
+                writeln!(out, "{}", serde_json::json!({ "version": 1, "role": role, "waited": !no_wait }))?;
+            }
+        }
+        Verb::Show(Show::ConntrackSync { what }) => show_sync(what, out)?,
+        Verb::Show(Show::Conntrack { what: Conntrack::Table { family, output } }) => {
+            print::table(family.family(), output.json, out)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_sync(what: &Sync, out: &mut impl Write) -> anyhow::Result<()> {
+    let (question, cache) = what.question();
+    let mut client = Client::connect(&question.control.socket)?;
+    let json = question.output.json;
+    match (what, cache) {
+        (_, Some(cache)) => print::cache(&mut client, cache, json, out)?,
+        (Sync::Statistics(_), None) => print::statistics(&mut client, json, out)?,
+        (_, None) => print::status(&mut client, json, out)?,
+    }
+    Ok(())
+}
+
+fn check(file: &Path, output: &Output, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    if !output.json {
+        config::load(file)?;
+        writeln!(out, "{}: valid", file.display())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let problems = match config::load(file) {
+        Ok(_) => Vec::new(),
+        Err(config::LoadError::Invalid(invalid)) => invalid
+            .problems()
+            .iter()
+            .map(|problem| {
+                serde_json::json!({
+                    "line": problem.line(), "column": problem.column(),
+                    "key": problem.key, "reason": problem.reason, "remedy": problem.remedy,
+                })
+            })
+            .collect(),
+        Err(error) => return Err(error.into()),
+    };
+    let valid = problems.is_empty();
+    writeln!(out, "{}", serde_json::json!({ "version": 1, "valid": valid, "problems": problems }))?;
+    Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause: &(dyn Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,112 @@
+//! The configuration: YAML with VyOS's own key names, checked as a whole before anything is touched.
+//!
+//! What is wrong is shown with file, line, column, key path, reason and remedy, all of it at once. [`load`] looks at
+//! the file only; [`Config::check_system`] compares it with this machine and is asked by `syncd run` alone.
+//! Tested in `tests.rs` beside this file, whose texts are in `snapshots/cli`.
+
+mod node;
+mod problem;
+mod read;
+mod system;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+
+use syncd_core::filter::Filter;
+
+pub(crate) use problem::Invalid;
+pub(crate) use system::Interface;
+
+/// What `syncd` is told to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// Dedicated links, in the order of the file; at least one, at most [`MAX_LINKS`].
+    pub(crate) links: Vec<Link>,
+    /// Addresses to receive on; empty: the address of each link's interface. Unicast only.
+    pub(crate) listen: Vec<Listen>,
+    /// Which flows are replicated.
+    pub(crate) filter: Filter,
+    /// The VRRP sync group whose role is ours.
+    pub(crate) sync_group: String,
+    /// Where keepalived tells roles; none: roles come by `syncd role` only.
+    pub(crate) notify_fifo: Option<PathBuf>,
+    /// The receive buffer for kernel events may grow to so many bytes.
+    pub(crate) event_buffer: usize,
+    /// Send and receive buffer of each channel, in bytes.
+    pub(crate) channel_buffer: usize,
+    file: PathBuf,
+    text: String,
+}
+
+/// As many dedicated links as conntrackd takes.
+pub(crate) const MAX_LINKS: usize = 4;
+
+/// A dedicated link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// Name of the interface.
+    pub(crate) interface: String,
+    /// How the peer is reached on it.
+    pub(crate) transport: Transport,
+    path: node::Path,
+}
+
+/// How the peer is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// Both routers join this group.
+    Multicast(SocketAddrV4),
+    /// The peer's address; the port is also ours.
+    Unicast(SocketAddrV4),
+}
+
+/// An address to receive on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listen {
+    /// The address.
+    pub(crate) address: Ipv4Addr,
+    path: node::Path,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}; {}", file.display(), unreadable_remedy(source))]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file reads and is wrong.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+fn unreadable_remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "give the right path, or write the file (README, 'A first configuration')"
+        }
+        std::io::ErrorKind::PermissionDenied => "run as root, or make it readable",
+        std::io::ErrorKind::InvalidData => "save it as UTF-8 text",
+        _ => "it must be a readable text file",
+    }
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+///
+/// See [`LoadError`].
+pub(crate) fn load(file: &Path) -> Result<Config, LoadError> {
+    let text =
+        fs::read_to_string(file).map_err(|source| LoadError::Unreadable { file: file.to_owned(), source })?;
+    Ok(read::config(file, &text)?)
+}

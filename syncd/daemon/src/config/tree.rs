@@ -1,0 +1,234 @@
+//! Walking the tree: a [`Cursor`] knows where it stands, a [`Reader`] notes what is wrong there.
+//!
+//! Knows nothing of the keys' meaning; [`super::read`] does. Tested in `tests.rs` beside it.
+
+use std::net::Ipv4Addr;
+
+use super::node::{self, Node, Part, Path};
+use super::problem::Problem;
+
+/// Keys of VyOS that are not built here; saying so is kinder than "unknown".
+const NOT_BUILT: &[&str] =
+    &["disable-external-cache", "disable-syslog", "expect-sync", "purge-timeout", "startup-resync"];
+
+/// A part of the tree, with the way to it.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor<'n> {
+    /// What stands there.
+    pub(super) node: &'n Node,
+    /// The way from the root.
+    pub(super) path: Path,
+    names: Vec<String>,
+}
+
+impl<'n> Cursor<'n> {
+    /// The whole document.
+    pub(super) const fn root(node: &'n Node) -> Self {
+        Self { node, path: Vec::new(), names: Vec::new() }
+    }
+
+    /// The key under which it stands.
+    pub(super) fn key(&self) -> &str {
+        self.names.last().map_or("", String::as_str)
+    }
+
+    /// All keys from the top, joined by dots.
+    pub(super) fn name(&self) -> String {
+        self.names.join(".")
+    }
+
+    fn below(&self, index: usize, name: String, node: &'n Node) -> Self {
+        let mut path = self.path.clone();
+        path.push(index);
+        let mut names = self.names.clone();
+        names.push(name);
+        Self { node, path, names }
+    }
+}
+
+/// The known keys of one level that are there.
+pub(super) struct Fields<'n>(Vec<Cursor<'n>>);
+
+impl<'n> Fields<'n> {
+    /// What stands under `key`.
+    pub(super) fn get(&self, key: &str) -> Option<&Cursor<'n>> {
+        self.0.iter().find(|cursor| cursor.key() == key)
+    }
+}
+
+/// Reads values and notes problems.
+pub(super) struct Reader<'t> {
+    text: &'t str,
+    problems: Vec<Problem>,
+}
+
+impl<'t> Reader<'t> {
+    /// A reader of this text, with nothing noted.
+    pub(super) const fn new(text: &'t str) -> Self {
+        Self { text, problems: Vec::new() }
+    }
+
+    /// The text of the file.
+    pub(super) const fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// What was noted.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// Notes a problem of the key or value at `cursor`.
+    pub(super) fn note(&mut self, cursor: &Cursor<'_>, part: Part, reason: &str, remedy: &str) {
+        let place = node::locate(self.text, &cursor.path, part);
+        let (reason, remedy) = (reason.to_owned(), remedy.to_owned());
+        self.problems.push(Problem { place, key: cursor.name(), reason, remedy });
+    }
+
+    /// Notes a problem of the file as a whole.
+    pub(super) fn note_file(&mut self, reason: &str, remedy: &str) {
+        let (reason, remedy) = (reason.to_owned(), remedy.to_owned());
+        self.problems.push(Problem { place: None, key: String::new(), reason, remedy });
+    }
+
+    /// All entries below `cursor`; each repetition of a key is noted and left out.
+    pub(super) fn entries<'n>(&mut self, cursor: &Cursor<'n>) -> Option<Vec<Cursor<'n>>> {
+        let Node::Map(map) = cursor.node else {
+            let reason = format!("keys with values are expected here, not {}", kind(cursor.node));
+            self.note(cursor, Part::Value, &reason, "write 'key: value' lines below it, or { key: value }");
+            return None;
+        };
+        let mut entries: Vec<Cursor<'n>> = Vec::new();
+        for (index, (key, node)) in map.iter().enumerate() {
+            let entry = cursor.below(index, key.clone(), node);
+            if entries.iter().any(|other| other.key() == key) {
+                self.note(&entry, Part::Key, "this key is there twice", "write each key once");
+            } else {
+                entries.push(entry);
+            }
+        }
+        Some(entries)
+    }
+
+    /// The entries below `cursor` whose keys are `known`; every other key is noted.
+    pub(super) fn fields<'n>(&mut self, cursor: &Cursor<'n>, known: &[&str]) -> Option<Fields<'n>> {
+        let entries = self.entries(cursor)?;
+        for entry in entries.iter().filter(|entry| !known.contains(&entry.key())) {
+            let (reason, remedy) = unknown_key(entry.key(), known);
+            self.note(entry, Part::Key, reason, &remedy);
+        }
+        Some(Fields(entries.into_iter().filter(|entry| known.contains(&entry.key())).collect()))
+    }
+
+    /// The items of a list; a single value counts as a list of one, as VyOS writes it.
+    pub(super) fn items<'n>(&mut self, cursor: &Cursor<'n>) -> Vec<Cursor<'n>> {
+        match cursor.node {
+            Node::List(list) => {
+                let name = |index| format!("{}[{index}]", cursor.key());
+                let parent =
+                    Cursor { names: cursor.names[..cursor.names.len() - 1].to_vec(), ..cursor.clone() };
+                list.iter().enumerate().map(|(index, node)| parent.below(index, name(index), node)).collect()
+            }
+            Node::Map(_) | Node::Nothing => {
+                let reason = format!("a list is expected here, not {}", kind(cursor.node));
+                self.note(cursor, Part::Value, &reason, "write [a, b]");
+                Vec::new()
+            }
+            _ => vec![cursor.clone()],
+        }
+    }
+
+    /// The value as text. A number is none: whoever wants it as a name writes quotes.
+    pub(super) fn text_of(&mut self, cursor: &Cursor<'_>, remedy: &str) -> Option<String> {
+        match cursor.node {
+            Node::Text(text) => Some(text.clone()),
+            Node::Truth(_) | Node::Whole(_) | Node::Fraction(_) => {
+                let reason = format!("text is expected here, not {}", kind(cursor.node));
+                self.note(
+                    cursor,
+                    Part::Value,
+                    &reason,
+                    &format!("{remedy}; put a name that looks so in quotes"),
+                );
+                None
+            }
+            Node::Nothing | Node::List(_) | Node::Map(_) => {
+                let reason = format!("text is expected here, not {}", kind(cursor.node));
+                self.note(cursor, Part::Value, &reason, remedy);
+                None
+            }
+        }
+    }
+
+    /// The value as a whole number; one in quotes is taken too.
+    pub(super) fn whole(&mut self, cursor: &Cursor<'_>, remedy: &str) -> Option<i64> {
+        let number = match cursor.node {
+            Node::Whole(number) => Some(*number),
+            Node::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            let reason = format!("a whole number is expected here, not {}", kind(cursor.node));
+            self.note(cursor, Part::Value, &reason, remedy);
+        }
+        number
+    }
+
+    /// The value as an IPv4 address.
+    pub(super) fn ipv4(&mut self, cursor: &Cursor<'_>) -> Option<Ipv4Addr> {
+        let remedy = "write an IPv4 address, for example 192.0.2.1";
+        let text = match cursor.node {
+            // 192.0 reads as a number, and the remedy about quotes would mislead.
+            Node::Fraction(number) => number.to_string(),
+            Node::Whole(number) => number.to_string(),
+            _ => self.text_of(cursor, remedy)?,
+        };
+        let address = text.parse().ok();
+        if address.is_none() {
+            self.note(cursor, Part::Value, &format!("'{text}' is no IPv4 address"), remedy);
+        }
+        address
+    }
+}
+
+/// What to say about a key that is not known here.
+fn unknown_key(key: &str, known: &[&str]) -> (&'static str, String) {
+    if NOT_BUILT.contains(&key) {
+        return ("VyOS has this key, syncd has not", "remove it".to_owned());
+    }
+    let near = known.iter().min_by_key(|word| distance(key, word)).filter(|word| distance(key, word) <= 2);
+    let remedy = match near {
+        Some(word) => format!("did you mean '{word}'?"),
+        None => format!("known here: {}", known.join(", ")),
+    };
+    ("unknown key", remedy)
+}
+
+/// How a value reads to a human.
+fn kind(node: &Node) -> String {
+    match node {
+        Node::Nothing => "nothing".to_owned(),
+        Node::Truth(truth) => format!("'{truth}'"),
+        Node::Whole(number) => format!("the number {number}"),
+        Node::Fraction(number) => format!("the number {number}"),
+        Node::Text(text) => format!("'{text}'"),
+        Node::List(_) => "a list".to_owned(),
+        Node::Map(_) => "keys with values".to_owned(),
+    }
+}
+
+/// How many letters must be added, removed or changed to make one word of the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

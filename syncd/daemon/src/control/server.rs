@@ -1,0 +1,115 @@
+//! Serving clients: one task each, which hands requests to the event loop and carries the answers back.
+//!
+//! Only root and the daemon's own user are served. The number of clients is bounded; one that says nothing, or does
+//! not take its answer, for [`PATIENCE`] is dropped and never waited for. Tested in `control/tests.rs`.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::socket::{getsockopt, sockopt};
+use nix::unistd::geteuid;
+use socket2::Socket;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::LONGEST_RECORD;
+use super::claim::Claim;
+use super::protocol::{self, Request, Response};
+use crate::ready::Ready;
+
+/// So many clients are served at once.
+pub(crate) const MAX_CLIENTS: usize = 32;
+/// How long a client may be silent between requests, or leave an answer lying.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A request and where its answer goes. An answer nobody waits for any more is dropped.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// What is wanted.
+    pub(crate) request: Request,
+    /// Who waits.
+    pub(crate) answer: oneshot::Sender<Response>,
+}
+
+/// Accepts clients for ever.
+///
+/// # Errors
+///
+/// When the listening socket is broken.
+pub(crate) async fn serve(claim: Arc<Claim>, calls: mpsc::Sender<Call>) -> io::Result<()> {
+    let ready = Ready::to_read(claim.socket())?;
+    let places = Arc::new(Semaphore::new(MAX_CLIENTS));
+    loop {
+        let socket = match ready.read(|| claim.socket().accept()).await {
+            Ok((socket, _)) => socket,
+            Err(error) if is_of_one_client(&error) => continue,
+            Err(error) if is_shortage(&error) => {
+                // The kernel says so at once and again; a client that ends makes room.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if !is_trusted(&socket) {
+            continue;
+        }
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            let full = Response::refused("too many clients", "try again in a moment");
+            drop((&socket).write(&protocol::encode(&full)));
+            continue;
+        };
+        let calls = calls.clone();
+        tokio::spawn(async move {
+            // Whatever ends the conversation, it is the client's: nobody here waits for it.
+            drop(converse(&socket, &calls).await);
+            drop(place);
+        });
+    }
+}
+
+fn is_of_one_client(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    use nix::errno::Errno;
+    let shortages = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
+    error.raw_os_error().is_some_and(|number| shortages.contains(&Errno::from_raw(number)))
+}
+
+/// Whether the other end is root or our own user. The file's mode says the same; a passed descriptor would not.
+fn is_trusted(socket: &Socket) -> bool {
+    getsockopt(socket, sockopt::PeerCredentials)
+        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
+}
+
+async fn converse(socket: &Socket, calls: &mpsc::Sender<Call>) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    let ready = Ready::to_read_and_write(socket)?;
+    let mut buffer = vec![0; LONGEST_RECORD];
+    loop {
+        let mut from = socket;
+        let len = timeout(PATIENCE, ready.read(|| from.read(&mut buffer))).await??;
+        if len == 0 {
+            return Ok(());
+        }
+        let response = match protocol::decode::<Request>(&buffer[..len]) {
+            Ok(request) => ask(request, calls).await,
+            Err(error) => Response::refused(error.to_string(), "use the syncd of the daemon's own version"),
+        };
+        let record = protocol::encode(&response);
+        let mut to = socket;
+        timeout(PATIENCE, ready.write(|| to.write(&record))).await??;
+    }
+}
+
+/// Brings a request to the event loop and waits for the answer; a role may take as long as its jobs.
+async fn ask(request: Request, calls: &mpsc::Sender<Call>) -> Response {
+    let ending = || Response::refused("the daemon is ending", "start it again");
+    let (answer, answered) = oneshot::channel();
+    if calls.send(Call { request, answer }).await.is_err() {
+        return ending();
+    }
+    answered.await.unwrap_or_else(|_| ending())
+}

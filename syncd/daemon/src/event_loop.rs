@@ -1,0 +1,359 @@
+//! The daemon's one loop: wait, gather, turn, flush.
+//!
+//! Takes inputs to the replica's doors in a fixed order (events first), each with a budget, so that no round lasts
+//! longer than about 2 ms, and carries out what the replica wants. Decides nothing about the protocol. Everything that
+//! may wait for somebody (clients, the FIFO, signals) is a task that hands values to this loop. Tested end to end.
+
+mod rhythm;
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use syncd_core::replica::{Command, Notice, Replica, Reply, RequestId, Role, turn};
+use syncd_core::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
+
+use crate::channels::Channels;
+use crate::clock;
+use crate::control::protocol::{Request, Response};
+use crate::control::server::Call;
+use crate::journal::{Journal, Level};
+use crate::kernel::Kernel;
+use crate::last_role::{LastRole, Transition};
+use crate::outside::{Outbox, Surroundings};
+use crate::show::flows;
+use crate::show::view::{DaemonView, Setting, StatisticsView, StatusView, role_named};
+use crate::signals::Signal;
+use crate::timer::Timer;
+use rhythm::Rhythm;
+
+/// Events of one round: about 1 µs each, with the merge.
+const EVENTS: usize = 512;
+/// Datagrams of one round and channel: some ten frames each.
+const DATAGRAMS: usize = 64;
+/// Batches of the helper thread in one round, of some 130 flows.
+const ANSWERS: usize = 4;
+/// Requests of clients in one round; one may be a page of 128 flows.
+const CALLS: usize = 4;
+/// How often the interfaces are looked at.
+const LOOK_AT_LINKS: Duration = Duration::from_secs(1);
+/// How long events are gathered while they come fast.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// What tasks tell the loop.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    /// Requests of clients.
+    pub(crate) calls: mpsc::Receiver<Call>,
+    /// Roles from keepalived, with the lines that made no sense before each.
+    pub(crate) vrrp: mpsc::Receiver<(Role, u64)>,
+    /// The order to end.
+    pub(crate) signals: mpsc::Receiver<Signal>,
+}
+
+/// What the loop is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// The state machine.
+    pub(crate) replica: Replica,
+    /// The conntrack sockets.
+    pub(crate) kernel: Kernel,
+    /// The dedicated links.
+    pub(crate) channels: Channels,
+    /// What the configuration adds to the status.
+    pub(crate) setting: Setting,
+    /// conntrackd's word for the transport.
+    pub(crate) transport: &'static str,
+    /// Where the role is kept.
+    pub(crate) last_role: LastRole,
+    /// Where notices go.
+    pub(crate) journal: Journal,
+    /// What tasks say.
+    pub(crate) inputs: Inputs,
+}
+
+/// The loop.
+#[derive(Debug)]
+pub(crate) struct EventLoop {
+    parts: Parts,
+    outbox: Outbox,
+    start: Instant,
+    timer: Timer,
+    pause: Timer,
+    rhythm: Rhythm,
+    links_due: Instant,
+    calls: Vec<Call>,
+    waiting: Vec<(RequestId, oneshot::Sender<Response>)>,
+    next_id: u64,
+    replies: Vec<(RequestId, Reply)>,
+    notices: Vec<Notice>,
+    last: Option<Transition>,
+    /// The transition that is being entered again after a restart.
+    kept: Option<Transition>,
+    fifo_garbage: u64,
+}
+
+/// When the next round begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// At once: something was left over.
+    Now,
+    /// After a moment of gathering.
+    Soon,
+    /// When something happens.
+    Wait,
+}
+
+/// What came in during one round.
+struct Gathered {
+    /// Events of the kernel.
+    events: usize,
+    /// A budget was used up: more may wait.
+    more: bool,
+}
+
+impl EventLoop {
+    /// A loop that has not begun.
+    ///
+    /// # Errors
+    ///
+    /// Out of descriptors.
+    pub(crate) fn new(parts: Parts, start: Instant) -> anyhow::Result<Self> {
+        let outbox = Outbox::new(parts.channels.payload_limit());
+        Ok(Self {
+            outbox,
+            start,
+            timer: Timer::new()?,
+            pause: Timer::new()?,
+            rhythm: Rhythm::new(start),
+            links_due: start,
+            calls: Vec::new(),
+            waiting: Vec::new(),
+            next_id: 1,
+            replies: Vec::new(),
+            notices: Vec::new(),
+            last: None,
+            kept: None,
+            fifo_garbage: 0,
+            parts,
+        })
+    }
+
+    /// Enters the role that was kept over a restart.
+    pub(crate) fn resume(&mut self, kept: Transition) {
+        self.kept = Some(kept);
+        self.enter(clock::now(), kept.role, None);
+    }
+
+    /// Runs until a signal ends it.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the kernel's connection tracking breaks.
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        loop {
+            let now = clock::now();
+            let next = self.round(now)?;
+            if let Ok(Signal::End) = self.parts.inputs.signals.try_recv() {
+                return Ok(());
+            }
+            match next {
+                Next::Now => yield_now().await,
+                Next::Soon => {
+                    self.pause.ring_by(now + GATHER)?;
+                    poll_fn(|context| self.pause.poll(context)).await;
+                    // Lets tokio look at the sockets: what came meanwhile shall be seen in this round.
+                    yield_now().await;
+                }
+                Next::Wait => {
+                    let due = self.parts.replica.poll_timeout().unwrap_or(self.links_due).min(self.links_due);
+                    self.timer.ring_by(due)?;
+                    if let Some(Signal::End) = poll_fn(|context| self.poll(context)).await {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ready when anything happens; every source is asked, so that each wakes us.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Signal>> {
+        if let Poll::Ready(Some(signal)) = self.parts.inputs.signals.poll_recv(context) {
+            return Poll::Ready(Some(signal));
+        }
+        let mut ready = self.parts.kernel.poll_read(context).is_ready();
+        ready |= self.parts.channels.poll_read(context).is_ready();
+        ready |= self.timer.poll(context).is_ready();
+        let room = CALLS.saturating_sub(self.calls.len()).max(1);
+        // A channel that is closed says so for ever: only values count.
+        ready |= matches!(
+            self.parts.inputs.calls.poll_recv_many(context, &mut self.calls, room),
+            Poll::Ready(1..)
+        );
+        if let Poll::Ready(Some((role, garbage))) = self.parts.inputs.vrrp.poll_recv(context) {
+            self.fifo_garbage += garbage;
+            self.enter(clock::now(), role, None);
+            ready = true;
+        }
+        if ready { Poll::Ready(None) } else { Poll::Pending }
+    }
+
+    /// Gathers, turns, flushes.
+    fn round(&mut self, now: Instant) -> anyhow::Result<Next> {
+        let Gathered { events, more } = self.gather(now)?;
+        let Parts { replica, kernel, channels, .. } = &mut self.parts;
+        let (replies, notices) = (&mut self.replies, &mut self.notices);
+        turn(replica, now, &mut Surroundings { outbox: &mut self.outbox, kernel, replies, notices });
+        let was_full = self.outbox.is_full();
+        let all_sent = self.outbox.flush(channels);
+        let answered = kernel.flush(now, replica)?;
+        self.tell();
+        let left_over = more || answered || (was_full && all_sent) || !self.calls.is_empty();
+        Ok(if left_over {
+            Next::Now
+        } else if !all_sent || self.rhythm.is_fast(now, events) {
+            Next::Soon
+        } else {
+            Next::Wait
+        })
+    }
+
+    /// Everything that happened, in a fixed order.
+    fn gather(&mut self, now: Instant) -> anyhow::Result<Gathered> {
+        let Parts { replica, kernel, channels, journal, inputs, .. } = &mut self.parts;
+        let events = kernel.gather_events(now, replica, journal, EVENTS)?;
+        channels.gather(DATAGRAMS, |from, bytes| replica.handle_datagram(now, from, bytes));
+        let answers = kernel.gather_answers(now, replica, ANSWERS);
+        let mut roles = Vec::new();
+        while let Ok(role) = inputs.vrrp.try_recv() {
+            roles.push(role);
+        }
+        for (role, garbage) in roles {
+            self.fifo_garbage += garbage;
+            self.enter(now, role, None);
+        }
+        while self.calls.len() < CALLS
+            && let Ok(call) = self.parts.inputs.calls.try_recv()
+        {
+            self.calls.push(call);
+        }
+        for call in std::mem::take(&mut self.calls) {
+            self.answer(now, call);
+        }
+        if now >= self.links_due {
+            self.links_due = now + LOOK_AT_LINKS;
+            self.look_at_links(now);
+        }
+        Ok(Gathered { events, more: events == EVENTS || answers == ANSWERS })
+    }
+
+    fn look_at_links(&mut self, now: Instant) {
+        let Parts { replica, channels, journal, .. } = &mut self.parts;
+        let mut changes = Vec::new();
+        if let Err(error) = channels.refresh(|channel, up| changes.push((channel, up))) {
+            journal.say(Level::Warn, format_args!("cannot look at the interfaces: {error}"));
+        }
+        for (channel, up) in changes {
+            let interface = channels.interface(channel);
+            if up {
+                journal.say(Level::Info, format_args!("dedicated link {interface} is up"));
+            } else {
+                journal.say(Level::Warn, format_args!("dedicated link {interface} is down"));
+            }
+            replica.handle_channel(now, channel, up);
+        }
+    }
+
+    fn answer(&mut self, now: Instant, call: Call) {
+        let Parts { replica, setting, .. } = &self.parts;
+        let response = match call.request {
+            Request::Status => {
+                let view = StatusView::new(now, &replica.status(now), setting, self.last);
+                Response::Status(Box::new(view))
+            }
+            Request::Statistics => Response::Statistics(Box::new(self.statistics(now))),
+            Request::Cache { cache, from, form } => {
+                Response::Page(flows::page(replica, replica.second(now), cache, from, form))
+            }
+            Request::Role { role, group, wait } => match self.wanted_role(&role, group.as_deref()) {
+                Err(refused) => refused,
+                Ok(role) if wait => return self.enter(now, role, Some(call.answer)),
+                Ok(role) => {
+                    self.enter(now, role, None);
+                    Response::Done
+                }
+            },
+        };
+        // A client that has gone wants no answer.
+        drop(call.answer.send(response));
+    }
+
+    fn wanted_role(&self, word: &str, group: Option<&str>) -> Result<Role, Response> {
+        let ours = &self.parts.setting.sync_group;
+        if let Some(group) = group
+            && group != ours
+        {
+            let reason = format!("cannot change the role of group {group}: this daemon follows {ours}");
+            return Err(Response::refused(reason, "name that group, or none"));
+        }
+        role_named(word).ok_or_else(|| {
+            Response::refused(format!("there is no role {word}"), "roles are primary, backup and fault")
+        })
+    }
+
+    /// Tells the replica its role; whoever waits is answered when the role's jobs are done.
+    fn enter(&mut self, now: Instant, role: Role, waits: Option<oneshot::Sender<Response>>) {
+        let id = RequestId(self.next_id);
+        self.next_id += 1;
+        self.waiting.extend(waits.map(|waits| (id, waits)));
+        self.parts.replica.handle_command(now, id, Command::Role(role));
+    }
+
+    fn statistics(&self, now: Instant) -> StatisticsView {
+        let Parts { replica, kernel, channels, transport, .. } = &self.parts;
+        let (errors, counts) = (channels.errors(), kernel.counts());
+        let daemon = DaemonView {
+            uptime_s: now.since(self.start).as_secs(),
+            role: replica.role().name().to_owned(),
+            transport: (*transport).to_owned(),
+            active_interface: self.outbox.last_target().map(|channel| channels.interface(channel).to_owned()),
+            send_errors: errors.send,
+            receive_errors: errors.receive,
+            event_buffer_bytes: kernel.event_buffer() as u64,
+            events_malformed: counts.malformed,
+            event_attributes_skipped: counts.attributes_skipped,
+            batches_refused: counts.batches_refused,
+            fifo_garbage: self.fifo_garbage,
+        };
+        StatisticsView::new(replica.stats(), replica.internal().len(), replica.external().len(), daemon)
+    }
+
+    /// Answers who waits, writes notices, keeps the role.
+    fn tell(&mut self) {
+        for (id, reply) in self.replies.drain(..) {
+            let Some(at) = self.waiting.iter().position(|(waits, _)| *waits == id) else { continue };
+            let (_, answer) = self.waiting.swap_remove(at);
+            let response = match reply {
+                Reply::Done => Response::Done,
+                Reply::Refused(refusal) => {
+                    Response::refused(refusal.to_string(), "see 'syncd show conntrack-sync status'")
+                }
+            };
+            drop(answer.send(response));
+        }
+        let Parts { journal, last_role, .. } = &self.parts;
+        for notice in self.notices.drain(..) {
+            journal.notice(&notice);
+            if let Notice::RoleEntered { to, .. } = notice {
+                let kept = self.kept.take().filter(|kept| kept.role == to);
+                let transition = kept.unwrap_or_else(|| Transition::now(to));
+                self.last = Some(transition);
+                if let Err(error) = last_role.write(transition) {
+                    journal.say(Level::Warn, format_args!("cannot keep the role for a restart: {error}"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What the daemon says by itself: one line each, on standard error, with a level by consequence.
+//!
+//! error: something operators must act on now; warn: worth waking someone; info: roles, peer, jobs. No line per flow
+//! or per packet, save for flows a commit could not write. Under systemd the level is journald's prefix, else a word.
+//! Tested in `journal/tests.rs`.
+
+#[cfg(test)]
+mod tests;
+
+use std::env;
+use std::fmt::{self, Display};
+use std::io::{self, Write};
+use std::time::Duration;
+
+use syncd_core::replica::Notice;
+
+/// By consequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// We stop, or connections will be lost.
+    Error,
+    /// Worth waking someone.
+    Warn,
+    /// Roles, peer, jobs.
+    Info,
+}
+
+impl Level {
+    /// syslog's number, as `sd-daemon(3)` wants it, and the word.
+    const fn marks(self) -> (u8, &'static str) {
+        match self {
+            Self::Error => (3, "error"),
+            Self::Warn => (4, "warn"),
+            Self::Info => (6, "info"),
+        }
+    }
+}
+
+/// Where lines go.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    /// Whether journald reads our standard error.
+    journald: bool,
+}
+
+impl Journal {
+    /// Standard error, as it is connected now.
+    pub(crate) fn new() -> Self {
+        Self { journald: env::var_os("JOURNAL_STREAM").is_some() }
+    }
+
+    /// One line. A standard error that is closed is nobody's loss but the reader's.
+    pub(crate) fn say(&self, level: Level, text: impl Display) {
+        let (number, word) = level.marks();
+        let line =
+            if self.journald { format!("<{number}>{text}\n") } else { format!("syncd: {word}: {text}\n") };
+        drop(io::stderr().write_all(line.as_bytes()));
+    }
+
+    /// What the replica says.
+    pub(crate) fn notice(&self, notice: &Notice) {
+        self.say(level(notice), Line(notice));
+    }
+
+    /// The receive buffer for events was enlarged after an overrun, or could not be.
+    pub(crate) fn event_buffer(&self, bytes: usize, at_limit: bool) {
+        if at_limit {
+            let remedy = "raise event-listen-queue-size if this repeats";
+            self.say(
+                Level::Warn,
+                format_args!("kernel events overran the buffer of {bytes} bytes; {remedy}"),
+            );
+        } else {
+            self.say(Level::Info, format_args!("event socket buffer size has been doubled to {bytes} bytes"));
+        }
+    }
+}
+
+const fn level(notice: &Notice) -> Level {
+    match notice {
+        Notice::CacheFull { .. } => Level::Error,
+        Notice::CommitFailed { .. }
+        | Notice::PeerLost
+        | Notice::EventsLost
+        | Notice::ReloadFailed(_)
+        | Notice::SendingStuck
+        | Notice::ReceivingStuck
+        | Notice::EndsForgotten { .. } => Level::Warn,
+        Notice::CommitDone { failed, .. } if *failed > 0 => Level::Warn,
+        _ => Level::Info,
+    }
+}
+
+/// A notice as a sentence.
+struct Line<'a>(&'a Notice);
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Notice::RoleEntered { from, to } => write!(f, "role {} (was {})", to.name(), from.name()),
+            Notice::PeerHello => f.write_str("the peer says hello: it has started or restarted"),
+            Notice::PeerLost => f.write_str("the peer is silent"),
+            Notice::PeerHeard => f.write_str("the peer is heard"),
+            Notice::CaughtUp { flows, swept, took } => {
+                write!(
+                    f,
+                    "in sync: {flows} flows of the peer, {swept} stale ones removed, in {}",
+                    Took(*took)
+                )
+            }
+            Notice::CatchingUp(reason) => write!(f, "resync requested: {reason}"),
+            Notice::BulkBegun { flows } => write!(f, "sending bulk update of {flows} flows"),
+            Notice::BulkDone { flows, took } => {
+                write!(f, "sent bulk update of {flows} flows in {}", Took(*took))
+            }
+            Notice::EventsLost => f.write_str("the kernel dropped events; its table is read again"),
+            Notice::Reloaded { flows, added, swept, took } => {
+                write!(
+                    f,
+                    "read the kernel's table: {flows} flows, {added} new, {swept} gone, in {}",
+                    Took(*took)
+                )
+            }
+            Notice::ReloadFailed(error) => {
+                write!(f, "cannot read the kernel's table: {error}; it is tried again")
+            }
+            Notice::CommitBegun { flows } => write!(f, "committing {flows} flows"),
+            Notice::CommitDone { committed, failed, took } => {
+                write!(f, "committed {committed} flows in {}, {failed} failed", Took(*took))
+            }
+            Notice::CommitFailed { wanted, error, existing } => {
+                write!(f, "cannot commit: {error}: {wanted}")?;
+                match existing {
+                    Some(existing) => write!(f, "; in its place: {existing}"),
+                    None => Ok(()),
+                }
+            }
+            Notice::CacheFull { internal, limit } => {
+                let cache = if *internal { "internal" } else { "external" };
+                write!(f, "the {cache} cache is full: flows beyond {limit} are not replicated; ")?;
+                f.write_str("raise nf_conntrack_max and restart syncd")
+            }
+            Notice::SendingStuck => {
+                f.write_str("the peer acknowledges nothing although it is heard; starting over")
+            }
+            Notice::ReceivingStuck => {
+                f.write_str("the peer's sequence numbers went back without a hello; resync requested")
+            }
+            Notice::EndsForgotten { flows } => {
+                write!(f, "the ends of {flows} flows were never acknowledged and are forgotten")
+            }
+        }
+    }
+}
+
+/// A duration in seconds, to the millisecond.
+struct Took(Duration);
+
+impl Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3} s", self.0.as_secs_f64())
+    }
+}

@@ -1,0 +1,243 @@
+//! The conntrack sockets, and the way between them and the replica's doors.
+//!
+//! Events and answers are handed to the replica, requests are batched or given to the helper thread. Never decides
+//! what a flow means or what to do about a refusal. Driven by the event loop; tested end to end.
+
+mod helper;
+
+use std::fs;
+use std::task::{Context, Poll};
+
+use syncd_conntrack::{
+    Batch, EventError, EventSocket, Message, Messages, RequestSocket, SocketError, decode,
+};
+use syncd_core::replica::{Errno, KernelReply, KernelRequest, Replica, Token};
+use syncd_core::time::Instant;
+
+use crate::journal::Journal;
+use crate::ready::Ready;
+use helper::{Answer, Ask, Helper};
+
+/// With which receive buffer listening begins, in bytes; it is doubled on each overrun, up to the configured limit.
+const FIRST_BUFFER: usize = 2 << 20;
+/// 1: flows carry events from their birth, also while nobody listens; else their ends may never be heard.
+const EVENTS_SYSCTL: &str = "/proc/sys/net/netfilter/nf_conntrack_events";
+/// The most flows the kernel holds.
+const MAX_SYSCTL: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
+
+/// What the daemon counts about the kernel by itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KernelCounts {
+    /// Events that could not be read.
+    pub(crate) malformed: u64,
+    /// Attributes of events that a flow does not carry.
+    pub(crate) attributes_skipped: u64,
+    /// Batches of requests the kernel did not take.
+    pub(crate) batches_refused: u64,
+}
+
+/// The kernel's connection tracking.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    events: EventSocket,
+    ready: Ready,
+    buffer: Box<[u8]>,
+    buffer_limit: usize,
+    requests: RequestSocket,
+    batch: Batch,
+    outcomes: Vec<(Token, Option<Errno>)>,
+    helper: Helper,
+    counts: KernelCounts,
+    /// A socket broke in the middle of a turn; told at its end.
+    broken: Option<SocketError>,
+}
+
+impl Kernel {
+    /// Opens all sockets, listens to events, starts the helper thread.
+    ///
+    /// # Errors
+    ///
+    /// Without `CAP_NET_ADMIN`, or out of descriptors.
+    pub(crate) fn open(event_buffer: usize) -> anyhow::Result<Self> {
+        let events = EventSocket::open(FIRST_BUFFER.min(event_buffer))?;
+        let ready = Ready::to_read(&events)?;
+        Ok(Self {
+            ready,
+            events,
+            buffer: vec![0; EventSocket::BUFFER].into(),
+            buffer_limit: event_buffer,
+            requests: RequestSocket::open()?,
+            batch: Batch::new(),
+            outcomes: Vec::with_capacity(Batch::CAPACITY),
+            helper: Helper::start()?,
+            counts: KernelCounts::default(),
+            broken: None,
+        })
+    }
+
+    /// What was counted.
+    pub(crate) const fn counts(&self) -> KernelCounts {
+        self.counts
+    }
+
+    /// The receive buffer for events, in bytes.
+    pub(crate) fn event_buffer(&self) -> usize {
+        self.events.receive_buffer().unwrap_or(0)
+    }
+
+    /// Ready when an event or an answer of the helper waits.
+    pub(crate) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let events = self.ready.poll_read(context);
+        let answers = self.helper.poll(context);
+        if events.is_ready() { events } else { answers }
+    }
+
+    /// Hands at most `budget` events to the replica. Says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is broken.
+    pub(crate) fn gather_events(
+        &mut self,
+        now: Instant,
+        replica: &mut Replica,
+        journal: &Journal,
+        budget: usize,
+    ) -> Result<usize, SocketError> {
+        if !self.ready.is_readable() {
+            return Ok(0);
+        }
+        let ours = [self.requests.port_id()];
+        for done in 0..budget {
+            let datagram = match self.events.recv(&mut self.buffer) {
+                Ok(Some(datagram)) => datagram,
+                Ok(None) => {
+                    self.ready.exhausted();
+                    return Ok(done);
+                }
+                Err(EventError::Overrun | EventError::Truncated { .. }) => {
+                    replica.handle_overrun(now);
+                    let size = self.events.grow(self.buffer_limit)?;
+                    journal.event_buffer(size, size >= self.buffer_limit);
+                    continue;
+                }
+                Err(EventError::Socket(error)) => return Err(error),
+            };
+            for message in Messages::new(datagram) {
+                let Ok(Message::Netfilter(view)) = message else {
+                    self.counts.malformed += 1;
+                    continue;
+                };
+                match decode(&view, &ours) {
+                    Ok(event) => {
+                        self.counts.attributes_skipped += u64::from(event.skipped);
+                        replica.handle_flow(now, event.origin, event.change, &event.flow);
+                    }
+                    Err(_) => self.counts.malformed += 1,
+                }
+            }
+        }
+        Ok(budget)
+    }
+
+    /// Hands at most `budget` batches of the helper to the replica. Says how many there were.
+    pub(crate) fn gather_answers(&mut self, now: Instant, replica: &mut Replica, budget: usize) -> usize {
+        let mut taken = 0;
+        for answer in (0..budget).map_while(|_| self.helper.take()) {
+            taken += 1;
+            match answer {
+                Answer::Dumped(token, flows) => {
+                    for flow in &flows {
+                        replica.handle_kernel(now, KernelReply::Dumped(token, flow));
+                    }
+                }
+                Answer::Found(token, flow) => replica.handle_kernel(now, KernelReply::Found(token, &flow)),
+                Answer::Done(token) => replica.handle_kernel(now, KernelReply::Done(token)),
+                Answer::Failed(token, errno) => replica.handle_kernel(now, KernelReply::Failed(token, errno)),
+            }
+        }
+        taken
+    }
+
+    /// Whether one more request has room.
+    pub(crate) fn can_request(&self) -> bool {
+        !self.batch.is_full() && self.outcomes.is_empty() && self.helper.can_ask()
+    }
+
+    /// Takes a request. Writes are executed by [`Self::flush`].
+    pub(crate) fn request(&mut self, request: KernelRequest<'_>) {
+        match request {
+            KernelRequest::Create { token, flow, timeout } => self.batch.create(token.0, flow, timeout),
+            KernelRequest::Update { token, flow, timeout, with_status: true } => {
+                self.batch.update(token.0, flow, timeout);
+            }
+            KernelRequest::Update { token, flow, timeout, with_status: false } => {
+                self.batch.update_without_status(token.0, flow, timeout);
+            }
+            KernelRequest::Delete { token, flow } => self.batch.delete(token.0, flow),
+            KernelRequest::Find { token, flow, by } => self.helper.ask(Ask::Find(token, by, *flow)),
+            KernelRequest::Dump { token } => self.helper.ask(Ask::Dump(token)),
+            KernelRequest::ListenNew(listen) => {
+                // What was asked for before happens before.
+                self.send_batch();
+                let done = if listen { self.events.join_new() } else { self.events.leave_new() };
+                self.broken = self.broken.or(done.err());
+            }
+        }
+    }
+
+    /// Executes what was batched and tells the replica how it ended. Whether there was anything.
+    ///
+    /// # Errors
+    ///
+    /// When a socket is broken.
+    pub(crate) fn flush(&mut self, now: Instant, replica: &mut Replica) -> Result<bool, SocketError> {
+        self.send_batch();
+        let any = !self.outcomes.is_empty();
+        for (token, outcome) in self.outcomes.drain(..) {
+            let reply = outcome.map_or(KernelReply::Done(token), |errno| KernelReply::Failed(token, errno));
+            replica.handle_kernel(now, reply);
+        }
+        match self.broken.take() {
+            Some(error) => Err(error),
+            None => Ok(any),
+        }
+    }
+
+    fn send_batch(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let outcomes = &mut self.outcomes;
+        if let Err(error) = self.requests.send(&mut self.batch) {
+            // Nothing of it was executed.
+            self.counts.batches_refused += 1;
+            let errno = helper::errno(error.errno);
+            outcomes.extend(self.batch.tokens().iter().map(|token| (Token(*token), Some(errno))));
+            self.batch.clear();
+            return;
+        }
+        let told = self.requests.outcomes(|token, outcome| {
+            outcomes.push((Token(token), outcome.err().map(helper::errno)));
+        });
+        self.broken = self.broken.or(told.err());
+    }
+}
+
+/// Sees to it that flows carry events from their birth. Says why not, if it cannot.
+pub(crate) fn enable_events() -> Result<(), String> {
+    let now =
+        fs::read_to_string(EVENTS_SYSCTL).map_err(|error| format!("cannot read {EVENTS_SYSCTL}: {error}"))?;
+    if now.trim() == "1" {
+        return Ok(());
+    }
+    fs::write(EVENTS_SYSCTL, "1").map_err(|error| format!("cannot set {EVENTS_SYSCTL} to 1: {error}"))
+}
+
+/// How many flows each cache may hold: as conntrackd's users set it, twice what the kernel may; at least half a
+/// million, because the kernel's limit may be raised while we run. Memory is taken only as flows come.
+pub(crate) fn cache_limit() -> u32 {
+    const LEAST: u32 = 1 << 19;
+    let max = fs::read_to_string(MAX_SYSCTL).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    max.map_or(LEAST, |max| max.saturating_mul(2).max(LEAST))
+}

@@ -1,0 +1,147 @@
+//! `syncd run`: from a configuration to a running daemon, in the order that keeps failures harmless: read, check, claim
+//! the control socket, open links and kernel, then loop. Tested end to end.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use syncd_core::replica::{self, Replica};
+use syncd_core::wire::Options;
+use tokio::sync::mpsc;
+
+use crate::channels::Channels;
+use crate::clock;
+use crate::config::{self, Config, Interface, Transport};
+use crate::control::claim::Claim;
+use crate::control::server;
+use crate::event_loop::{EventLoop, Inputs, Parts};
+use crate::journal::{Journal, Level};
+use crate::kernel::{self, Kernel};
+use crate::last_role::LastRole;
+use crate::show::view::Setting;
+use crate::signals;
+use crate::vrrp::Fifo;
+
+/// So many values of one kind wait for the loop.
+const WAITING: usize = 16;
+
+/// Runs the daemon until a signal ends it.
+///
+/// # Errors
+///
+/// Whatever keeps it from starting, and a broken kernel socket later.
+pub(crate) fn run(config_file: &Path, socket: &Path) -> anyhow::Result<()> {
+    let config = config::load(config_file)?;
+    let own = config.check_system(&Interface::all().context("cannot list the interfaces")?)?;
+    let claim = Claim::take(socket)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let done = runtime.block_on(serve(&config, &own, socket, claim));
+    // The helper thread may be in the middle of a dump; it ends with the process.
+    runtime.shutdown_background();
+    done
+}
+
+async fn serve(
+    config: &Config,
+    own: &[std::net::Ipv4Addr],
+    socket: &Path,
+    claim: Claim,
+) -> anyhow::Result<()> {
+    let journal = Journal::new();
+    let (tell_signals, signals) = mpsc::channel(1);
+    // Before anything else that a signal could leave behind.
+    tokio::spawn(signals::listen(tell_signals)?);
+    if let Err(reason) = kernel::enable_events() {
+        let consequence = "flows born while nobody listened may never tell their end";
+        journal.say(Level::Warn, format_args!("{reason}; {consequence}"));
+    }
+    let kernel =
+        Kernel::open(config.event_buffer).context("cannot listen to the kernel's connection tracking")?;
+    let channels = Channels::open(config, own)?;
+    let (tell_vrrp, vrrp) = mpsc::channel(WAITING);
+    if let Some(path) = &config.notify_fifo {
+        let fifo = Fifo::open(path, &config.sync_group)?;
+        tokio::spawn(follow(fifo, tell_vrrp, Journal::new()));
+    }
+    let claim = Arc::new(claim);
+    let (tell_calls, calls) = mpsc::channel(WAITING);
+    let server = tokio::spawn(server::serve(Arc::clone(&claim), tell_calls));
+
+    let start = clock::now();
+    let parts = Parts {
+        replica: Replica::new(replica_config(config), entropy()?, start),
+        kernel,
+        channels,
+        setting: setting(config),
+        transport: transport(config),
+        last_role: LastRole::beside(socket),
+        journal,
+        inputs: Inputs { calls, vrrp, signals },
+    };
+    let kept = parts.last_role.read();
+    parts.journal.say(Level::Info, "initialization completed");
+    let mut event_loop = EventLoop::new(parts, start)?;
+    if let Some(kept) = kept {
+        event_loop.resume(kept);
+    }
+    let done = event_loop.run().await;
+    server.abort();
+    // The last owner of the claim removes the socket's file.
+    drop(server.await);
+    drop(claim);
+    Journal::new().say(Level::Info, "---- shutdown received ----");
+    done
+}
+
+/// Hands over keepalived's roles for ever.
+async fn follow(mut fifo: Fifo, tell: mpsc::Sender<(replica::Role, u64)>, journal: Journal) {
+    loop {
+        match fifo.next().await {
+            Ok(news) => {
+                if tell.send(news).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                let remedy = "roles come by 'syncd role' only, until syncd is restarted";
+                return journal
+                    .say(Level::Error, format_args!("cannot read the notify FIFO: {error}; {remedy}"));
+            }
+        }
+    }
+}
+
+fn replica_config(config: &Config) -> replica::Config {
+    let limit = kernel::cache_limit();
+    replica::Config {
+        filter: config.filter.clone(),
+        internal_limit: limit,
+        external_limit: limit,
+        channels: u8::try_from(config.links.len()).expect("at most MAX_LINKS"),
+        wire: Options::default(),
+    }
+}
+
+fn setting(config: &Config) -> Setting {
+    Setting {
+        sync_interface: config.links.iter().map(|link| link.interface.clone()).collect(),
+        sync_group: config.sync_group.clone(),
+    }
+}
+
+fn transport(config: &Config) -> &'static str {
+    match config.links.first().map(|link| link.transport) {
+        Some(Transport::Unicast(_)) => "UDP",
+        _ => "multicast",
+    }
+}
+
+/// The kernel's randomness: the one place where chance enters.
+fn entropy() -> anyhow::Result<[u8; 32]> {
+    use std::io::Read;
+    let mut bytes = [0; 32];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .context("cannot read /dev/urandom")?;
+    Ok(bytes)
+}

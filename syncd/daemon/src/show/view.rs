@@ -1,0 +1,303 @@
+//! The replica's state as values that are written as JSON and read back by the client.
+//!
+//! The counters are the core's own structs, field by field: serde refuses to compile when one is missing here.
+//! Tested in `show/tests.rs`.
+
+use serde::{Deserialize, Serialize};
+use syncd_core::replica::{
+    CacheStats, CommitStats, CommitStatus, FtfwStats, KernelStats, LinkStats, Role, Stats, Status, Sync,
+};
+use syncd_core::time::Instant;
+
+use crate::last_role::Transition;
+
+pub(crate) use super::flows::FlowView;
+
+/// What the configuration adds to the status.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    /// The dedicated links.
+    pub(crate) sync_interface: Vec<String>,
+    /// The VRRP sync group.
+    pub(crate) sync_group: String,
+}
+
+/// `show conntrack-sync status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StatusView {
+    /// Of this document.
+    pub(crate) version: u32,
+    /// Our role.
+    pub(crate) role: String,
+    /// Since when, monotonic.
+    pub(crate) role_since_ns: u64,
+    /// Whether a failover would lose flows.
+    pub(crate) sync: SyncView,
+    /// The last commit.
+    pub(crate) commit: Option<CommitView>,
+    /// Flows of our kernel.
+    pub(crate) internal_flows: u32,
+    /// Flows of the peer.
+    pub(crate) external_flows: u32,
+    /// Flows waiting to be sent.
+    pub(crate) queued: u32,
+    /// Flows sent and not acknowledged.
+    pub(crate) in_flight: u32,
+    /// The dedicated links.
+    pub(crate) sync_interface: Vec<String>,
+    /// `vrrp`.
+    pub(crate) failover_mechanism: String,
+    /// The VRRP sync group.
+    pub(crate) sync_group: String,
+    /// The last change of role.
+    pub(crate) last_transition: Option<TransitionView>,
+    /// When this was written, monotonic.
+    pub(crate) monotonic_ns: u64,
+}
+
+/// Whether both routers know the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SyncView {
+    /// `in sync`, `catching up` or `peer lost`.
+    pub(crate) state: String,
+    /// Why, unless in sync.
+    pub(crate) reason: Option<String>,
+    /// Since when, monotonic.
+    pub(crate) since_ns: u64,
+}
+
+/// A commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CommitView {
+    /// When it began, monotonic.
+    pub(crate) begin_ns: u64,
+    /// When it ended, monotonic; none while it runs.
+    pub(crate) end_ns: Option<u64>,
+    /// Flows written to the kernel.
+    pub(crate) committed: u32,
+    /// Flows that could not be written.
+    pub(crate) failed: u32,
+}
+
+/// A change of role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TransitionView {
+    /// The role entered.
+    pub(crate) role: String,
+    /// When, in seconds since 1970.
+    pub(crate) unix_seconds: u64,
+}
+
+impl StatusView {
+    /// The status as of `now`.
+    pub(crate) fn new(now: Instant, status: &Status, setting: &Setting, last: Option<Transition>) -> Self {
+        Self {
+            version: 1,
+            role: status.role.name().to_owned(),
+            role_since_ns: status.role_since.as_nanos(),
+            sync: SyncView::new(now, status),
+            commit: status.commit.as_ref().map(CommitView::new),
+            internal_flows: status.internal,
+            external_flows: status.external,
+            queued: status.queued,
+            in_flight: status.in_flight,
+            sync_interface: setting.sync_interface.clone(),
+            failover_mechanism: "vrrp".to_owned(),
+            sync_group: setting.sync_group.clone(),
+            last_transition: last.map(|last| TransitionView {
+                role: last.role.name().to_owned(),
+                unix_seconds: last.unix_seconds,
+            }),
+            monotonic_ns: now.as_nanos(),
+        }
+    }
+}
+
+impl SyncView {
+    fn new(now: Instant, status: &Status) -> Self {
+        let (state, reason) = match status.sync {
+            Sync::InSync => ("in sync", None),
+            Sync::CatchingUp(reason) => ("catching up", Some(reason.to_string())),
+            Sync::PeerLost { heard: None } => ("peer lost", Some("it was never heard".to_owned())),
+            Sync::PeerLost { heard: Some(heard) } => {
+                ("peer lost", Some(format!("last heard {} s ago", now.since(heard).as_secs())))
+            }
+        };
+        Self { state: state.to_owned(), reason, since_ns: status.sync_since.as_nanos() }
+    }
+}
+
+impl CommitView {
+    fn new(commit: &CommitStatus) -> Self {
+        Self {
+            begin_ns: commit.begin.as_nanos(),
+            end_ns: commit.end.map(Instant::as_nanos),
+            committed: commit.committed,
+            failed: commit.failed,
+        }
+    }
+}
+
+/// `show conntrack-sync statistics`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StatisticsView {
+    /// Of this document.
+    pub(crate) version: u32,
+    /// Flows of our kernel.
+    pub(crate) internal: CacheView,
+    /// Flows of the peer.
+    pub(crate) external: CacheView,
+    /// What came from the kernel.
+    #[serde(with = "KernelStatsFields")]
+    pub(crate) kernel: KernelStats,
+    /// What went over the dedicated links.
+    #[serde(with = "LinkStatsFields")]
+    pub(crate) link: LinkStats,
+    /// What was done for reliability.
+    #[serde(with = "FtfwStatsFields")]
+    pub(crate) ftfw: FtfwStats,
+    /// What commits did.
+    #[serde(with = "CommitStatsFields")]
+    pub(crate) commit: CommitStats,
+    /// What only the daemon knows.
+    pub(crate) daemon: DaemonView,
+}
+
+/// A cache: what is there and what happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CacheView {
+    /// Flows in it.
+    pub(crate) current: u32,
+    /// What happened.
+    #[serde(flatten, with = "CacheStatsFields")]
+    pub(crate) stats: CacheStats,
+}
+
+/// What only the daemon knows. Counts since its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DaemonView {
+    /// Seconds since the start.
+    pub(crate) uptime_s: u64,
+    /// The role, for who reads only this.
+    pub(crate) role: String,
+    /// `multicast` or `UDP`, conntrackd's words.
+    pub(crate) transport: String,
+    /// The dedicated link that is used, or none.
+    pub(crate) active_interface: Option<String>,
+    /// Datagrams that could not be sent.
+    pub(crate) send_errors: u64,
+    /// Errors while receiving.
+    pub(crate) receive_errors: u64,
+    /// Receive buffer for kernel events, in bytes.
+    pub(crate) event_buffer_bytes: u64,
+    /// Kernel messages that could not be read.
+    pub(crate) events_malformed: u64,
+    /// Attributes of kernel events that are not replicated.
+    pub(crate) event_attributes_skipped: u64,
+    /// Batches of requests the kernel did not take.
+    pub(crate) batches_refused: u64,
+    /// Lines of the FIFO that made no sense.
+    pub(crate) fifo_garbage: u64,
+}
+
+impl StatisticsView {
+    /// The counters as they are.
+    pub(crate) fn new(stats: &Stats, internal: u32, external: u32, daemon: DaemonView) -> Self {
+        Self {
+            version: 1,
+            internal: CacheView { current: internal, stats: stats.internal },
+            external: CacheView { current: external, stats: stats.external },
+            kernel: stats.kernel,
+            link: stats.link,
+            ftfw: stats.ftfw,
+            commit: stats.commit,
+            daemon,
+        }
+    }
+}
+
+/// The role an operator names; `master` is VRRP's word for `primary`.
+pub(crate) fn role_named(word: &str) -> Option<Role> {
+    match word {
+        "primary" | "master" => Some(Role::Primary),
+        "backup" => Some(Role::Backup),
+        "fault" => Some(Role::Fault),
+        _ => None,
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "CacheStats")]
+struct CacheStatsFields {
+    created: u64,
+    create_failed: u64,
+    updated: u64,
+    destroyed: u64,
+    swept: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "KernelStats")]
+struct KernelStatsFields {
+    events_new: u64,
+    events_update: u64,
+    events_destroy: u64,
+    filtered: u64,
+    late_destroys: u64,
+    overruns: u64,
+    dumps: u64,
+    dump_failures: u64,
+    confirmations: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "LinkStats")]
+struct LinkStatsFields {
+    datagrams_sent: u64,
+    bytes_sent: u64,
+    datagrams_received: u64,
+    bytes_received: u64,
+    frames_sent: u64,
+    frames_received: u64,
+    malformed: u64,
+    truncated: u64,
+    bad_size: u64,
+    wrong_version: u64,
+    bad_header: u64,
+    bad_payload: u64,
+    attributes_skipped: u64,
+    expectations_skipped: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "FtfwStats")]
+struct FtfwStatsFields {
+    lost: u64,
+    before: u64,
+    stale_hello: u64,
+    acks_sent: u64,
+    acks_received: u64,
+    nacks_sent: u64,
+    nacks_received: u64,
+    resent: u64,
+    requeued: u64,
+    hello_episodes: u64,
+    sending_stuck: u64,
+    receiving_stuck: u64,
+    peer_lost: u64,
+    resyncs_asked: u64,
+    resyncs_doubted: u64,
+    resyncs_received: u64,
+    bulks: u64,
+    ends_forgotten: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "CommitStats")]
+struct CommitStatsFields {
+    begun: u64,
+    committed: u64,
+    failed: u64,
+    conflicts: u64,
+    replaced: u64,
+}

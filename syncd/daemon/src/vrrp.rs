@@ -1,0 +1,181 @@
+//! keepalived's notify FIFO: lines in, roles out.
+//!
+//! keepalived writes one line per event, `GROUP "NAME" STATE PRIORITY`, each with one `write`. Only the lines of our
+//! sync group count; repetitions are harmless, because entering a role twice is idempotent for the replica's owner.
+//! Never starts a program and never answers keepalived. Driven by a task of the daemon; tested in `vrrp/tests.rs`.
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use syncd_core::replica::Role;
+
+use crate::ready::Ready;
+
+/// No line of keepalived is longer (a name has at most 64 characters or so); what is longer is garbage.
+const LONGEST_LINE: usize = 1024;
+
+/// Why the FIFO cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FifoError {
+    /// It is not there and cannot be made.
+    #[error("cannot make the FIFO {}: {source}; its directory must be writable for us", path.display())]
+    Make {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be opened.
+    #[error("cannot open the FIFO {}: {source}; it must belong to the user who runs syncd", path.display())]
+    Open {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something else has its name.
+    #[error("{} is no FIFO; remove it, or give another notify-fifo", path.display())]
+    Other {
+        /// Where.
+        path: PathBuf,
+    },
+}
+
+/// The FIFO, open for reading.
+#[derive(Debug)]
+pub(crate) struct Fifo {
+    file: File,
+    ready: Ready,
+    lines: Lines,
+}
+
+impl Fifo {
+    /// Opens the FIFO, and makes it (mode 0600) and its directory if they are missing: keepalived takes what is there.
+    ///
+    /// # Errors
+    ///
+    /// See [`FifoError`].
+    pub(crate) fn open(path: &Path, group: &str) -> Result<Self, FifoError> {
+        let failed_make = |source| FifoError::Make { path: path.to_owned(), source };
+        let failed_open = |source| FifoError::Open { path: path.to_owned(), source };
+        if let Some(directory) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(failed_make)?;
+        }
+        match mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {
+            Ok(()) | Err(nix::errno::Errno::EEXIST) => {}
+            Err(error) => return Err(failed_make(error.into())),
+        }
+        // Open for writing too, so that keepalived's end is no end of file for us; never through a symbolic link.
+        let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOFOLLOW;
+        let file =
+            OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).map_err(failed_open)?;
+        if !file.metadata().map_err(failed_open)?.file_type().is_fifo() {
+            return Err(FifoError::Other { path: path.to_owned() });
+        }
+        let ready = Ready::to_read(&file).map_err(failed_open)?;
+        Ok(Self { file, ready, lines: Lines::new(group) })
+    }
+
+    /// Waits for the next role. Returns also how many lines made no sense since the last call.
+    ///
+    /// # Errors
+    ///
+    /// When the FIFO cannot be read any more.
+    pub(crate) async fn next(&mut self) -> io::Result<(Role, u64)> {
+        loop {
+            if let Some(role) = self.lines.next() {
+                return Ok((role, self.lines.take_garbage()));
+            }
+            let mut bytes = [0; 4096];
+            let len = self.ready.read(|| (&self.file).read(&mut bytes)).await?;
+            self.lines.take(&bytes[..len]);
+        }
+    }
+}
+
+/// The lines of the FIFO, as they come in pieces.
+#[derive(Debug)]
+struct Lines {
+    group: String,
+    rest: Vec<u8>,
+    /// The rest belongs to a line that is too long.
+    skipping: bool,
+    garbage: u64,
+}
+
+impl Lines {
+    fn new(group: &str) -> Self {
+        Self { group: group.to_owned(), rest: Vec::new(), skipping: false, garbage: 0 }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.rest.extend_from_slice(bytes);
+    }
+
+    fn take_garbage(&mut self) -> u64 {
+        std::mem::take(&mut self.garbage)
+    }
+
+    /// The next role of our group among the complete lines.
+    fn next(&mut self) -> Option<Role> {
+        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.rest.drain(..=end).collect();
+            if std::mem::take(&mut self.skipping) {
+                continue;
+            }
+            match read_line(&line[..end], &self.group) {
+                Line::Ours(role) => return Some(role),
+                Line::OfOthers => {}
+                Line::Garbage => self.garbage += 1,
+            }
+        }
+        if self.rest.len() > LONGEST_LINE {
+            self.garbage += u64::from(!self.skipping);
+            self.skipping = true;
+            self.rest.clear();
+        }
+        None
+    }
+}
+
+/// What a line means to us.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    /// Our group has this role.
+    Ours(Role),
+    /// It is about an instance, or about another group.
+    OfOthers,
+    /// It is not keepalived's.
+    Garbage,
+}
+
+fn read_line(line: &[u8], group: &str) -> Line {
+    let Ok(line) = str::from_utf8(line) else { return Line::Garbage };
+    let Some((kind, rest)) = line.split_once(" \"") else { return Line::Garbage };
+    // The name comes from keepalived's configuration and is not escaped: the last quote ends it.
+    let Some((name, state_and_priority)) = rest.rsplit_once("\" ") else { return Line::Garbage };
+    let state = state_and_priority.split(' ').next().unwrap_or("");
+    match kind {
+        "INSTANCE" => Line::OfOthers,
+        "GROUP" if name != group => Line::OfOthers,
+        "GROUP" => role_of(state).map_or(Line::Garbage, Line::Ours),
+        _ => Line::Garbage,
+    }
+}
+
+/// STOP and DELETED: keepalived no longer speaks for this router, so it must not forward.
+fn role_of(state: &str) -> Option<Role> {
+    match state {
+        "MASTER" => Some(Role::Primary),
+        "BACKUP" => Some(Role::Backup),
+        "FAULT" | "STOP" | "DELETED" => Some(Role::Fault),
+        _ => None,
+    }
+}

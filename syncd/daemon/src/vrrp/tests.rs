@@ -1,0 +1,60 @@
+//! Lines of keepalived 2.2.7, whole, in pieces, of others, and garbage.
+
+use super::*;
+
+fn roles(pieces: &[&[u8]]) -> (Vec<Role>, u64) {
+    let mut lines = Lines::new("G1");
+    let mut roles = Vec::new();
+    for piece in pieces {
+        lines.take(piece);
+        roles.extend(std::iter::from_fn(|| lines.next()));
+    }
+    (roles, lines.take_garbage())
+}
+
+#[test]
+fn a_takeover_as_keepalived_writes_it() {
+    let text = b"INSTANCE \"VI_LAN\" MASTER 150\nINSTANCE \"VI_WAN\" MASTER 150\nGROUP \"G1\" MASTER 0\n";
+    assert_eq!(roles(&[text]), (vec![Role::Primary], 0));
+}
+
+#[test]
+fn every_state_of_a_group_has_its_role() {
+    let table = [
+        ("MASTER", Role::Primary),
+        ("BACKUP", Role::Backup),
+        ("FAULT", Role::Fault),
+        ("STOP", Role::Fault),
+        ("DELETED", Role::Fault),
+    ];
+    for (state, role) in table {
+        assert_eq!(roles(&[format!("GROUP \"G1\" {state} 0\n").as_bytes()]), (vec![role], 0), "{state}");
+    }
+}
+
+#[test]
+fn lines_in_pieces_are_one_line() {
+    assert_eq!(roles(&[b"GRO", b"UP \"G1\" BAC", b"KUP 0", b"\nGROUP"]), (vec![Role::Backup], 0));
+}
+
+#[test]
+fn other_groups_and_instances_of_our_name_are_not_ours() {
+    let text =
+        b"GROUP \"G2\" MASTER 0\nINSTANCE \"G1\" MASTER 150\nINSTANCE \"G1\" MASTER_RX_LOWER_PRI 150\n";
+    assert_eq!(roles(&[text]), (vec![], 0));
+}
+
+#[test]
+fn garbage_is_counted_and_the_next_line_understood() {
+    let text = b"\n\xff\xfe\nGROUP G1 MASTER 0\nGROUP \"G1\" DANCING 0\nSOMETHING \"G1\" MASTER 0\nGROUP \"G1\" FAULT 0\n";
+    assert_eq!(roles(&[text]), (vec![Role::Fault], 5));
+}
+
+#[test]
+fn a_line_without_end_is_dropped_once_and_as_a_whole() {
+    let long = [b'x'; LONGEST_LINE + 1];
+    assert_eq!(
+        roles(&[&long, &long, b"GROUP \"G1\" MASTER 0\nGROUP \"G1\" BACKUP 0\n"]),
+        (vec![Role::Backup], 1)
+    );
+}
