@@ -280,7 +280,7 @@ fn play_kernel(
         match answer(&mut asked, request) {
             Some(Played::Done(token)) => replica.handle_kernel(now, KernelReply::Done(token)),
             Some(Played::Failed(token, errno)) => {
-                replica.handle_kernel(now, KernelReply::Failed(token, errno))
+                replica.handle_kernel(now, KernelReply::Failed(token, errno));
             }
             Some(Played::Found(token, flow)) => replica.handle_kernel(now, KernelReply::Found(token, &flow)),
             None => {}
