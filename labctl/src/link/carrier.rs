@@ -68,7 +68,11 @@ impl Shared {
         self.orders().weather
     }
 
+    /// The counters as of now: asking is an order like any other. After the thread's end, its last ones.
     pub(super) fn counters(&self) -> LinkCounters {
+        if !self.orders().stop {
+            self.order(|_| {});
+        }
         self.orders().counters
     }
 
@@ -150,6 +154,10 @@ impl Carrier {
     fn take_orders(&mut self) -> bool {
         let mut orders = self.shared.orders();
         if std::mem::take(&mut orders.fresh) {
+            for (end, counters) in self.ends.iter().zip(&mut self.counters) {
+                counters.overrun += end.overrun();
+            }
+            orders.counters = LinkCounters { a_to_b: self.counters[0], b_to_a: self.counters[1] };
             for sky in &mut self.skies {
                 sky.change(orders.weather);
             }

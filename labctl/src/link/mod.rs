@@ -100,7 +100,7 @@ impl Link {
         Ok(())
     }
 
-    /// What happened up to the thread's last turn (it turns with every frame).
+    /// What happened so far.
     #[must_use]
     pub(crate) fn counters(&self) -> LinkCounters {
         self.shared.counters()
@@ -151,6 +151,9 @@ pub(crate) struct DirectionCounters {
     pub(crate) reordered: u64,
     /// Carried with a changed byte.
     pub(crate) corrupted: u64,
+    /// Dropped by the kernel where they entered because the thread came too late: never part of the weather, so a
+    /// result with such frames says little about the weather. Grows only on an overloaded machine.
+    pub(crate) overrun: u64,
     /// Refused at the far end: interface down or gone, or too many frames on their way.
     pub(crate) refused: u64,
 }

@@ -15,8 +15,8 @@ use nix::net::if_::if_nametoindex;
 const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 /// Bytes of a `virtio_net_hdr`, which `PACKET_VNET_HDR` puts before every frame.
 pub(super) const VNET_HEADER: usize = 10;
-/// Asked of the kernel for frames that wait to be read; it grants at most `rmem_max` without privilege.
-const RECEIVE_BUFFER: libc::c_int = 4 << 20;
+/// Asked of the kernel for frames that wait to be read; without `CAP_NET_ADMIN` on the host it grants `rmem_max`.
+const RECEIVE_BUFFER: libc::c_int = 8 << 20;
 
 /// A raw socket bound to one interface. What is read is a `virtio_net_hdr` and a whole Ethernet frame, what is written
 /// is the same: partial checksums and segmentation marks that veth leaves on frames travel with them.
@@ -36,7 +36,9 @@ impl PacketSocket {
         let socket = Self(unsafe { OwnedFd::from_raw_fd(raw) });
         socket.set(libc::SOL_PACKET, libc::PACKET_VNET_HDR, 1)?;
         socket.set(libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)?;
-        socket.set(libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER)?;
+        if socket.set(libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, RECEIVE_BUFFER).is_err() {
+            socket.set(libc::SOL_SOCKET, libc::SO_RCVBUF, RECEIVE_BUFFER)?;
+        }
         socket.bind(index)?;
         Ok(socket)
     }
@@ -72,6 +74,24 @@ impl PacketSocket {
         };
         Errno::result(result)?;
         Ok(())
+    }
+
+    /// Frames that the kernel dropped since the last call because the receive buffer was full
+    /// (`PACKET_STATISTICS`, which starts anew when read).
+    pub(super) fn overrun(&self) -> u64 {
+        let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
+        let mut length = socklen(size_of::<libc::tpacket_stats>());
+        // SAFETY: the kernel writes at most `length` bytes into the structure; both outlive the call.
+        let result = unsafe {
+            libc::getsockopt(
+                self.0.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                (&raw mut statistics).cast(),
+                &raw mut length,
+            )
+        };
+        if result == 0 { statistics.tp_drops.into() } else { 0 }
     }
 
     /// Reads one frame with its header. `WouldBlock` when none waits; `NetworkDown` once after the interface went.

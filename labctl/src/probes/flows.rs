@@ -9,32 +9,20 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
-use netlink_packet_core::{
-    DefaultNla, NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, Nla,
-};
-use netlink_packet_netfilter::conntrack::{
-    ConntrackAttribute, ConntrackMessage, IPTuple, ProtoInfo, ProtoInfoTCP, ProtoTuple, Tuple,
-};
-use netlink_packet_netfilter::{
-    NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
-};
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_netfilter::conntrack::ConntrackMessage;
+use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 use thiserror::Error;
 
 use crate::link::namespace;
 
+mod decode;
 #[cfg(test)]
 mod tests;
 
 /// A dump datagram is at most 32 KiB minus a header; the kernel fills what it is given.
 const BUFFER: usize = 64 * 1024;
-/// `NLA_F_NESTED | NLA_F_NET_BYTEORDER`, which an untyped attribute's kind keeps.
-const NLA_FLAGS: u16 = 0xc000;
-/// `CTA_ZONE` at the top level, `CTA_TUPLE_ZONE` inside a tuple (`linux/netfilter/nfnetlink_conntrack.h`).
-const CTA_ZONE: u16 = 18;
-/// `CTA_PROTO_ICMP_ID`, `_TYPE`, `_CODE`, and the same for ICMPv6.
-const CTA_PROTO_ICMP: [u16; 3] = [4, 5, 6];
-const CTA_PROTO_ICMPV6: [u16; 3] = [7, 8, 9];
 
 /// Addresses and ports of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -285,7 +273,7 @@ fn read_datagram(datagram: &[u8], flows: &mut Vec<SeenFlow>) -> Result<(), Flows
         let message = NetlinkMessage::<NetfilterMessage>::deserialize(bytes)
             .map_err(|error| FlowsError::Decode(error.to_string()))?;
         match message.payload {
-            NetlinkPayload::InnerMessage(message) => flows.push(flow(message)?),
+            NetlinkPayload::InnerMessage(message) => flows.push(decode::flow(message)?),
             NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io().into()),
             NetlinkPayload::Done(done) if done.code < 0 => {
                 return Err(io::Error::from_raw_os_error(-done.code).into());
@@ -294,114 +282,4 @@ fn read_datagram(datagram: &[u8], flows: &mut Vec<SeenFlow>) -> Result<(), Flows
         }
     }
     Ok(())
-}
-
-fn flow(message: NetfilterMessage) -> Result<SeenFlow, FlowsError> {
-    let NetfilterMessageInner::Conntrack(ConntrackMessage::New(attributes)) = message.inner else {
-        return Err(FlowsError::Decode("a message that is no flow".to_owned()));
-    };
-    let (mut original, mut reply) = (None, None);
-    let (mut zone, mut mark, mut status, mut timeout, mut tcp_state) = (0, 0, 0, 0, None);
-    for attribute in &attributes {
-        match attribute {
-            ConntrackAttribute::CtaTupleOrig(parts) => original = Some(tuple(parts)?),
-            ConntrackAttribute::CtaTupleReply(parts) => reply = Some(tuple(parts)?),
-            ConntrackAttribute::CtaStatus(bits) => status = bits.bits(),
-            ConntrackAttribute::CtaTimeout(seconds) => timeout = *seconds,
-            ConntrackAttribute::CtaMark(value) => mark = *value,
-            ConntrackAttribute::CtaProtoInfo(infos) => tcp_state = state(infos),
-            ConntrackAttribute::Other(other) if other.kind() & !NLA_FLAGS == CTA_ZONE => zone = be16(other)?,
-            _ => {}
-        }
-    }
-    let (Some((protocol, original)), Some((_, reply))) = (original, reply) else {
-        return Err(FlowsError::Decode("a flow without both tuples".to_owned()));
-    };
-    let family = if original.source.is_ipv4() { SeenFamily::V4 } else { SeenFamily::V6 };
-    Ok(SeenFlow { family, protocol, zone, original, reply, mark, tcp_state, status, timeout })
-}
-
-fn tuple(parts: &[Tuple]) -> Result<(u8, SeenTuple), FlowsError> {
-    let (mut source, mut target, mut protocol) = (None, None, 0);
-    let (mut from, mut to, mut echo) = (None, None, [None::<u16>; 3]);
-    for part in parts {
-        match part {
-            Tuple::Ip(addresses) => {
-                for address in addresses {
-                    match address {
-                        IPTuple::SourceAddress(ip) => source = Some(*ip),
-                        IPTuple::DestinationAddress(ip) => target = Some(*ip),
-                        _ => {}
-                    }
-                }
-            }
-            Tuple::Proto(members) => {
-                for member in members {
-                    match member {
-                        ProtoTuple::Protocol(number) => protocol = (*number).into(),
-                        ProtoTuple::SourcePort(port) => from = Some(*port),
-                        ProtoTuple::DestinationPort(port) => to = Some(*port),
-                        ProtoTuple::Other(other) => echo_part(other, &mut echo)?,
-                        _ => {}
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    let (Some(source), Some(target)) = (source, target) else {
-        return Err(FlowsError::Decode("a tuple without addresses".to_owned()));
-    };
-    let ports = match (from, to, echo) {
-        (Some(source), Some(target), _) => SeenPorts::Ports { source, target },
-        (_, _, [Some(id), Some(kind), Some(code)]) => {
-            // Type and code come from attributes of one byte.
-            SeenPorts::Echo { id, kind: kind as u8, code: code as u8 }
-        }
-        _ => SeenPorts::Nothing,
-    };
-    Ok((protocol, SeenTuple { source, target, ports }))
-}
-
-/// ICMP identifier, type or code: attributes that the crate leaves untyped.
-fn echo_part(attribute: &DefaultNla, echo: &mut [Option<u16>; 3]) -> Result<(), FlowsError> {
-    let kind = attribute.kind() & !NLA_FLAGS;
-    let place = CTA_PROTO_ICMP.iter().position(|k| *k == kind);
-    let Some(place) = place.or_else(|| CTA_PROTO_ICMPV6.iter().position(|k| *k == kind)) else {
-        return Ok(());
-    };
-    echo[place] = Some(if place == 0 { be16(attribute)? } else { u16::from(byte(attribute)?) });
-    Ok(())
-}
-
-fn state(infos: &[ProtoInfo]) -> Option<u8> {
-    infos.iter().find_map(|info| match info {
-        ProtoInfo::TCP(members) => members.iter().find_map(|member| match member {
-            ProtoInfoTCP::State(state) => Some(*state),
-            _ => None,
-        }),
-        _ => None,
-    })
-}
-
-fn be16(attribute: &DefaultNla) -> Result<u16, FlowsError> {
-    value::<2>(attribute).map(u16::from_be_bytes)
-}
-
-fn byte(attribute: &DefaultNla) -> Result<u8, FlowsError> {
-    value::<1>(attribute).map(|[byte]| byte)
-}
-
-/// The attribute has no getter for its bytes, and `emit_value` panics unless the buffer is exactly as long as they are.
-fn value<const N: usize>(attribute: &DefaultNla) -> Result<[u8; N], FlowsError> {
-    let mut bytes = [0; N];
-    if attribute.value_len() != N {
-        return Err(FlowsError::Decode(format!(
-            "attribute {} has {} bytes instead of {N}",
-            attribute.kind() & !NLA_FLAGS,
-            attribute.value_len()
-        )));
-    }
-    attribute.emit_value(&mut bytes);
-    Ok(bytes)
 }

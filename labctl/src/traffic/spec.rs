@@ -86,10 +86,10 @@ impl StreamGroup {
                 (8_000..=100_000_000).contains(&bits_per_second)
             }
             Kind::RequestResponse { per_second, bytes } => {
-                (1..=1_000).contains(&per_second) && (1..=16_384).contains(&bytes)
+                (2..=1_000).contains(&per_second) && (1..=16_384).contains(&bytes)
             }
             Kind::Udp { per_second, bytes } | Kind::Echo { per_second, bytes } => {
-                (1..=1_000).contains(&per_second) && (32..=1_400).contains(&bytes)
+                (2..=1_000).contains(&per_second) && (32..=1_400).contains(&bytes)
             }
         };
         if sound { Ok(()) } else { Err(SpecError::Pace { group }) }
@@ -111,21 +111,21 @@ pub(crate) enum Kind {
     },
     /// TCP; the client asks, the server answers, the client asks again when it is time and the answer is there.
     RequestResponse {
-        /// Requests per second of each stream, 1 to 1,000.
+        /// Requests per second of each stream, 2 to 1,000 (alive means: within the last second).
         per_second: u32,
         /// Size of a request and of its answer, 1 to 16,384.
         bytes: u32,
     },
     /// UDP; like request and response, but the client does not wait for the answer.
     Udp {
-        /// Requests per second of each stream, 1 to 1,000.
+        /// Requests per second of each stream, 2 to 1,000 (alive means: within the last second).
         per_second: u32,
         /// Payload of a request and of its answer, 32 to 1,400.
         bytes: u32,
     },
     /// ICMP or ICMPv6 echo, one identifier per stream; the family is the target's.
     Echo {
-        /// Requests per second of each stream, 1 to 1,000.
+        /// Requests per second of each stream, 2 to 1,000 (alive means: within the last second).
         per_second: u32,
         /// Payload of a request and of its answer, 32 to 1,400.
         bytes: u32,
