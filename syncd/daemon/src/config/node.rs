@@ -65,9 +65,19 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     serde_yaml::from_str(text).map_err(|error| {
         let place = place_of(&error);
         let said = error.to_string();
-        let reason = said.split(" at line ").next().unwrap_or(&said).to_owned();
-        SyntaxError { reason, place }
+        SyntaxError { reason: without_place(&said), place }
     })
+}
+
+/// The parser's words without its own place; the place where the surrounding part began stays.
+fn without_place(said: &str) -> String {
+    let reason = said.split(" at line ").next().unwrap_or(said);
+    match said.split_once(", while ") {
+        Some((_, context)) => {
+            format!("{reason} while {}", context.replace(" at line ", " that begins at line "))
+        }
+        None => reason.to_owned(),
+    }
 }
 
 /// Where a part of a text that parses begins.

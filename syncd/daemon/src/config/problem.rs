@@ -52,7 +52,7 @@ impl Invalid {
     }
 
     fn write_problem(&self, f: &mut fmt::Formatter<'_>, problem: &Problem) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
+        write!(f, "\n{}", self.file.display())?;
         if let Some(Place { line, column }) = problem.place {
             write!(f, ":{line}:{column}")?;
         }
@@ -68,20 +68,18 @@ impl Invalid {
             writeln!(f, "{line:>5} | {source}")?;
             writeln!(f, "      | {lead}^")?;
         }
-        write!(f, "      = {}", problem.remedy)
+        write!(f, "      = remedy: {}", problem.remedy)
     }
 }
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in &self.problems {
-            self.write_problem(f, problem)?;
-            f.write_str("\n")?;
-        }
+        write!(f, "cannot use {}: ", self.file.display())?;
         match self.problems.len() {
-            1 => f.write_str("1 problem"),
-            many => write!(f, "{many} problems"),
+            1 => f.write_str("1 problem")?,
+            many => write!(f, "{many} problems")?,
         }
+        self.problems.iter().try_for_each(|problem| self.write_problem(f, problem))
     }
 }
 

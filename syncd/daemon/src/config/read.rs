@@ -145,7 +145,13 @@ fn links(reader: &mut Reader<'_>, cursor: &Cursor<'_>, group: Ipv4Addr) -> Vec<L
         let reason = format!("{} dedicated links, {MAX_LINKS} are possible", entries.len());
         reader.note(cursor, Part::Key, &reason, "leave some out");
     }
-    let links: Vec<Link> = entries.iter().filter_map(|entry| link(reader, entry, group)).collect();
+    let mut links: Vec<Link> = Vec::new();
+    for entry in &entries {
+        let before = reader.problems();
+        let link = link(reader, entry, group);
+        // A link that is wrong by itself says nothing about the others.
+        links.extend(link.filter(|_| reader.problems() == before));
+    }
     for (index, later) in links.iter().enumerate() {
         let Some(at) = entries.iter().find(|entry| entry.path == later.path) else { continue };
         let before = &links[..index];

@@ -1,1 +1,208 @@
-//! Tests.
+//! A valid file gives what it says; a wrong one gives the texts in `snapshots/cli`, all of them at once.
+
+use std::net::Ipv4Addr;
+
+use syncd_core::flow::{Address, Family, Flow, Protocol, Tuple};
+
+use super::*;
+
+/// The texts an operator sees, in `snapshots/cli/config-NAME.snap`.
+fn shows(name: &str, text: &str) {
+    let invalid = read::config(Path::new("syncd.yaml"), text).expect_err("the case is wrong in some way");
+    snapshot(name, text, &invalid);
+}
+
+fn snapshot(name: &str, text: &str, invalid: &Invalid) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../../../snapshots/cli");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(format!("config-{name}"), format!("{text}\n----\n{invalid}")));
+}
+
+fn valid(text: &str) -> Config {
+    read::config(Path::new("syncd.yaml"), text).unwrap_or_else(|invalid| panic!("{invalid}"))
+}
+
+const VRRP: &str = "  failover-mechanism: { vrrp: { sync-group: syncgrp } }\n";
+
+/// A file of which only one section matters.
+fn with(section: &str) -> String {
+    format!("conntrack-sync:\n{section}{VRRP}")
+}
+
+#[test]
+fn the_documented_example() {
+    let config = valid(
+        "conntrack-sync:
+  interface:
+    eth2: {}
+  mcast-group: 225.0.0.51
+  accept-protocol: [tcp, udp, icmp, icmp6]
+  ignore-address: [192.0.2.0/24]
+  failover-mechanism:
+    vrrp: { sync-group: syncgrp, notify-fifo: /run/keepalived/syncd.fifo }
+  event-listen-queue-size: 16
+  sync-queue-size: 2
+",
+    );
+    let group = SocketAddrV4::new(Ipv4Addr::new(225, 0, 0, 51), 3780);
+    assert_eq!(config.links.len(), 1);
+    assert_eq!(config.links[0].interface, "eth2");
+    assert_eq!(config.links[0].transport, Transport::Multicast(group));
+    assert_eq!((config.event_buffer, config.channel_buffer), (16 << 20, 2 << 20));
+    assert_eq!(config.sync_group, "syncgrp");
+    assert_eq!(config.notify_fifo.as_deref(), Some(Path::new("/run/keepalived/syncd.fifo")));
+    let flow = |protocol, source: [u8; 4]| {
+        let tuple = Tuple { source: Address::from_v4(source), ..Tuple::default() };
+        Flow::new(Family::V4, protocol, tuple)
+    };
+    assert!(config.filter.accepts(&flow(Protocol::TCP, [10, 0, 0, 1])));
+    assert!(!config.filter.accepts(&flow(Protocol::TCP, [192, 0, 2, 9])));
+    assert!(!config.filter.accepts(&flow(Protocol::SCTP, [10, 0, 0, 1])));
+}
+
+#[test]
+fn defaults_are_conntrackds_and_vyoses() {
+    let config = valid(&with("  interface:\n    eth2:\n"));
+    let group = SocketAddrV4::new(Ipv4Addr::new(225, 0, 0, 50), 3780);
+    assert_eq!(config.links[0].transport, Transport::Multicast(group));
+    assert_eq!((config.event_buffer, config.channel_buffer), (8 << 20, 1 << 20));
+    assert_eq!((config.notify_fifo, config.listen.len()), (None, 0));
+    let every = Flow::new(Family::V6, Protocol(99), Tuple::default());
+    assert!(config.filter.accepts(&every));
+}
+
+#[test]
+fn values_as_vyos_writes_them() {
+    let config = valid(&with(
+        "  interface: { eth2: { peer: 192.0.2.2, port: \"3781\" } }\n  listen-address: 192.0.2.1\n  accept-protocol: tcp\n",
+    ));
+    let peer = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 2), 3781);
+    assert_eq!(config.links[0].transport, Transport::Unicast(peer));
+    assert_eq!(config.listen[0].address, Ipv4Addr::new(192, 0, 2, 1));
+}
+
+#[test]
+fn syntax() {
+    shows("syntax-tab", "conntrack-sync:\n\tinterface: {}\n");
+    shows("syntax-bracket", "conntrack-sync:\n  interface: { eth2: {}\n  mcast-group: 225.0.0.50\n");
+    shows("syntax-indentation", "conntrack-sync:\n  interface:\n    eth2: {}\n   mcast-group: 225.0.0.50\n");
+    shows("empty", "# nothing yet\n");
+    shows("not-a-map", "- conntrack-sync\n");
+    shows("types", &with("  interface: [eth2]\n  mcast-group: [1]\n  accept-protocol: { tcp: yes }\n"));
+}
+
+#[test]
+fn everything_wrong_is_shown_at_once() {
+    shows(
+        "many",
+        "conntrack-sync:
+  interface:
+    eth2: { pear: 192.0.2.2, port: 0 }
+    eth3: { peer: 192.0.2.9, port: 70000 }
+    a/b: {}
+  mcast-group: 192.0.2.50
+  accept-protocol: [tcp, icmpv6, tcp, TCP, foo]
+  ignore-address:
+    - 192.0.2.0/24
+    - 10.0.0.0/33
+    - nonsense
+    - 192.0.2.7/24
+  listen-adress: 192.0.2.1
+  failover-mechanism:
+    vrrp: { notify-fifo: relative }
+  event-listen-queue-size: 8MB
+  sync-queue-size: 0
+  purge-timeout: 60
+  sync-queue-size: 2
+",
+    );
+}
+
+#[test]
+fn nothing_is_configured() {
+    shows("no-section", "interface: { eth2: {} }\n");
+    shows("no-keys", "conntrack-sync: {}\n");
+    shows(
+        "no-sync-group",
+        "conntrack-sync:\n  interface: { eth2: {} }\n  failover-mechanism: { vrrp: {} }\n",
+    );
+    shows("no-interface", &with("  interface: {}\n"));
+}
+
+#[test]
+fn links_that_cannot_be_together() {
+    shows("mixed", &with("  interface:\n    eth1: {}\n    eth2: { peer: 192.0.2.2 }\n"));
+    shows("same-group", &with("  interface: { eth1: {}, eth2: {} }\n"));
+    shows("same-peer", &with("  interface: { eth1: { peer: 192.0.2.2 }, eth2: { peer: 192.0.2.2 } }\n"));
+    shows(
+        "five-links",
+        &with("  interface: { a: {port: 1}, b: {port: 2}, c: {port: 3}, d: {port: 4}, e: {port: 5} }\n"),
+    );
+}
+
+#[test]
+fn addresses_that_cannot_be() {
+    shows("listen-in-multicast", &with("  interface: { eth2: {} }\n  listen-address: 192.0.2.1\n"));
+    shows(
+        "listen-is-peer",
+        &with(
+            "  interface: { eth2: { peer: 192.0.2.2 } }\n  listen-address: [192.0.2.2, 192.0.2.1, 192.0.2.1]\n",
+        ),
+    );
+    shows(
+        "peer-is-no-host",
+        &with(
+            "  interface: { eth1: { peer: 225.0.0.50 }, eth2: { peer: 0.0.0.0, port: 1 }, eth3: { peer: 1.2 } }\n",
+        ),
+    );
+}
+
+#[test]
+fn an_end_of_line_does_not_matter_for_the_place() {
+    let text = with("  interface: { eth2: {} }\n  mcast-group: 10.0.0.1\n").replace('\n', "\r\n");
+    let invalid = read::config(Path::new("syncd.yaml"), &text).expect_err("not a multicast address");
+    assert_eq!((invalid.problems()[0].line(), invalid.problems()[0].column()), (Some(3), Some(16)));
+}
+
+fn machine() -> Vec<Interface> {
+    let interface = |name: &str, addresses: &[[u8; 4]]| Interface {
+        name: name.to_owned(),
+        addresses: addresses.iter().copied().map(Ipv4Addr::from).collect(),
+        running: true,
+    };
+    vec![
+        interface("lo", &[[127, 0, 0, 1]]),
+        interface("eth1", &[]),
+        interface("eth2", &[[192, 0, 2, 1], [192, 0, 2, 5]]),
+        interface("eth3", &[[198, 51, 100, 1]]),
+    ]
+}
+
+#[test]
+fn the_machine_must_have_what_is_named() {
+    let on_this_machine = |name, section: &str| {
+        let text = with(section);
+        let invalid = valid(&text).check_system(&machine()).expect_err("it does not fit");
+        snapshot(name, &text, &invalid);
+    };
+    on_this_machine("missing-interface", "  interface: { eth7: {}, eth1: { port: 3781 } }\n");
+    on_this_machine("own-peer", "  interface: { eth2: { peer: 198.51.100.1 } }\n");
+    on_this_machine(
+        "listen-elsewhere",
+        "  interface: { eth2: { peer: 192.0.2.2 } }\n  listen-address: 198.51.100.1\n",
+    );
+    on_this_machine(
+        "listen-nowhere",
+        "  interface: { eth2: { peer: 192.0.2.2 } }\n  listen-address: 203.0.113.1\n",
+    );
+}
+
+#[test]
+fn our_address_on_a_link() {
+    let own = |section: &str| valid(&with(section)).check_system(&machine()).expect("it fits");
+    assert_eq!(own("  interface: { eth2: {} }\n"), [Ipv4Addr::new(192, 0, 2, 1)]);
+    let second = own("  interface: { eth2: { peer: 192.0.2.2 } }\n  listen-address: 192.0.2.5\n");
+    assert_eq!(second, [Ipv4Addr::new(192, 0, 2, 5)]);
+}

@@ -73,6 +73,11 @@ impl<'t> Reader<'t> {
         self.text
     }
 
+    /// How many problems were noted so far.
+    pub(super) const fn problems(&self) -> usize {
+        self.problems.len()
+    }
+
     /// What was noted.
     pub(super) fn into_problems(self) -> Vec<Problem> {
         self.problems
