@@ -1,0 +1,199 @@
+//! The whole program: two daemons over a real link, with real kernels, driven as an operator and keepalived drive them.
+
+mod lab;
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Stdio;
+use std::{fs, net::Ipv4Addr};
+
+use lab::{Router, two_routers, wait_for};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use syncd_conntrack::{Batch, RequestSocket};
+use syncd_core::flow::{Address, AttrSet, Family, Flow, Protocol, Status, TcpState, Tuple};
+
+const MULTICAST: &str = "{}";
+
+/// An established flow as a router has it.
+fn flow(family: Family, protocol: Protocol, source_port: u16) -> Flow {
+    let v4 = |last| Address::from(std::net::IpAddr::from(Ipv4Addr::new(10, 1, 0, last)));
+    let v6 = |last| Address::from_v6([0xfd, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+    let (source, target) = if family == Family::V4 { (v4(1), v4(2)) } else { (v6(1), v6(2)) };
+    let original = if protocol.is_icmp() {
+        Tuple::icmp(source, target, source_port, 8, 0)
+    } else {
+        Tuple { source, target, source_port, target_port: 80 }
+    };
+    let mut flow = Flow::new(family, protocol, original);
+    flow.present = AttrSet::REPLY.with(AttrSet::STATUS);
+    flow.status = Status(Status::SEEN_REPLY | Status::ASSURED | Status::CONFIRMED);
+    if protocol == Protocol::TCP {
+        flow.tcp_state = TcpState::ESTABLISHED;
+        flow.present = flow.present.with(AttrSet::TCP_STATE);
+    }
+    flow
+}
+
+/// One flow of each kind that must cross: TCP, UDP and ICMP, IPv6, source and target translation, mark.
+fn one_of_each() -> Vec<Flow> {
+    let mut marked = flow(Family::V4, Protocol::TCP, 1001);
+    marked.mark = 42;
+    marked.present = marked.present.with(AttrSet::MARK);
+    let mut source_nat = flow(Family::V4, Protocol::TCP, 1002);
+    source_nat.reply.target = Address::from_v4([10, 2, 0, 9]);
+    source_nat.reply.target_port = 40_000;
+    source_nat.status.0 |= Status::SRC_NAT | Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
+    let mut target_nat = flow(Family::V4, Protocol::TCP, 1003);
+    target_nat.reply.source = Address::from_v4([10, 2, 0, 8]);
+    target_nat.reply.source_port = 8080;
+    target_nat.status.0 |= Status::DST_NAT | Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
+    vec![
+        marked,
+        source_nat,
+        target_nat,
+        flow(Family::V4, Protocol::UDP, 1004),
+        flow(Family::V4, Protocol::ICMP, 1005),
+        flow(Family::V6, Protocol::TCP, 1006),
+    ]
+}
+
+/// Puts flows into the router's kernel.
+fn insert(router: &Router, flows: &[Flow]) {
+    router.within(|| {
+        let mut socket = RequestSocket::open().expect("a socket");
+        let mut batch = Batch::new();
+        for (chunk, first) in flows.chunks(Batch::CAPACITY).zip((0..).step_by(Batch::CAPACITY)) {
+            for (flow, token) in chunk.iter().zip(first..) {
+                batch.create(token, flow, 600);
+            }
+            socket.send(&mut batch).expect("the kernel takes it");
+            socket.outcomes(|token, outcome| assert_eq!(outcome, Ok(()), "{token}")).expect("answers");
+        }
+    });
+}
+
+/// The flows of a document, without what differs between two kernels.
+fn flows(document: &Value) -> BTreeSet<String> {
+    let list = document["flows"].as_array().expect("a list of flows");
+    let essence = |flow: &Value| {
+        let mut flow = flow.clone();
+        for key in ["age", "timeout"] {
+            flow.as_object_mut().expect("a flow").remove(key);
+        }
+        flow.to_string()
+    };
+    list.iter().map(essence).collect()
+}
+
+fn cache(router: &Router, which: &str) -> BTreeSet<String> {
+    flows(&router.json(&["show", "conntrack-sync", which]))
+}
+
+fn kernel(router: &Router) -> BTreeSet<String> {
+    ["ipv4", "ipv6"].iter().flat_map(|family| flows(&router.table(family))).collect()
+}
+
+/// Two daemons in sync over links of this configuration; flows of the first reach the kernel of the second.
+fn flows_cross_and_are_committed(first: &str, second: &str) {
+    let (mut r1, mut r2) = two_routers();
+    r1.start(first);
+    r2.start(second);
+    r1.wait_until_in_sync();
+    r2.wait_until_in_sync();
+    insert(&r1, &one_of_each());
+    let there = kernel(&r1);
+    assert_eq!(there.len(), one_of_each().len());
+    wait_for("the flows are in the external cache", || cache(&r2, "external-cache") == there);
+    assert_eq!(cache(&r1, "internal-cache"), there);
+    assert_eq!(kernel(&r2), BTreeSet::new());
+
+    r2.notify("GROUP \"G1\" BACKUP 0\n");
+    wait_for("backup", || r2.json(&["show", "conntrack-sync", "status"])["role"] == "backup");
+    let output = r2.syncd(&["role", "master", "G1"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // The command waits for the commit.
+    assert_eq!(kernel(&r2), there);
+    assert_eq!(cache(&r2, "external-cache"), BTreeSet::new());
+    let status = r2.json(&["show", "conntrack-sync", "status"]);
+    assert_eq!((&status["commit"]["committed"], &status["commit"]["failed"]), (&6.into(), &0.into()));
+    assert_eq!(r1.end(Signal::SIGTERM), Some(0));
+    assert_eq!(r2.end(Signal::SIGINT), Some(0));
+    assert!(!r1.path("control").exists() && !r2.path("control").exists());
+}
+
+#[test]
+fn over_multicast() {
+    lab::run("over_multicast", || flows_cross_and_are_committed(MULTICAST, MULTICAST));
+}
+
+#[test]
+fn over_unicast() {
+    lab::run("over_unicast", || {
+        flows_cross_and_are_committed("{ peer: 10.9.0.2, port: 4000 }", "{ peer: 10.9.0.1, port: 4000 }");
+    });
+}
+
+#[test]
+fn many_flows_come_in_pages_and_all_arrive() {
+    lab::run("many_flows_come_in_pages_and_all_arrive", || {
+        let (mut r1, mut r2) = two_routers();
+        r1.start(MULTICAST);
+        r2.start(MULTICAST);
+        r2.wait_until_in_sync();
+        let many: Vec<Flow> = (1..=3000).map(|port| flow(Family::V4, Protocol::UDP, port)).collect();
+        insert(&r1, &many);
+        wait_for("all flows are there", || {
+            r2.json(&["show", "conntrack-sync", "status"])["external_flows"] == 3000
+        });
+        assert_eq!(cache(&r2, "external-cache"), kernel(&r1));
+        let lines = r2.syncd(&["show", "conntrack-sync", "external-cache"]).stdout;
+        assert_eq!(lines.split(|byte| *byte == b'\n').count(), 3001);
+    });
+}
+
+#[test]
+fn the_role_survives_a_crash_of_the_daemon_and_the_socket_is_taken_over() {
+    lab::run("the_role_survives_a_crash_of_the_daemon_and_the_socket_is_taken_over", || {
+        let (mut r1, _) = two_routers();
+        r1.start(MULTICAST);
+        r1.notify("INSTANCE \"VI_LAN\" BACKUP 100\nGROUP \"G1\" BACKUP 0\n");
+        let status = |router: &Router| router.json(&["show", "conntrack-sync", "status"]);
+        wait_for("backup", || status(&r1)["role"] == "backup");
+        let before = status(&r1)["last_transition"].clone();
+
+        let second = r1.run_command().stderr(Stdio::piped()).output().expect("syncd starts");
+        let said = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert_eq!(second.status.code(), Some(1), "{said}");
+        assert!(said.contains("syncd is already running (pid "), "{said}");
+
+        assert_eq!(r1.end(Signal::SIGKILL), None);
+        assert!(r1.path("control").exists(), "a killed daemon leaves its socket");
+        assert_eq!(r1.syncd(&["show", "conntrack-sync", "status"]).status.code(), Some(3));
+        r1.start(MULTICAST);
+        wait_for("backup again", || status(&r1)["role"] == "backup");
+        assert_eq!(status(&r1)["last_transition"], before);
+        let socket = fs::metadata(r1.path("control")).expect("it listens");
+        assert_eq!((socket.permissions().mode() & 0o777, socket.uid()), (0o600, 0));
+    });
+}
+
+#[test]
+fn exit_codes_and_refusals() {
+    lab::run("exit_codes_and_refusals", || {
+        let (mut r1, _) = two_routers();
+        let code = |router: &Router, arguments: &[&str]| router.syncd(arguments).status.code();
+        assert_eq!(code(&r1, &["role", "primary"]), Some(3));
+        assert_eq!(code(&r1, &["role", "king"]), Some(2));
+        assert_eq!(code(&r1, &["show", "everything"]), Some(2));
+        r1.configure("{ peer: 10.9.0.1 }");
+        let own_peer = r1.run_command().stderr(Stdio::piped()).output().expect("syncd starts");
+        assert_eq!(own_peer.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&own_peer.stderr).into_owned();
+        assert!(said.contains("the peer 10.9.0.1 is this machine itself"), "{said}");
+        r1.start(MULTICAST);
+        assert_eq!(code(&r1, &["role", "primary", "G2"]), Some(1));
+        assert_eq!(code(&r1, &["role", "primary", "G1", "--no-wait"]), Some(0));
+        assert_eq!(code(&r1, &["role", "backup", "--json"]), Some(0));
+    });
+}

@@ -1,0 +1,200 @@
+//! Two routers for one test: private namespaces, a dedicated link, a syncd in each. Works as root and as a user.
+//!
+//! A test cannot move itself, because the test harness has threads: it starts this very program again through
+//! `unshare(1)`, told to run only that test. All that lives inside (routers, daemons, links, files) dies with that
+//! process, however it ends. Where namespaces are not available the test fails and says what is missing.
+#![expect(
+    clippy::disallowed_macros,
+    reason = "the test inside speaks to the test outside on its standard output"
+)]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// Names the test that the process was started for.
+const INSIDE: &str = "SYNCD_TEST_LAB";
+/// Printed as soon as the namespaces are there.
+const ENTERED: &str = "inside namespaces of its own";
+/// No condition here needs more than a second or two, save on a machine with much else to do.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs `body` in new network, mount and PID namespaces. `test` is the name of the calling test.
+pub(crate) fn run(test: &str, body: fn()) {
+    if env::var(INSIDE).is_ok_and(|name| name == test) {
+        println!("{ENTERED}");
+        ip(&["link", "set", "lo", "up"]);
+        succeed(Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/run"]));
+        return body();
+    }
+    let mut command = Command::new("unshare");
+    if !nix::unistd::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    let output = command
+        .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
+        .arg(env::current_exe().expect("the path of this test"))
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, test)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("cannot start unshare(1) of the package util-linux: {error}"));
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        out.contains(ENTERED),
+        "this test needs namespaces of its own: run it as root, or allow user namespaces \
+         (sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)\n{out}{err}"
+    );
+    assert!(output.status.success(), "inside the namespaces the test failed:\n{out}{err}");
+}
+
+/// A router: a network namespace with a link `sync`, and the files of its daemon.
+pub(crate) struct Router {
+    name: &'static str,
+    daemon: Option<Child>,
+}
+
+/// Two routers with a dedicated link between them: 10.9.0.1 and 10.9.0.2.
+pub(crate) fn two_routers() -> (Router, Router) {
+    let routers = ["r1", "r2"].map(|name| {
+        ip(&["netns", "add", name]);
+        fs::create_dir_all(format!("/run/{name}")).expect("/run is ours");
+        Router { name, daemon: None }
+    });
+    ip(&["-n", "r1", "link", "add", "sync", "type", "veth", "peer", "name", "sync", "netns", "r2"]);
+    for (router, address) in ["r1", "r2"].into_iter().zip(["10.9.0.1/24", "10.9.0.2/24"]) {
+        ip(&["-n", router, "link", "set", "lo", "up"]);
+        ip(&["-n", router, "address", "add", address, "dev", "sync"]);
+        ip(&["-n", router, "link", "set", "sync", "up"]);
+    }
+    routers.into()
+}
+
+impl Router {
+    /// A file of this router.
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        Path::new("/run").join(self.name).join(file)
+    }
+
+    /// Starts syncd; `link` is what the configuration says of the interface.
+    pub(crate) fn start(&mut self, link: &str) {
+        self.configure(link);
+        let child = self.run_command().spawn().expect("syncd starts");
+        self.daemon = Some(child);
+        wait_for("the control socket answers", || {
+            self.syncd(&["show", "conntrack-sync", "status"]).status.success()
+        });
+    }
+
+    /// Writes the configuration.
+    pub(crate) fn configure(&self, link: &str) {
+        let fifo = self.path("fifo");
+        let text = format!(
+            "conntrack-sync:
+  interface: {{ sync: {link} }}
+  ignore-address: [10.9.0.0/24, 127.0.0.0/8]
+  failover-mechanism:
+    vrrp: {{ sync-group: G1, notify-fifo: {} }}
+",
+            fifo.display()
+        );
+        fs::write(self.path("syncd.yaml"), text).expect("/run is ours");
+    }
+
+    /// `syncd run` in this router's namespace.
+    pub(crate) fn run_command(&self) -> Command {
+        let mut command = self.command(&["run", "--config"]);
+        command.arg(self.path("syncd.yaml")).arg("--socket").arg(self.path("control")).stdin(Stdio::null());
+        command
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", self.name, env!("CARGO_BIN_EXE_syncd")]).args(arguments);
+        command
+    }
+
+    /// A command of the operator, about this router's daemon.
+    pub(crate) fn syncd(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        command.arg("--socket").arg(self.path("control"));
+        command.stdin(Stdio::null()).output().expect("syncd starts")
+    }
+
+    /// What a command with `--json` says.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.syncd(&[arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("--json is JSON")
+    }
+
+    /// The kernel's table of this router.
+    pub(crate) fn table(&self, family: &str) -> Value {
+        let output =
+            self.command(&["show", "conntrack", "table", family, "--json"]).output().expect("syncd starts");
+        serde_json::from_slice(&output.stdout).expect("--json is JSON")
+    }
+
+    /// Waits until the daemon says that both routers know the same.
+    pub(crate) fn wait_until_in_sync(&self) {
+        wait_for("in sync", || {
+            self.json(&["show", "conntrack-sync", "status"])["sync"]["state"] == "in sync"
+        });
+    }
+
+    /// Writes a line into the FIFO, as keepalived does.
+    pub(crate) fn notify(&self, line: &str) {
+        let mut fifo =
+            fs::OpenOptions::new().write(true).open(self.path("fifo")).expect("syncd made the FIFO");
+        fifo.write_all(line.as_bytes()).expect("a FIFO takes a line");
+    }
+
+    /// Sends a signal to the daemon and waits for its end.
+    pub(crate) fn end(&mut self, signal: Signal) -> Option<i32> {
+        let mut child = self.daemon.take().expect("it was started");
+        // `ip netns exec` becomes the program it runs.
+        let pid = i32::try_from(child.id()).expect("a PID");
+        kill(Pid::from_raw(pid), signal).expect("it is our child");
+        child.wait().expect("it is our child").code()
+    }
+
+    /// Runs `inside` on a thread in this router's network namespace.
+    pub(crate) fn within<T: Send>(&self, inside: impl FnOnce() -> T + Send) -> T {
+        let path = Path::new("/run/netns").join(self.name);
+        let namespace = fs::File::open(path).expect("ip netns made it");
+        thread::scope(|scope| {
+            let there = scope.spawn(|| {
+                setns(namespace, CloneFlags::CLONE_NEWNET).expect("we own it");
+                inside()
+            });
+            there.join().expect("what runs inside does not panic")
+        })
+    }
+}
+
+/// Waits until `condition` holds; fails with its name.
+pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        // Each look starts a program; a pause keeps the looks from being the load.
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn ip(arguments: &[&str]) {
+    succeed(Command::new("ip").args(arguments));
+}
+
+fn succeed(command: &mut Command) {
+    let status =
+        command.status().unwrap_or_else(|error| panic!("{command:?} (package iproute2 or mount): {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}
