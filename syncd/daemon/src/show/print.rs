@@ -11,6 +11,7 @@ use syncd_core::flow::{Family, Flow};
 
 use super::flows::FlowView;
 use super::text;
+use crate::clock;
 use crate::control::client::{CallError, Client};
 use crate::control::protocol::{Cache, Form, Request, Response};
 
@@ -35,7 +36,7 @@ pub(crate) enum ShowError {
 pub(crate) fn status(client: &mut Client, json: bool, out: &mut impl Write) -> Result<(), ShowError> {
     match client.call(&Request::Status)? {
         Response::Status(view) if json => document(out, &view),
-        Response::Status(view) => Ok(out.write_all(text::status(&view).as_bytes())?),
+        Response::Status(view) => Ok(out.write_all(text::status(&view, clock::unix_seconds()).as_bytes())?),
         _ => Err(unexpected()),
     }
 }

@@ -6,14 +6,15 @@ use syncd_core::replica::CacheStats;
 
 use super::view::{CacheView, CommitView, StatisticsView, StatusView};
 
-/// `show conntrack-sync status`.
-pub(crate) fn status(view: &StatusView) -> String {
+/// `show conntrack-sync status`, read at `unix_now` of the wall clock.
+pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
     let mut out = String::new();
     let mut row = |name: &str, value: String| {
         // Writing to a string cannot fail.
         _ = writeln!(out, "{name:<21} : {value}");
     };
     let ago = |at: u64| span(view.monotonic_ns.saturating_sub(at));
+    let wall = |at: u64| utc(unix_now.saturating_sub(view.monotonic_ns.saturating_sub(at) / 1_000_000_000));
     row("sync-interface", view.sync_interface.join(" "));
     row("failover-mechanism", format!("{} [sync-group {}]", view.failover_mechanism, view.sync_group));
     row(
@@ -25,7 +26,7 @@ pub(crate) fn status(view: &StatusView) -> String {
     );
     row("role", format!("{} for {}", view.role, ago(view.role_since_ns)));
     let reason = view.sync.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    row("sync", format!("{} since {}{reason}", view.sync.state, ago(view.sync.since_ns)));
+    row("sync", format!("{} since {}{reason}", view.sync.state, wall(view.sync.since_ns)));
     row("internal flows", view.internal_flows.to_string());
     row("external flows", view.external_flows.to_string());
     row("to be sent", format!("{} queued, {} not acknowledged", view.queued, view.in_flight));

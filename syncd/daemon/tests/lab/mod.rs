@@ -3,10 +3,6 @@
 //! A test cannot move itself, because the test harness has threads: it starts this very program again through
 //! `unshare(1)`, told to run only that test. All that lives inside (routers, daemons, links, files) dies with that
 //! process, however it ends. Where namespaces are not available the test fails and says what is missing.
-#![expect(
-    clippy::disallowed_macros,
-    reason = "the test inside speaks to the test outside on its standard output"
-)]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -180,11 +176,14 @@ impl Router {
 }
 
 /// Waits until `condition` holds; fails with its name.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "each look starts a program: without a pause they would be the load"
+)]
 pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        // Each look starts a program; a pause keeps the looks from being the load.
         thread::sleep(Duration::from_millis(20));
     }
 }
