@@ -1,2 +1,100 @@
-//! Built in the next commits.
-fn main() {}
+//! `sim`: runs seeds. Exit code 0 when all held, 1 when one did not, 2 for wrong usage.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use syncd_sim::options::Overrides;
+use syncd_sim::sweep::{self, Failed};
+
+/// Router pairs, their network, their kernels and their faults, from one seed.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Runs one seed.
+    Run {
+        /// The seed.
+        seed: u64,
+        /// Prints one line per event.
+        #[arg(long)]
+        trace: bool,
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Runs many seeds on all cores.
+    Sweep {
+        /// How many.
+        #[arg(long, default_value_t = 1000)]
+        seeds: u64,
+        /// The first.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// Runs each seed twice and compares the traces.
+        #[arg(long)]
+        twice: bool,
+        /// Threads; as many as there are cores unless said otherwise.
+        #[arg(long)]
+        threads: Option<usize>,
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+}
+
+fn main() -> Result<ExitCode> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if let Some(seed) = sweep::running() {
+            eprintln!("seed {seed} broke an assertion; replay it with: sim run {seed} --trace");
+        }
+        hook(info);
+    }));
+    match Arguments::parse().verb {
+        Verb::Run { seed, trace, overrides } => {
+            let (options, outcome) = sweep::run(seed, &overrides, trace);
+            println!("seed {seed}: {options}");
+            println!(
+                "{} events, trace {:016x}, {} acknowledged flows survived failovers",
+                outcome.events, outcome.hash, outcome.kept
+            );
+            Ok(match (outcome.failure, outcome.converged_after) {
+                (Some(why), _) => {
+                    println!("FAILED {why}");
+                    ExitCode::FAILURE
+                }
+                (None, after) => {
+                    println!("held; converged {:.1} s after the last fault", after.unwrap_or_default().as_secs_f64());
+                    ExitCode::SUCCESS
+                }
+            })
+        }
+        Verb::Sweep { seeds, from, twice, threads, overrides } => {
+            let cores = std::thread::available_parallelism()?.get();
+            let swept = sweep::sweep(from, seeds, &overrides, twice, threads.unwrap_or(cores));
+            for failed in &swept.failed {
+                report(failed);
+            }
+            println!(
+                "{} seeds, {} events, {} failed; {} acknowledged flows survived failovers; slowest convergence {:.1} s",
+                swept.seeds,
+                swept.events,
+                swept.failed.len(),
+                swept.kept,
+                swept.slowest as f64 / 1000.0
+            );
+            Ok(if swept.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+    }
+}
+
+fn report(failed: &Failed) {
+    let Failed { seed, options, why } = failed;
+    println!("seed {seed} FAILED {why}");
+    println!("  options: {options}");
+    println!("  replay:  cargo run --release -p syncd-sim -- run {seed} --trace {options}");
+}

@@ -1,0 +1,133 @@
+//! Whether both routers know the same in the end, and say so.
+//!
+//! Judged when faults are over: the backup's external cache equals the primary's internal one, which equals the
+//! primary's kernel after the filter; nothing is queued or unacknowledged; both say `in sync`. A pair that says so
+//! while nothing is under way any more, and differs, has lost something in silence, which is worse than being late.
+
+use std::collections::BTreeMap;
+
+use syncd_core::filter::Filter;
+use syncd_core::flow::{Flow, Status};
+use syncd_core::replica::{Reason, Replica, Role, Sync};
+use syncd_core::time::Instant;
+
+use crate::host::{Daemon, Host};
+use crate::kernel::Name;
+use crate::trace::Side;
+
+/// How far two routers have come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// They know the same and say so.
+    Converged,
+    /// Not yet, and why.
+    NotYet(String),
+    /// They say that they know the same, and do not.
+    Deceived(String),
+}
+
+/// Looks at both routers; `quiet` says that nothing is under way between or inside them.
+#[must_use]
+pub fn judge(hosts: &[Host; 2], filter: &Filter, primary: Side, quiet: bool, now: Instant) -> Progress {
+    let (mine, peer) = (&hosts[primary.index()], &hosts[primary.other().index()]);
+    if let Some(why) = Side::BOTH.into_iter().find_map(|side| unsettled(side, &hosts[side.index()], now)) {
+        return Progress::NotYet(why);
+    }
+    let problem = role(primary, mine, Role::Primary)
+        .or_else(|| role(primary.other(), peer, Role::Backup))
+        .or_else(|| kernel_differs(primary, mine, filter))
+        .or_else(|| kernel_differs(primary.other(), peer, filter))
+        .or_else(|| caches_differ(primary, mine, peer));
+    match problem {
+        None => Progress::Converged,
+        Some(why) if quiet => Progress::Deceived(why),
+        Some(why) => Progress::NotYet(why),
+    }
+}
+
+/// Why a router does not say that it is in sync.
+fn unsettled(side: Side, host: &Host, now: Instant) -> Option<String> {
+    let replica = match &host.daemon {
+        Daemon::None => return Some(format!("{} is down", side.name())),
+        Daemon::Conntrackd(conntrackd) => {
+            return (!conntrackd.is_settled()).then(|| format!("{} (conntrackd) has something to say", side.name()));
+        }
+        Daemon::Syncd(replica) => replica,
+    };
+    let status = replica.status(now);
+    // A cache that is full says so for as long as it is; there is nothing to wait for.
+    let full = status.sync == Sync::CatchingUp(Reason::CacheFull);
+    if status.sync != Sync::InSync && !full {
+        return Some(format!("{} says {:?}", side.name(), status.sync));
+    }
+    let waits = status.queued + status.in_flight;
+    (waits > 0).then(|| format!("{} has {waits} flows queued or unacknowledged", side.name()))
+}
+
+fn role(side: Side, host: &Host, wanted: Role) -> Option<String> {
+    let role = host.replica()?.role();
+    (role != wanted).then(|| format!("{} is {} instead of {}", side.name(), role.name(), wanted.name()))
+}
+
+fn kernel_differs(side: Side, host: &Host, filter: &Filter) -> Option<String> {
+    let kernel = table(host.kernel.flows().map(|(_, flow)| flow).filter(|flow| filter.accepts(flow)));
+    let internal = match &host.daemon {
+        Daemon::None => return None,
+        Daemon::Conntrackd(_) => return None,
+        Daemon::Syncd(replica) if is_full(replica, true) => return None,
+        Daemon::Syncd(replica) => internal(replica),
+    };
+    difference(&kernel, &internal).map(|what| format!("{}: kernel and internal cache: {what}", side.name()))
+}
+
+fn caches_differ(primary: Side, mine: &Host, peer: &Host) -> Option<String> {
+    let told = match &mine.daemon {
+        Daemon::None => return None,
+        Daemon::Conntrackd(conntrackd) => table(conntrackd.internal().values()),
+        Daemon::Syncd(replica) => internal(replica),
+    };
+    let (held, may_hold_more) = match &peer.daemon {
+        Daemon::None => return None,
+        // conntrackd never removes what a bulk does not name.
+        Daemon::Conntrackd(conntrackd) => (table(conntrackd.external().values()), true),
+        Daemon::Syncd(replica) if is_full(replica, false) => return None,
+        Daemon::Syncd(replica) => (table(replica.external().iter_from(0).map(|(_, entry)| &entry.flow)), false),
+    };
+    let held: BTreeMap<Name, Flow> =
+        held.into_iter().filter(|(name, _)| !may_hold_more || told.contains_key(name)).collect();
+    let name = primary.name();
+    difference(&told, &held).map(|what| format!("internal cache of {name} and external cache of its peer: {what}"))
+}
+
+/// Whether a flow found no room, so that the caches cannot be equal; the oracle has seen to it that it was said.
+fn is_full(replica: &Replica, internal: bool) -> bool {
+    let stats = replica.stats();
+    let cache = if internal { &stats.internal } else { &stats.external };
+    cache.create_failed > 0
+}
+
+fn internal(replica: &Replica) -> BTreeMap<Name, Flow> {
+    table(replica.internal().iter_from(0).map(|(_, entry)| &entry.flow))
+}
+
+fn table<'a>(flows: impl Iterator<Item = &'a Flow>) -> BTreeMap<Name, Flow> {
+    flows.map(|flow| (Name::of(flow), *flow)).collect()
+}
+
+/// The first difference between what is true and what is held.
+fn difference(truth: &BTreeMap<Name, Flow>, held: &BTreeMap<Name, Flow>) -> Option<String> {
+    for (name, flow) in truth {
+        match held.get(name) {
+            None => return Some(format!("missing {flow}")),
+            Some(other) if !flow.same_state(other) => {
+                let (Status(true_status), Status(held_status)) = (flow.status, other.status);
+                return Some(format!(
+                    "true {flow} status {true_status:#x}, held {other} status {held_status:#x}"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    let stale = held.iter().find(|(name, _)| !truth.contains_key(name));
+    stale.map(|(_, flow)| format!("stale {flow}"))
+}

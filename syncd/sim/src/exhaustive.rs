@@ -1,0 +1,1 @@
+//! FTFW alone. Written next.

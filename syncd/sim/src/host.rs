@@ -1,0 +1,323 @@
+//! One router: its kernel, its helper thread, and the daemon's half of the contract with the replica.
+//!
+//! What the daemon does with sockets is done here with the model: events are read in batches, changes are carried
+//! out by the kernel before the turn ends, look-ups and dumps go through one helper that hands over batches later.
+//! It decides nothing about the protocol.
+
+use std::collections::VecDeque;
+
+use syncd_core::replica::{
+    By, ChannelId, Config, Errno, KernelReply, KernelRequest, Notice, Outside, Replica, Reply, RequestId, Token, turn,
+};
+use syncd_core::flow::Flow;
+use syncd_core::time::Instant;
+use syncd_core::wire::{Datagram, payload_limit};
+
+use crate::chance::Chance;
+use crate::conntrackd::Conntrackd;
+use crate::kernel::{Kernel, Name, Read};
+use crate::trace::Glance;
+
+/// The one dedicated link.
+pub const LINK: ChannelId = ChannelId(0);
+
+/// Kernel events read in one go, as the daemon's budget.
+const EVENTS: usize = 32;
+
+/// Datagrams sent in one turn.
+const DATAGRAMS: usize = 8;
+
+/// Kernel requests of one turn.
+const REQUESTS: usize = 128;
+
+/// Buckets a dump walks in one step.
+const BUCKETS: u16 = 8192;
+
+/// What runs on a router.
+#[derive(Debug)]
+pub enum Daemon {
+    /// Nothing: it crashed.
+    None,
+    /// syncd.
+    Syncd(Box<Replica>),
+    /// A model of conntrackd.
+    Conntrackd(Box<Conntrackd>),
+}
+
+/// Work for the helper thread.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Find { token: Token, tuple: Name },
+    Dump { token: Token, cursor: Option<u16> },
+}
+
+/// What the helper thread hands over.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer {
+    /// One flow of a dump.
+    Dumped(Token, Flow),
+    /// What was looked for, or why not.
+    Found(Token, Result<Flow, Errno>),
+    /// The end of a dump.
+    Done(Token),
+}
+
+/// One router.
+#[derive(Debug)]
+pub struct Host {
+    /// Its kernel.
+    pub kernel: Kernel,
+    /// What runs on it.
+    pub daemon: Daemon,
+    /// Counts the starts of the daemon, so that what was meant for an earlier one is known.
+    pub life: u32,
+    /// The daemon does not get to read the kernel's events before.
+    pub stalled_until: Instant,
+    /// When the next wake-up is on the agenda.
+    pub wake_at: Option<Instant>,
+    /// Whether reading events is on the agenda.
+    pub reading: bool,
+    /// Whether a step of the helper is on the agenda.
+    pub helping: bool,
+    /// When the helper's last batch arrives: the next never comes before it.
+    pub handed_over: Instant,
+    helper: VecDeque<Work>,
+    datagram: Datagram,
+}
+
+/// What a turn left for the world to do.
+#[derive(Debug, Default)]
+pub struct Turned {
+    /// Datagrams to carry.
+    pub sent: Vec<Vec<u8>>,
+    /// What the operator was told.
+    pub notices: Vec<Notice>,
+    /// What commands were answered.
+    pub replies: Vec<(RequestId, Reply)>,
+    /// Whether a flow that was committed became news.
+    pub told_own: bool,
+    /// When to wake the daemon.
+    pub wake: Option<Instant>,
+    /// What was asked of the kernel, and what it answered.
+    pub requests: Vec<(String, Result<(), Errno>)>,
+}
+
+impl Host {
+    /// A router on which nothing runs yet.
+    #[must_use]
+    pub fn new(kernel: Kernel) -> Self {
+        Self {
+            kernel,
+            daemon: Daemon::None,
+            life: 0,
+            stalled_until: Instant::PAST,
+            wake_at: None,
+            reading: false,
+            helping: false,
+            handed_over: Instant::PAST,
+            helper: VecDeque::new(),
+            datagram: Datagram::with_limit(payload_limit(1500)),
+        }
+    }
+
+    /// The replica, if syncd runs.
+    #[must_use]
+    pub fn replica(&self) -> Option<&Replica> {
+        if let Daemon::Syncd(replica) = &self.daemon { Some(replica) } else { None }
+    }
+
+    /// Whether a daemon runs.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        !matches!(self.daemon, Daemon::None)
+    }
+
+    /// Whether the helper thread has work.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.helper.is_empty()
+    }
+
+    /// syncd starts: it subscribes first.
+    pub fn start(&mut self, now: Instant, config: Config, entropy: [u8; 32]) {
+        self.kernel.listen(true);
+        let mut replica = Replica::new(config, entropy, now);
+        replica.handle_channel(now, LINK, true);
+        self.begin_life(Daemon::Syncd(Box::new(replica)));
+    }
+
+    /// conntrackd starts.
+    pub fn start_conntrackd(&mut self, now: Instant, first: u32) {
+        self.kernel.listen(true);
+        let mut conntrackd = Conntrackd::new(now, first);
+        conntrackd.read_kernel(&self.kernel);
+        self.begin_life(Daemon::Conntrackd(Box::new(conntrackd)));
+    }
+
+    /// The daemon is gone, and with it all it knew.
+    pub fn crash(&mut self) {
+        self.kernel.listen(false);
+        self.begin_life(Daemon::None);
+    }
+
+    fn begin_life(&mut self, daemon: Daemon) {
+        self.daemon = daemon;
+        self.life += 1;
+        self.helper.clear();
+        (self.reading, self.helping) = (false, false);
+        (self.wake_at, self.handed_over) = (None, Instant::PAST);
+        self.stalled_until = Instant::PAST;
+    }
+
+    /// Takes a batch of events out of the kernel's buffer. The second value says whether events were lost, and is
+    /// given only when nothing from before the loss is left to read: the replica's contract.
+    pub fn gather(&mut self) -> (Vec<crate::kernel::Event>, bool) {
+        let (mut events, mut lost) = (Vec::new(), false);
+        while events.len() < EVENTS {
+            match self.kernel.read() {
+                Some(Read::Event(event)) => events.push(event),
+                Some(Read::Overrun) => lost = true,
+                None => break,
+            }
+        }
+        if lost && self.kernel.has_events() {
+            while let Some(read) = self.kernel.read() {
+                if let Read::Event(event) = read {
+                    events.push(event);
+                }
+            }
+        }
+        (events, lost)
+    }
+
+    /// One step of the helper thread: a look-up, or a part of a dump.
+    pub fn help(&mut self, chance: &mut Chance, missed: u32) -> Vec<Answer> {
+        match self.helper.pop_front() {
+            None => Vec::new(),
+            Some(Work::Find { token, tuple }) => {
+                let found = self.kernel.find(&tuple).copied().ok_or(Errno::ENOENT);
+                vec![Answer::Found(token, found)]
+            }
+            Some(Work::Dump { token, cursor }) => {
+                let from = cursor.unwrap_or(0);
+                let to = from.checked_add(BUCKETS);
+                let here = |name: &Name| name.bucket() >= from && to.is_none_or(|to| name.bucket() < to);
+                let flows = self.kernel.flows().filter(|(name, _)| here(name)).map(|(_, flow)| *flow);
+                let mut answers: Vec<Answer> =
+                    flows.filter(|_| !chance.permille(missed)).map(|flow| Answer::Dumped(token, flow)).collect();
+                match to {
+                    Some(to) => self.helper.push_front(Work::Dump { token, cursor: Some(to) }),
+                    None => answers.push(Answer::Done(token)),
+                }
+                answers
+            }
+        }
+    }
+
+    /// One turn of whatever runs.
+    pub fn turn_any(&mut self, now: Instant) -> Turned {
+        if let Daemon::Conntrackd(conntrackd) = &mut self.daemon {
+            let sent = conntrackd.transmit(now);
+            return Turned { sent, wake: Some(conntrackd.due()), ..Turned::default() };
+        }
+        self.turn(now)
+    }
+
+    /// One turn of syncd: everything the replica wants is done, then it hears what its kernel said.
+    fn turn(&mut self, now: Instant) -> Turned {
+        let Daemon::Syncd(replica) = &mut self.daemon else { return Turned::default() };
+        let mut outside = SimOutside {
+            now,
+            kernel: &mut self.kernel,
+            helper: &mut self.helper,
+            datagram: &mut self.datagram,
+            answers: Vec::new(),
+            datagrams_left: DATAGRAMS,
+            requests_left: REQUESTS,
+            turned: Turned::default(),
+        };
+        turn(replica, now, &mut outside);
+        let SimOutside { answers, datagrams_left, requests_left, mut turned, .. } = outside;
+        let before = Glance::of(replica, now).unsettled();
+        for (token, answer) in &answers {
+            replica.handle_kernel(now, match answer {
+                Ok(()) => KernelReply::Done(*token),
+                Err(errno) => KernelReply::Failed(*token, *errno),
+            });
+        }
+        turned.told_own = Glance::of(replica, now).unsettled() > before;
+        let again = !answers.is_empty() || datagrams_left == 0 || requests_left == 0;
+        turned.wake = if again { Some(now) } else { replica.poll_timeout() };
+        turned
+    }
+}
+
+struct SimOutside<'a> {
+    now: Instant,
+    kernel: &'a mut Kernel,
+    helper: &'a mut VecDeque<Work>,
+    datagram: &'a mut Datagram,
+    answers: Vec<(Token, Result<(), Errno>)>,
+    datagrams_left: usize,
+    requests_left: usize,
+    turned: Turned,
+}
+
+impl SimOutside<'_> {
+    fn did(&mut self, token: Token, what: &str, flow: &Flow, done: Result<(), Errno>) {
+        self.turned.requests.push((format!("{what} {flow}"), done));
+        self.answers.push((token, done));
+    }
+}
+
+impl Outside for SimOutside<'_> {
+    fn datagram(&mut self) -> Option<&mut Datagram> {
+        (self.datagrams_left > 0).then_some(&mut *self.datagram)
+    }
+
+    fn transmit(&mut self, channel: ChannelId) {
+        assert_eq!(channel, LINK, "there is one link");
+        self.datagrams_left -= 1;
+        self.turned.sent.push(self.datagram.as_bytes().to_vec());
+    }
+
+    fn can_request(&self) -> bool {
+        self.requests_left > 0
+    }
+
+    fn request(&mut self, request: KernelRequest<'_>) {
+        self.requests_left -= 1;
+        let now = self.now;
+        match request {
+            KernelRequest::Create { token, flow, timeout } => {
+                let done = self.kernel.create(now, flow, timeout);
+                self.did(token, "create", flow, done);
+            }
+            KernelRequest::Update { token, flow, timeout, with_status } => {
+                let done = self.kernel.update(now, flow, timeout, with_status);
+                self.did(token, "update", flow, done);
+            }
+            KernelRequest::Delete { token, flow } => {
+                let done = self.kernel.delete(flow);
+                self.did(token, "delete", flow, done);
+            }
+            KernelRequest::Find { token, flow, by } => {
+                let tuple = match by {
+                    By::Original => Name::of(flow),
+                    By::Reply => Name::reply(flow),
+                };
+                self.helper.push_back(Work::Find { token, tuple });
+            }
+            KernelRequest::Dump { token } => self.helper.push_back(Work::Dump { token, cursor: None }),
+            KernelRequest::ListenNew(hears) => self.kernel.listen_new(hears),
+        }
+    }
+
+    fn reply(&mut self, id: RequestId, reply: Reply) {
+        self.turned.replies.push((id, reply));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.turned.notices.push(notice);
+    }
+}

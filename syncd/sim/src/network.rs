@@ -1,0 +1,82 @@
+//! The dedicated link: datagrams through seeded weather.
+//!
+//! It says when a datagram arrives, or that it never does; it holds none itself. Words as labctl's. Driven by the
+//! world; loss and delay end with the safety phase.
+
+use syncd_core::time::{Duration, Instant};
+
+use crate::chance::Chance;
+use crate::options::Options;
+use crate::trace::Side;
+
+/// The link.
+#[derive(Debug)]
+pub struct Network {
+    chance: Chance,
+    loss: u32,
+    duplicate: u32,
+    reorder: u32,
+    delay: u32,
+    cut: [bool; 2],
+    /// When the newest datagram from each side arrives: without reordering none comes before it.
+    latest: [Instant; 2],
+}
+
+/// When the copies of one datagram arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Journey {
+    /// The first copy, unless it was lost.
+    pub first: Option<Instant>,
+    /// A second one.
+    pub second: Option<Instant>,
+}
+
+impl Network {
+    /// The link of a run.
+    #[must_use]
+    pub fn new(seed: u64, options: &Options) -> Self {
+        Self {
+            chance: Chance::new(seed, "network"),
+            loss: options.loss,
+            duplicate: options.duplicate,
+            reorder: options.reorder,
+            delay: options.delay,
+            cut: [false; 2],
+            latest: [Instant::PAST; 2],
+        }
+    }
+
+    /// Nothing from `side` arrives any more, or everything does again.
+    pub const fn cut(&mut self, side: Side, cut: bool) {
+        self.cut[side.index()] = cut;
+    }
+
+    /// The weather is fine from now on.
+    pub const fn heal(&mut self) {
+        (self.loss, self.duplicate, self.reorder) = (0, 0, 0);
+        self.cut = [false; 2];
+    }
+
+    /// A datagram sets out from `side`.
+    pub fn send(&mut self, now: Instant, side: Side) -> Journey {
+        if self.cut[side.index()] || self.chance.permille(self.loss) {
+            return Journey::default();
+        }
+        let first = self.arrival(now, side);
+        let second = self.chance.permille(self.duplicate).then(|| self.arrival(now, side));
+        Journey { first: Some(first), second }
+    }
+
+    fn arrival(&mut self, now: Instant, side: Side) -> Instant {
+        let base = u64::from(self.delay);
+        let micros = self.chance.between(base, base + base / 4);
+        let arrival = now + Duration::from_micros(micros);
+        if self.chance.permille(self.reorder) {
+            let late = self.chance.pick(&[200, 2_000, 30_000, 300_000]);
+            return arrival + Duration::from_micros(self.chance.below(late));
+        }
+        let latest = &mut self.latest[side.index()];
+        *latest = arrival.max(*latest);
+        *latest
+    }
+}

@@ -1,0 +1,322 @@
+//! What must hold after every step, whatever goes wrong. It looks at datagrams and tables from outside and
+//! believes nothing the replica says about itself, except where it demands that something was said.
+//!
+//! - A frame tells only of flows that the sender's kernel had at some time.
+//! - What a router holds of its peer was told by the peer, and is never older than what it held before.
+//! - What a router acknowledges, it holds; what was acknowledged survives a failover.
+//! - A backup tells no news and no ends; a commit's echo is no news.
+//! - Tables keep to their limits. Lost reliability is never silent.
+//!
+//! A violation is a sentence. Driven by the world; whether both routers know the same in the end is judged in
+//! `convergence.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use syncd_core::flow::{AttrSet, Change, Flow};
+use syncd_core::replica::{Notice, Replica, Role};
+use syncd_core::time::{Duration, Instant};
+use syncd_core::wire::{Control, Flags, SeqRange, decode_flow, frames};
+
+use crate::host::{Daemon, Host};
+use crate::kernel::{Kernel, Name};
+use crate::trace::{Glance, Side};
+
+/// So long after a start, datagrams of the life before may still be under way and be believed.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// One frame about a flow that was sent and not acknowledged.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    name: Name,
+    change: Change,
+    greeting: bool,
+}
+
+/// What is known of one side.
+#[derive(Debug, Default)]
+struct Known {
+    /// Everything it told of each flow, in order; `None` is an end.
+    history: BTreeMap<Name, Vec<Option<Flow>>>,
+    /// Frames of this life that were not acknowledged, by number.
+    told: BTreeMap<u32, Told>,
+    /// The newest frame of each flow.
+    newest: BTreeMap<Name, u32>,
+    /// Flows the peer has acknowledged and not been told the end of.
+    acknowledged: BTreeSet<Name>,
+    /// For each flow the peer told: what this side holds is at least as new as this element of the history.
+    bound: BTreeMap<Name, usize>,
+    started: Instant,
+    /// Flows that lived in the kernel when the router crashed.
+    last_will: Option<BTreeSet<Name>>,
+    /// Flows that must be in the kernel once the commit is done, and since when.
+    promised: Option<(Instant, BTreeSet<Name>)>,
+    said: Said,
+}
+
+/// How often each loss of reliability was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Said {
+    peer_lost: u64,
+    sending_stuck: u64,
+    receiving_stuck: u64,
+    overruns: u64,
+    ends_forgotten: u64,
+    hellos: u64,
+    internal_full: bool,
+    external_full: bool,
+}
+
+/// The judge.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    sides: [Known; 2],
+    /// Flows that survived failovers because they had been acknowledged.
+    pub kept: u64,
+}
+
+type Verdict = Result<(), String>;
+
+impl Oracle {
+    /// A daemon starts.
+    pub fn started(&mut self, side: Side, now: Instant) {
+        self.forget(side);
+        self.sides[side.index()].started = now;
+    }
+
+    /// A daemon crashes, with its kernel or without.
+    pub fn crashed(&mut self, side: Side, kernel: Option<&Kernel>) {
+        self.forget(side);
+        if let Some(kernel) = kernel {
+            let flows = kernel.flows().map(|(name, _)| *name).collect();
+            self.sides[side.index()].last_will = Some(flows);
+        } else {
+            self.sides[side.index()].last_will = None;
+        }
+    }
+
+    fn forget(&mut self, side: Side) {
+        let known = &mut self.sides[side.index()];
+        known.told.clear();
+        known.newest.clear();
+        known.bound.clear();
+        (known.promised, known.said) = (None, Said::default());
+        // What the peer acknowledged before, it still holds. What we hold is gone, whoever was acknowledged.
+        let peer = &mut self.sides[side.other().index()];
+        peer.acknowledged.clear();
+        peer.bound.clear();
+    }
+
+    /// After an input that is no datagram: `quiet` says that it must not have made news.
+    pub fn fed(&self, side: Side, before: Glance, replica: &Replica, now: Instant, quiet: bool) -> Verdict {
+        let after = Glance::of(replica, now);
+        let standing_by = !replica.role().replicates();
+        if (quiet || standing_by) && after.unsettled() > before.unsettled() {
+            let why = if quiet { "an echo of a commit" } else { "a change in the kernel of a backup" };
+            return Err(format!("{}: {why} became news", side.name()));
+        }
+        let (internal, external) = (replica.internal(), replica.external());
+        if internal.len() + internal.dead() > internal.limit() || external.len() > external.limit() {
+            return Err(format!("{}: a cache exceeds its limit", side.name()));
+        }
+        Ok(())
+    }
+
+    /// A datagram leaves `side`.
+    pub fn sent(&mut self, side: Side, bytes: &[u8], hosts: &[Host; 2]) -> Verdict {
+        let host = &hosts[side.index()];
+        for frame in frames(bytes) {
+            let view = frame.map_err(|bad| format!("{} sent a frame that is none: {bad:?}", side.name()))?;
+            if let Some(Control::Ack(range)) = view.control() {
+                self.acknowledges(side, range, &hosts[side.index()])?;
+            }
+            if view.change().is_none() {
+                continue;
+            }
+            let decoded = decode_flow(&view).map_err(|error| format!("{} sent: {error}", side.name()))?;
+            let (name, change) = (Name::of(&decoded.flow), decoded.change);
+            if host.kernel.born(&name).is_none() && !self.inherited(side, &name) {
+                return Err(format!("{} told of a flow its kernel never had: {}", side.name(), decoded.flow));
+            }
+            let standing_by = host.replica().is_some_and(|replica| !replica.role().replicates());
+            if change == Change::Destroy && standing_by {
+                return Err(format!("{} told an end while standing by: {}", side.name(), decoded.flow));
+            }
+            let known = &mut self.sides[side.index()];
+            let said = (change != Change::Destroy).then_some(decoded.flow);
+            let history = known.history.entry(name).or_default();
+            if history.last() != Some(&said) {
+                history.push(said);
+            }
+            let greeting = view.flags().has(Flags::HELLO);
+            known.told.insert(view.seq().0, Told { name, change, greeting });
+            known.newest.insert(name, view.seq().0);
+            if change == Change::Destroy {
+                known.acknowledged.remove(&name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the flow was told by this side before its router crashed.
+    fn inherited(&self, side: Side, name: &Name) -> bool {
+        self.sides[side.index()].history.contains_key(name)
+    }
+
+    /// `side` says that it has these frames of its peer.
+    fn acknowledges(&mut self, side: Side, range: SeqRange, host: &Host) -> Verdict {
+        let known = &mut self.sides[side.other().index()];
+        let mut names = Vec::new();
+        let mut seq = range.from;
+        for _ in 0..range.len().min(100_000) {
+            if let Some(told) = known.told.remove(&seq.0)
+                && known.newest.get(&told.name) == Some(&seq.0)
+                && told.change != Change::Destroy
+                && !told.greeting
+            {
+                known.acknowledged.insert(told.name);
+                names.push(told.name);
+            }
+            seq = seq.next();
+        }
+        let Daemon::Syncd(replica) = &host.daemon else { return Ok(()) };
+        if names.is_empty() || replica.stats().external.create_failed > 0 {
+            return Ok(());
+        }
+        let held = external_names(replica);
+        match names.iter().find(|name| !held.contains(name) && host.kernel.born(name).is_none()) {
+            None => Ok(()),
+            Some(name) => Err(format!("{} acknowledged and does not hold {name:?}", side.name())),
+        }
+    }
+
+    /// A datagram has arrived at `side` and was taken in.
+    pub fn arrived(&mut self, side: Side, bytes: &[u8], replica: &Replica, now: Instant) -> Verdict {
+        let mut names = BTreeSet::new();
+        for view in frames(bytes).flatten() {
+            if let Ok(decoded) = decode_flow(&view) {
+                names.insert(Name::of(&decoded.flow));
+            }
+        }
+        if names.is_empty() {
+            return Ok(());
+        }
+        let held: BTreeMap<Name, Flow> = replica
+            .external()
+            .iter_from(0)
+            .map(|(_, entry)| (Name::of(&entry.flow), entry.flow))
+            .filter(|(name, _)| names.contains(name))
+            .collect();
+        let peer = &self.sides[side.other().index()];
+        let graced = now.since(peer.started) < GRACE;
+        let mut bounds = Vec::new();
+        for name in names {
+            let flow = held.get(&name);
+            let from = if graced { 0 } else { peer_bound(&self.sides[side.index()], &name) };
+            let history = peer.history.get(&name).map_or(&[][..], Vec::as_slice);
+            let found = history[from.min(history.len())..].iter().position(|told| agrees(*told, flow));
+            match (found, flow) {
+                (Some(index), _) if !graced => bounds.push((name, from + index)),
+                (Some(_), _) | (None, None) => {}
+                (None, Some(flow)) => {
+                    let what = if history.iter().any(|told| agrees(*told, Some(flow))) { "older than before" } else { "never told" };
+                    return Err(format!("{} holds a state that is {what}: {flow}", side.name()));
+                }
+            }
+        }
+        self.sides[side.index()].bound.extend(bounds);
+        Ok(())
+    }
+
+    /// `side` is about to be told that it is primary.
+    pub fn takes_over(&mut self, side: Side, hosts: &[Host; 2], now: Instant) -> Verdict {
+        let Some(replica) = hosts[side.index()].replica() else { return Ok(()) };
+        if replica.role() != Role::Backup || replica.stats().external.create_failed > 0 {
+            return Ok(());
+        }
+        let peer = &self.sides[side.other().index()];
+        let kernel = &hosts[side.other().index()].kernel;
+        let lives = |name: &&Name| match &peer.last_will {
+            Some(will) => will.contains(name),
+            None => kernel.get(name).is_some(),
+        };
+        let promised: BTreeSet<Name> = peer.acknowledged.iter().filter(lives).copied().collect();
+        let held = external_names(replica);
+        if let Some(name) = promised.iter().find(|name| !held.contains(name)) {
+            return Err(format!("{} takes over and lacks the acknowledged {name:?}", side.name()));
+        }
+        self.sides[side.index()].promised = Some((now, promised));
+        Ok(())
+    }
+
+    /// What `side` told its operator in this turn.
+    pub fn notices(&mut self, side: Side, notices: &[Notice], host: &Host) -> Verdict {
+        let known = &mut self.sides[side.index()];
+        let said = &mut known.said;
+        let mut committed = false;
+        for notice in notices {
+            match notice {
+                Notice::PeerLost => said.peer_lost += 1,
+                Notice::SendingStuck => said.sending_stuck += 1,
+                Notice::ReceivingStuck => said.receiving_stuck += 1,
+                Notice::EventsLost => said.overruns += 1,
+                Notice::EndsForgotten { flows } => said.ends_forgotten += u64::from(*flows),
+                Notice::PeerHello => said.hellos += 1,
+                Notice::CacheFull { internal: true, .. } => said.internal_full = true,
+                Notice::CacheFull { internal: false, .. } => said.external_full = true,
+                Notice::CommitDone { .. } => committed = true,
+                _ => {}
+            }
+        }
+        let Some(replica) = host.replica() else { return Ok(()) };
+        let stats = replica.stats();
+        let due = Said {
+            peer_lost: stats.ftfw.peer_lost,
+            sending_stuck: stats.ftfw.sending_stuck,
+            receiving_stuck: stats.ftfw.receiving_stuck,
+            overruns: stats.kernel.overruns,
+            ends_forgotten: stats.ftfw.ends_forgotten,
+            hellos: stats.ftfw.hello_episodes,
+            internal_full: stats.internal.create_failed > 0,
+            external_full: stats.external.create_failed > 0,
+        };
+        if *said != due {
+            return Err(format!("{} lost reliability in silence: told {said:?}, happened {due:?}", side.name()));
+        }
+        if committed && let Some((since, names)) = known.promised.take() {
+            let held = external_names(replica);
+            let kept = |name: &&Name| {
+                host.kernel.born(name).is_some_and(|born| born >= since)
+                    || host.kernel.get(name).is_some()
+                    || held.contains(name)
+            };
+            if let Some(name) = names.iter().find(|name| !kept(name)) {
+                return Err(format!("{} committed and lost the acknowledged {name:?}", side.name()));
+            }
+            self.kept += names.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+fn peer_bound(known: &Known, name: &Name) -> usize {
+    known.bound.get(name).copied().unwrap_or(0)
+}
+
+fn external_names(replica: &Replica) -> BTreeSet<Name> {
+    crate::kernel::names(replica.external().iter_from(0).map(|(_, entry)| &entry.flow))
+}
+
+/// Whether what is held is what was told, in everything that was told.
+fn agrees(told: Option<Flow>, held: Option<&Flow>) -> bool {
+    match (told, held) {
+        (None, None) => true,
+        (Some(told), Some(held)) => {
+            let same = |attr, equal: bool| !told.has(attr) || equal;
+            same(AttrSet::REPLY, told.reply == held.reply)
+                && same(AttrSet::STATUS, told.status == held.status)
+                && same(AttrSet::MARK, told.mark == held.mark)
+                && same(AttrSet::TCP_STATE, told.tcp_state == held.tcp_state)
+        }
+        _ => false,
+    }
+}
