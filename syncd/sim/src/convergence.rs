@@ -33,9 +33,11 @@ pub fn judge(hosts: &[Host; 2], filter: &Filter, primary: Side, quiet: bool, now
     if let Some(why) = Side::BOTH.into_iter().find_map(|side| unsettled(side, &hosts[side.index()], now)) {
         return Progress::NotYet(why);
     }
-    let problem = role(primary, mine, Role::Primary)
-        .or_else(|| role(primary.other(), peer, Role::Backup))
-        .or_else(|| kernel_differs(primary, mine, filter))
+    let early = role(primary, mine, Role::Primary).or_else(|| role(primary.other(), peer, Role::Backup));
+    if let Some(why) = early {
+        return Progress::NotYet(why);
+    }
+    let problem = kernel_differs(primary, mine, filter)
         .or_else(|| kernel_differs(primary.other(), peer, filter))
         .or_else(|| caches_differ(primary, mine, peer));
     match problem {

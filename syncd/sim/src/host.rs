@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use syncd_core::replica::{
-    By, ChannelId, Config, Errno, KernelReply, KernelRequest, Notice, Outside, Replica, Reply, RequestId, Token, turn,
+    By, ChannelId, Config, Errno, KernelReply, KernelRequest, Notice, Outside, Replica, Reply, RequestId, Stats, Token, turn,
 };
 use syncd_core::flow::Flow;
 use syncd_core::time::Instant;
@@ -94,6 +94,8 @@ pub struct Turned {
     pub notices: Vec<Notice>,
     /// What commands were answered.
     pub replies: Vec<(RequestId, Reply)>,
+    /// The counters as they were when the notices were taken.
+    pub stats: Stats,
     /// Whether a flow that was committed became news.
     pub told_own: bool,
     /// When to wake the daemon.
@@ -238,6 +240,7 @@ impl Host {
         };
         turn(replica, now, &mut outside);
         let SimOutside { answers, datagrams_left, requests_left, mut turned, .. } = outside;
+        turned.stats = *replica.stats();
         let before = Glance::of(replica, now).unsettled();
         for (token, answer) in &answers {
             replica.handle_kernel(now, match answer {
@@ -298,7 +301,7 @@ impl Outside for SimOutside<'_> {
                 self.did(token, "update", flow, done);
             }
             KernelRequest::Delete { token, flow } => {
-                let done = self.kernel.delete(flow);
+                let done = self.kernel.delete(now, flow);
                 self.did(token, "delete", flow, done);
             }
             KernelRequest::Find { token, flow, by } => {

@@ -95,6 +95,8 @@ pub struct Kernel {
     overrun: bool,
     /// Every flow there ever was, and when it was born last.
     births: BTreeMap<Name, Instant>,
+    /// When each flow ended last.
+    ends: BTreeMap<Name, Instant>,
 }
 
 impl Kernel {
@@ -114,6 +116,7 @@ impl Kernel {
             congested: false,
             overrun: false,
             births: BTreeMap::new(),
+            ends: BTreeMap::new(),
         }
     }
 
@@ -152,6 +155,12 @@ impl Kernel {
     #[must_use]
     pub fn born(&self, name: &Name) -> Option<Instant> {
         self.births.get(name).copied()
+    }
+
+    /// Whether the flow lived at `since` or later.
+    #[must_use]
+    pub fn lived_since(&self, name: &Name, since: Instant) -> bool {
+        self.entries.contains_key(name) || self.ends.get(name).is_some_and(|end| *end >= since)
     }
 
     /// Whether events wait.
@@ -219,8 +228,8 @@ impl Kernel {
     }
 
     /// A flow ends.
-    pub fn end(&mut self, name: &Name) {
-        self.remove(Origin::Kernel, name);
+    pub fn end(&mut self, now: Instant, name: &Name) {
+        self.remove(now, Origin::Kernel, name);
     }
 
     /// Timers run out.
@@ -228,7 +237,7 @@ impl Kernel {
         let over = |(name, entry): (&Name, &Entry)| (entry.expires <= now).then_some(*name);
         let names: Vec<Name> = self.entries.iter().filter_map(over).collect();
         for name in names {
-            self.remove(Origin::Kernel, &name);
+            self.remove(now, Origin::Kernel, &name);
         }
     }
 
@@ -285,12 +294,12 @@ impl Kernel {
     ///
     /// # Errors
     /// `ENOENT` when it is not there, or lives again.
-    pub fn delete(&mut self, flow: &Flow) -> Result<(), Errno> {
+    pub fn delete(&mut self, now: Instant, flow: &Flow) -> Result<(), Errno> {
         let name = *self.tuples.get(&Name::of(flow)).ok_or(Errno::ENOENT)?;
         if flow.has(AttrSet::ID) && self.get(&name).is_some_and(|entry| entry.id != flow.id) {
             return Err(Errno::ENOENT);
         }
-        self.remove(Origin::Ourselves, &name);
+        self.remove(now, Origin::Ourselves, &name);
         Ok(())
     }
 
@@ -331,8 +340,9 @@ impl Kernel {
         id
     }
 
-    fn remove(&mut self, origin: Origin, name: &Name) {
+    fn remove(&mut self, now: Instant, origin: Origin, name: &Name) {
         let Some(entry) = self.entries.remove(name) else { return };
+        self.ends.insert(*name, now);
         self.tuples.remove(name);
         self.tuples.remove(&Name::reply(&entry.flow));
         let mut flow = entry.flow;

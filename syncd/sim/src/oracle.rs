@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use syncd_core::flow::{AttrSet, Change, Flow};
-use syncd_core::replica::{Notice, Replica, Role};
+use syncd_core::replica::{Notice, Replica, Role, Stats};
 use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Control, Flags, SeqRange, decode_flow, frames};
 
@@ -233,13 +233,15 @@ impl Oracle {
         if replica.role() != Role::Backup || replica.stats().external.create_failed > 0 {
             return Ok(());
         }
+        // From now on they leave the external cache one by one.
+        let acknowledged = std::mem::take(&mut self.sides[side.other().index()].acknowledged);
         let peer = &self.sides[side.other().index()];
         let kernel = &hosts[side.other().index()].kernel;
         let lives = |name: &&Name| match &peer.last_will {
             Some(will) => will.contains(name),
             None => kernel.get(name).is_some(),
         };
-        let promised: BTreeSet<Name> = peer.acknowledged.iter().filter(lives).copied().collect();
+        let promised: BTreeSet<Name> = acknowledged.iter().filter(lives).copied().collect();
         let held = external_names(replica);
         if let Some(name) = promised.iter().find(|name| !held.contains(name)) {
             return Err(format!("{} takes over and lacks the acknowledged {name:?}", side.name()));
@@ -249,7 +251,7 @@ impl Oracle {
     }
 
     /// What `side` told its operator in this turn.
-    pub fn notices(&mut self, side: Side, notices: &[Notice], host: &Host) -> Verdict {
+    pub fn notices(&mut self, side: Side, notices: &[Notice], stats: &Stats, host: &Host) -> Verdict {
         let known = &mut self.sides[side.index()];
         let said = &mut known.said;
         let mut committed = false;
@@ -268,7 +270,6 @@ impl Oracle {
             }
         }
         let Some(replica) = host.replica() else { return Ok(()) };
-        let stats = replica.stats();
         let due = Said {
             peer_lost: stats.ftfw.peer_lost,
             sending_stuck: stats.ftfw.sending_stuck,
@@ -285,9 +286,7 @@ impl Oracle {
         if committed && let Some((since, names)) = known.promised.take() {
             let held = external_names(replica);
             let kept = |name: &&Name| {
-                host.kernel.born(name).is_some_and(|born| born >= since)
-                    || host.kernel.get(name).is_some()
-                    || held.contains(name)
+                host.kernel.lived_since(name, since) || held.contains(name)
             };
             if let Some(name) = names.iter().find(|name| !kept(name)) {
                 return Err(format!("{} committed and lost the acknowledged {name:?}", side.name()));

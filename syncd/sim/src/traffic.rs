@@ -47,7 +47,7 @@ impl Traffic {
         }
         let Some(name) = self.one_of(kernel) else { return "nothing" };
         if self.chance.permille(self.ends) {
-            kernel.end(&name);
+            kernel.end(now, &name);
             return "end";
         }
         if self.chance.permille(250) {

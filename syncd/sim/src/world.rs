@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use syncd_core::filter::Filter;
-use syncd_core::flow::{Origin, Protocol};
+use syncd_core::flow::{Change, Origin, Protocol};
 use syncd_core::replica::{Command, Config, KernelReply, RequestId, Role};
 use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::Options as WireOptions;
@@ -284,7 +284,8 @@ impl World {
         let now = self.now;
         for event in &events {
             let host = &mut self.hosts[side.index()];
-            let quiet = event.origin == Origin::Ourselves;
+            // The end of a flow that had to give way is news: the peer may know it.
+            let quiet = event.origin == Origin::Ourselves && event.change != Change::Destroy;
             match &mut host.daemon {
                 Daemon::Syncd(replica) => {
                     let before = Glance::of(replica, now);
@@ -403,7 +404,7 @@ impl World {
             self.oracle.sent(side, &bytes, &self.hosts)?;
             self.send(side, glance, bytes);
         }
-        self.oracle.notices(side, &turned.notices, &self.hosts[side.index()])?;
+        self.oracle.notices(side, &turned.notices, &turned.stats, &self.hosts[side.index()])?;
         if let Some(wake) = turned.wake {
             self.plan_wake(side, wake);
         }
