@@ -1,5 +1,8 @@
 //! What can be typed. The verbs are VyOS's own op-mode words. Says nothing about what they do: `main` does.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -164,7 +164,7 @@ impl Kernel {
         !self.batch.is_full() && self.outcomes.is_empty() && self.helper.can_ask()
     }
 
-    /// Takes a request. Writes are executed by [`Self::flush`].
+    /// Takes a request. Writes are executed by [`Self::execute`].
     pub(crate) fn request(&mut self, request: KernelRequest<'_>) {
         match request {
             KernelRequest::Create { token, flow, timeout } => self.batch.create(token.0, flow, timeout),
@@ -179,32 +179,15 @@ impl Kernel {
             KernelRequest::Dump { token } => self.helper.ask(Ask::Dump(token)),
             KernelRequest::ListenNew(listen) => {
                 // What was asked for before happens before.
-                self.send_batch();
+                self.execute();
                 let done = if listen { self.events.join_new() } else { self.events.leave_new() };
                 self.broken = self.broken.or(done.err());
             }
         }
     }
 
-    /// Executes what was batched and tells the replica how it ended. Whether there was anything.
-    ///
-    /// # Errors
-    ///
-    /// When a socket is broken.
-    pub(crate) fn flush(&mut self, now: Instant, replica: &mut Replica) -> Result<bool, SocketError> {
-        self.send_batch();
-        let any = !self.outcomes.is_empty();
-        for (token, outcome) in self.outcomes.drain(..) {
-            let reply = outcome.map_or(KernelReply::Done(token), |errno| KernelReply::Failed(token, errno));
-            replica.handle_kernel(now, reply);
-        }
-        match self.broken.take() {
-            Some(error) => Err(error),
-            None => Ok(any),
-        }
-    }
-
-    fn send_batch(&mut self) {
+    /// Executes what was batched.
+    pub(crate) fn execute(&mut self) {
         if self.batch.is_empty() {
             return;
         }
@@ -221,6 +204,23 @@ impl Kernel {
             outcomes.push((Token(token), outcome.err().map(helper::errno)));
         });
         self.broken = self.broken.or(told.err());
+    }
+
+    /// Tells the replica how it ended. Whether there was anything.
+    ///
+    /// # Errors
+    ///
+    /// When a socket is broken.
+    pub(crate) fn tell_outcomes(&mut self, now: Instant, replica: &mut Replica) -> Result<bool, SocketError> {
+        let any = !self.outcomes.is_empty();
+        for (token, outcome) in self.outcomes.drain(..) {
+            let reply = outcome.map_or(KernelReply::Done(token), |errno| KernelReply::Failed(token, errno));
+            replica.handle_kernel(now, reply);
+        }
+        match self.broken.take() {
+            Some(error) => Err(error),
+            None => Ok(any),
+        }
     }
 }
 

@@ -35,22 +35,26 @@ fn flow(family: Family, protocol: Protocol, source_port: u16) -> Flow {
     flow
 }
 
+/// `flow` with its source translated to 10.2.0.9 and this port.
+fn with_source_nat(mut flow: Flow, port: u16) -> Flow {
+    flow.reply.target = Address::from_v4([10, 2, 0, 9]);
+    flow.reply.target_port = port;
+    flow.status.0 |= Status::SRC_NAT | Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
+    flow
+}
+
 /// One flow of each kind that must cross: TCP, UDP and ICMP, IPv6, source and target translation, mark.
 fn one_of_each() -> Vec<Flow> {
     let mut marked = flow(Family::V4, Protocol::TCP, 1001);
     marked.mark = 42;
     marked.present = marked.present.with(AttrSet::MARK);
-    let mut source_nat = flow(Family::V4, Protocol::TCP, 1002);
-    source_nat.reply.target = Address::from_v4([10, 2, 0, 9]);
-    source_nat.reply.target_port = 40_000;
-    source_nat.status.0 |= Status::SRC_NAT | Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
     let mut target_nat = flow(Family::V4, Protocol::TCP, 1003);
     target_nat.reply.source = Address::from_v4([10, 2, 0, 8]);
     target_nat.reply.source_port = 8080;
     target_nat.status.0 |= Status::DST_NAT | Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
     vec![
         marked,
-        source_nat,
+        with_source_nat(flow(Family::V4, Protocol::TCP, 1002), 40_000),
         target_nat,
         flow(Family::V4, Protocol::UDP, 1004),
         flow(Family::V4, Protocol::ICMP, 1005),
@@ -149,6 +153,69 @@ fn many_flows_come_in_pages_and_all_arrive() {
         assert_eq!(cache(&r2, "external-cache"), kernel(&r1));
         let lines = r2.syncd(&["show", "conntrack-sync", "external-cache"]).stdout;
         assert_eq!(lines.split(|byte| *byte == b'\n').count(), 3001);
+    });
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_flow_gives_way() {
+    lab::run("what_stands_in_the_place_of_a_flow_gives_way", || {
+        let (mut r1, mut r2) = two_routers();
+        r1.start(MULTICAST);
+        r2.start(MULTICAST);
+        r2.wait_until_in_sync();
+        assert!(r2.syncd(&["role", "backup"]).status.success());
+        // The same original tuple without translation, and another flow with the same translated port.
+        let wanted = [1, 2].map(|port| with_source_nat(flow(Family::V4, Protocol::TCP, port), 40_000 + port));
+        let stale =
+            [flow(Family::V4, Protocol::TCP, 1), with_source_nat(flow(Family::V4, Protocol::TCP, 3), 40_002)];
+        insert(&r2, &stale);
+        insert(&r1, &wanted);
+        wait_for("the flows are there", || cache(&r2, "external-cache").len() == 2);
+        assert!(r2.syncd(&["role", "primary"]).status.success());
+        assert_eq!(kernel(&r2), kernel(&r1));
+        let commit = &r2.json(&["show", "conntrack-sync", "statistics"])["commit"];
+        assert_eq!((&commit["committed"], &commit["failed"]), (&2.into(), &0.into()), "{commit}");
+    });
+}
+
+#[test]
+fn lost_events_are_noticed_and_made_up_for() {
+    lab::run("lost_events_are_noticed_and_made_up_for", || {
+        let (mut r1, mut r2) = two_routers();
+        r1.start(MULTICAST);
+        r2.start(MULTICAST);
+        r1.wait_until_in_sync();
+        r2.wait_until_in_sync();
+        // The buffer of 1 MB takes some 1,600 events; a daemon that hangs reads none.
+        r1.signal(Signal::SIGSTOP);
+        let many: Vec<Flow> = (1..=5000).map(|port| flow(Family::V4, Protocol::TCP, port)).collect();
+        insert(&r1, &many);
+        r1.signal(Signal::SIGCONT);
+        let status = |router: &Router| router.json(&["show", "conntrack-sync", "status"]);
+        wait_for("all flows are with the peer", || status(&r2)["external_flows"] == 5000);
+        assert_eq!(cache(&r2, "external-cache"), kernel(&r1));
+        let statistics = r1.json(&["show", "conntrack-sync", "statistics"]);
+        assert!(statistics["kernel"]["overruns"].as_u64() > Some(0), "{statistics}");
+        r1.wait_until_in_sync();
+    });
+}
+
+#[test]
+fn a_standby_that_crashed_catches_up_by_itself() {
+    lab::run("a_standby_that_crashed_catches_up_by_itself", || {
+        let (mut r1, mut r2) = two_routers();
+        r1.start(MULTICAST);
+        r2.start(MULTICAST);
+        r2.wait_until_in_sync();
+        let flows: Vec<Flow> = (1..=300).map(|port| flow(Family::V4, Protocol::UDP, port)).collect();
+        insert(&r1, &flows[..200]);
+        wait_for("the flows are there", || cache(&r2, "external-cache").len() == 200);
+        assert_eq!(r2.end(Signal::SIGKILL), None);
+        insert(&r1, &flows[200..]);
+        r2.start(MULTICAST);
+        wait_for("all flows are there", || cache(&r2, "external-cache") == kernel(&r1));
+        r2.wait_until_in_sync();
+        r1.wait_until_in_sync();
     });
 }
 

@@ -98,6 +98,7 @@ impl Router {
   ignore-address: [10.9.0.0/24, 127.0.0.0/8]
   failover-mechanism:
     vrrp: {{ sync-group: G1, notify-fifo: {} }}
+  event-listen-queue-size: 1
 ",
             fifo.display()
         );
@@ -152,13 +153,18 @@ impl Router {
         fifo.write_all(line.as_bytes()).expect("a FIFO takes a line");
     }
 
-    /// Sends a signal to the daemon and waits for its end.
-    pub(crate) fn end(&mut self, signal: Signal) -> Option<i32> {
-        let mut child = self.daemon.take().expect("it was started");
+    /// Sends a signal to the daemon.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let child = self.daemon.as_ref().expect("it was started");
         // `ip netns exec` becomes the program it runs.
         let pid = i32::try_from(child.id()).expect("a PID");
         kill(Pid::from_raw(pid), signal).expect("it is our child");
-        child.wait().expect("it is our child").code()
+    }
+
+    /// Sends a signal to the daemon and waits for its end.
+    pub(crate) fn end(&mut self, signal: Signal) -> Option<i32> {
+        self.signal(signal);
+        self.daemon.take().expect("it was started").wait().expect("it is our child").code()
     }
 
     /// Runs `inside` on a thread in this router's network namespace.
