@@ -33,7 +33,7 @@ use rhythm::Rhythm;
 const EVENTS: usize = 512;
 /// Datagrams of one round and channel: some ten frames each.
 const DATAGRAMS: usize = 64;
-/// Batches of the helper thread in one round, of some 130 flows.
+/// Batches of the query thread in one round, of some 130 flows.
 const ANSWERS: usize = 4;
 /// Requests of clients in one round; one may be a page of 128 flows.
 const CALLS: usize = 4;

@@ -1,9 +1,9 @@
 //! The conntrack sockets, and the way between them and the replica's doors.
 //!
-//! Events and answers are handed to the replica, requests are batched or given to the helper thread. Never decides
+//! Events and answers are handed to the replica, requests are batched or given to the query thread. Never decides
 //! what a flow means or what to do about a refusal. Driven by the event loop; tested end to end.
 
-mod helper;
+mod queries;
 
 use std::fs;
 use std::task::{Context, Poll};
@@ -16,7 +16,7 @@ use syncd_core::time::Instant;
 
 use crate::journal::Journal;
 use crate::ready::Ready;
-use helper::{Answer, Ask, Helper};
+use queries::{Answer, Ask, QueryThread};
 
 /// With which receive buffer listening begins, in bytes; it is doubled on each overrun, up to the configured limit.
 const FIRST_BUFFER: usize = 2 << 20;
@@ -46,14 +46,14 @@ pub(crate) struct Kernel {
     requests: RequestSocket,
     batch: Batch,
     outcomes: Vec<(Token, Option<Errno>)>,
-    helper: Helper,
+    queries: QueryThread,
     counts: KernelCounts,
     /// A socket broke in the middle of a turn; told at its end.
     broken: Option<SocketError>,
 }
 
 impl Kernel {
-    /// Opens all sockets, listens to events, starts the helper thread.
+    /// Opens all sockets, listens to events, starts the query thread.
     ///
     /// # Errors
     ///
@@ -69,7 +69,7 @@ impl Kernel {
             requests: RequestSocket::open()?,
             batch: Batch::new(),
             outcomes: Vec::with_capacity(Batch::CAPACITY),
-            helper: Helper::start()?,
+            queries: QueryThread::start()?,
             counts: KernelCounts::default(),
             broken: None,
         })
@@ -85,10 +85,10 @@ impl Kernel {
         self.events.receive_buffer().unwrap_or(0)
     }
 
-    /// Ready when an event or an answer of the helper waits.
+    /// Ready when an event or an answer of the query thread waits.
     pub(crate) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let events = self.ready.poll_read(context);
-        let answers = self.helper.poll(context);
+        let answers = self.queries.poll(context);
         if events.is_ready() { events } else { answers }
     }
 
@@ -140,10 +140,10 @@ impl Kernel {
         Ok(budget)
     }
 
-    /// Hands at most `budget` batches of the helper to the replica. Says how many there were.
+    /// Hands at most `budget` batches of the query thread to the replica. Says how many there were.
     pub(crate) fn gather_answers(&mut self, now: Instant, replica: &mut Replica, budget: usize) -> usize {
         let mut taken = 0;
-        for answer in (0..budget).map_while(|_| self.helper.take()) {
+        for answer in (0..budget).map_while(|_| self.queries.take()) {
             taken += 1;
             match answer {
                 Answer::Dumped(token, flows) => {
@@ -161,7 +161,7 @@ impl Kernel {
 
     /// Whether one more request has room.
     pub(crate) fn can_request(&self) -> bool {
-        !self.batch.is_full() && self.outcomes.is_empty() && self.helper.can_ask()
+        !self.batch.is_full() && self.outcomes.is_empty() && self.queries.can_ask()
     }
 
     /// Takes a request. Writes are executed by [`Self::execute`].
@@ -175,8 +175,8 @@ impl Kernel {
                 self.batch.update_without_status(token.0, flow, timeout);
             }
             KernelRequest::Delete { token, flow } => self.batch.delete(token.0, flow),
-            KernelRequest::Find { token, flow, by } => self.helper.ask(Ask::Find(token, by, *flow)),
-            KernelRequest::Dump { token } => self.helper.ask(Ask::Dump(token)),
+            KernelRequest::Find { token, flow, by } => self.queries.ask(Ask::Find(token, by, *flow)),
+            KernelRequest::Dump { token } => self.queries.ask(Ask::Dump(token)),
             KernelRequest::ListenNew(listen) => {
                 // What was asked for before happens before.
                 self.execute();
@@ -195,13 +195,13 @@ impl Kernel {
         if let Err(error) = self.requests.send(&mut self.batch) {
             // Nothing of it was executed.
             self.counts.batches_refused += 1;
-            let errno = helper::errno(error.errno);
+            let errno = queries::errno(error.errno);
             outcomes.extend(self.batch.tokens().iter().map(|token| (Token(*token), Some(errno))));
             self.batch.clear();
             return;
         }
         let told = self.requests.outcomes(|token, outcome| {
-            outcomes.push((Token(token), outcome.err().map(helper::errno)));
+            outcomes.push((Token(token), outcome.err().map(queries::errno)));
         });
         self.broken = self.broken.or(told.err());
     }

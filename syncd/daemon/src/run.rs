@@ -36,7 +36,7 @@ pub(crate) fn run(config_file: &Path, socket: &Path) -> anyhow::Result<()> {
     let claim = Claim::take(socket)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let done = runtime.block_on(serve(&config, &own, socket, claim));
-    // The helper thread may be in the middle of a dump; it ends with the process.
+    // The query thread may be in the middle of a dump; it ends with the process.
     runtime.shutdown_background();
     done
 }

@@ -1,4 +1,4 @@
-//! The helper thread: dumps and single look-ups, which can last 40 ms and more.
+//! The query thread: dumps and single look-ups, which can last 40 ms and more.
 //!
 //! It has a socket of its own, takes questions in order and hands over answers in batches through a short channel;
 //! when nobody takes them, the dump waits. Never sees the replica. Driven by [`super::Kernel`]; tested end to end.
@@ -40,9 +40,9 @@ pub(super) enum Answer {
     Failed(Token, Errno),
 }
 
-/// Why there is no helper.
+/// Why there is no query thread.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HelperError {
+pub(crate) enum ThreadError {
     /// No socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -51,9 +51,9 @@ pub(crate) enum HelperError {
     Thread(#[from] io::Error),
 }
 
-/// Our end of the helper thread.
+/// Our end of the query thread.
 #[derive(Debug)]
-pub(super) struct Helper {
+pub(super) struct QueryThread {
     asks: std_mpsc::SyncSender<Ask>,
     answers: mpsc::Receiver<Answer>,
     /// An answer that was received while waiting.
@@ -62,14 +62,14 @@ pub(super) struct Helper {
     open: usize,
 }
 
-impl Helper {
+impl QueryThread {
     /// Opens the socket and starts the thread, in this network namespace.
-    pub(super) fn start() -> Result<Self, HelperError> {
+    pub(super) fn start() -> Result<Self, ThreadError> {
         let socket = QuerySocket::open()?;
         let (asks, questions) = std_mpsc::sync_channel(ASKS);
         let (tell, answers) = mpsc::channel(ANSWERS);
         thread::Builder::new()
-            .name("syncd-helper".to_owned())
+            .name("syncd-queries".to_owned())
             .spawn(move || work(socket, &questions, &tell))?;
         Ok(Self { asks, answers, received: None, open: 0 })
     }
@@ -83,7 +83,7 @@ impl Helper {
     pub(super) fn ask(&mut self, ask: Ask) {
         self.open += 1;
         // There is room, because no more are open than the channel holds; and the thread lives as long as we do.
-        self.asks.send(ask).expect("the helper thread ends after us");
+        self.asks.send(ask).expect("the query thread ends after us");
     }
 
     /// Ready when there is an answer.
