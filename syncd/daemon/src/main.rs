@@ -64,7 +64,7 @@ fn main() -> ExitCode {
                 matches!(cause.downcast_ref(), Some(CallError::Unreachable { .. } | CallError::HungUp { .. }))
             });
             // A standard error that is closed leaves the exit code to tell.
-            drop(writeln!(io::stderr(), "syncd: {error:#}"));
+            drop(writeln!(io::stderr(), "syncd: {}", sentence(&error)));
             ExitCode::from(if unreachable { UNREACHABLE } else { FAILED })
         }
     }
@@ -125,6 +125,18 @@ fn check(file: &Path, output: &Output, out: &mut impl Write) -> anyhow::Result<E
     let valid = problems.is_empty();
     writeln!(out, "{}", serde_json::json!({ "version": 1, "valid": valid, "problems": problems }))?;
     Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// The error and its causes in one line. Most of our errors name their cause in the middle, before the remedy: what was
+/// said is not said again.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -250,7 +250,13 @@ fn exit_codes_and_refusals() {
     lab::run("exit_codes_and_refusals", || {
         let (mut r1, _) = two_routers();
         let code = |router: &Router, arguments: &[&str]| router.syncd(arguments).status.code();
-        assert_eq!(code(&r1, &["role", "primary"]), Some(3));
+        let nobody = r1.syncd(&["role", "primary"]);
+        assert_eq!(nobody.status.code(), Some(3));
+        assert_eq!(
+            String::from_utf8_lossy(&nobody.stderr),
+            "syncd: cannot reach the daemon on /run/r1/control: No such file or directory (os error 2); \
+             start it with 'syncd run --config FILE', or give its --socket\n"
+        );
         assert_eq!(code(&r1, &["role", "king"]), Some(2));
         assert_eq!(code(&r1, &["show", "everything"]), Some(2));
         r1.configure("{ peer: 10.9.0.1 }");
