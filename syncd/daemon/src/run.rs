@@ -55,8 +55,8 @@ async fn serve(
         let consequence = "flows born while nobody listened may never tell their end";
         journal.say(Level::Warn, format_args!("{reason}; {consequence}"));
     }
-    let kernel =
-        Kernel::open(config.event_buffer).context("cannot listen to the kernel's connection tracking")?;
+    let kernel = Kernel::open(config.event_buffer)
+        .map_err(|error| anyhow::anyhow!("{error:#}; run as root, or with CAP_NET_ADMIN"))?;
     let channels = Channels::open(config, own)?;
     let (tell_vrrp, vrrp) = mpsc::channel(WAITING);
     if let Some(path) = &config.notify_fifo {
