@@ -227,6 +227,13 @@ impl Sender {
         before - self.in_flight
     }
 
+    /// Whatever was sent before number `before` and is still unanswered is sent again. Says how many items that were.
+    pub fn overdue(&mut self, before: Seq) -> u32 {
+        let len = u32::try_from(self.ring.len()).expect("the ring is bounded");
+        let base = Seq(self.next.0.wrapping_sub(len));
+        if before.newer_than(base) { self.nacked(SeqRange { from: base, to: before.previous() }) } else { 0 }
+    }
+
     /// Everything unacknowledged goes back into the transmit queue; control messages are forgotten, for they spoke
     /// of numbers that mean nothing any more. Says how many items that were.
     pub fn take_all_back(&mut self) -> u32 {

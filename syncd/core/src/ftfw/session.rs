@@ -45,6 +45,9 @@ pub struct Lapsed {
     pub lost: Option<u32>,
     /// Nothing was acknowledged: we say hello again; so many items went back into the queue.
     pub stuck: Option<u32>,
+    /// So many items went back into the queue because the peer answered others but neither acknowledged these nor
+    /// asked for them: it never noticed that they were missing (a fresh peer takes the first number it hears).
+    pub overdue: u32,
 }
 
 /// A conversation with one peer.
@@ -58,6 +61,8 @@ pub struct Session {
     heard: Option<Instant>,
     silent: bool,
     progress: Instant,
+    /// Whatever was sent before this number and still awaits an answer [`STUCK`] after this instant is overdue.
+    watermark: (Seq, Instant),
     gaps: u32,
 }
 
@@ -74,6 +79,7 @@ impl Session {
             heard: None,
             silent: true,
             progress: now,
+            watermark: (first, now),
             gaps: 0,
         }
     }
@@ -253,7 +259,10 @@ impl Session {
     #[must_use]
     pub fn due(&self) -> Instant {
         let beat = self.beat + ALIVE_EVERY;
-        self.ack_due.map_or(beat, |due| due.min(beat))
+        // Whoever sends all the time must notice a silence too.
+        let silence = self.heard.filter(|_| !self.silent).map(|heard| heard + SILENCE);
+        let answers = (self.is_open() && self.send.awaits()).then(|| self.progress.min(self.watermark.1) + STUCK);
+        [self.ack_due, silence, answers].into_iter().flatten().fold(beat, Instant::min)
     }
 
     /// Time has passed.
@@ -266,6 +275,10 @@ impl Session {
         }
         if self.is_open() && self.send.awaits() && now.since(self.progress) >= STUCK {
             lapsed.stuck = Some(self.say_hello(now));
+        }
+        if now.since(self.watermark.1) >= STUCK {
+            lapsed.overdue = self.send.overdue(self.watermark.0);
+            self.watermark = (self.send.next_seq(), now);
         }
         if self.due() <= now {
             self.ack_due = None;

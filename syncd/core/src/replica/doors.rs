@@ -115,6 +115,7 @@ impl Replica {
             self.catch_up.want(now, Reason::Starting);
             self.tell(Some(Notice::SendingStuck));
         }
+        self.stats.ftfw.resent += u64::from(lapsed.overdue);
         self.limit_ends(now);
         self.feed(now);
         self.step_jobs(now);
