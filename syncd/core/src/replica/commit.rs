@@ -74,6 +74,10 @@ pub(super) enum Settled {
     NotOurs,
     /// Nothing yet.
     Nothing,
+    /// The flow's place is taken.
+    Conflict,
+    /// What stood in a flow's place was removed.
+    Replaced,
     /// The flow is in the kernel now.
     Written(Flow),
     /// The flow stays in the external cache.
@@ -212,6 +216,7 @@ impl Commit {
         };
         match self.conflicts[index].reply(reply) {
             Outcome::GoesOn => Settled::Nothing,
+            Outcome::Removed => Settled::Replaced,
             Outcome::Written => {
                 let conflict = self.conflicts.swap_remove(index);
                 self.written(conflict.slot(), conflict.wanted(), external)
@@ -279,7 +284,7 @@ impl Commit {
         match reply {
             KernelReply::Failed(_, Errno::EEXIST) => {
                 self.conflicts.push(Conflict::new(open.slot, &entry.flow, remaining(&entry, second)));
-                Settled::Nothing
+                Settled::Conflict
             }
             KernelReply::Failed(_, error) => self.refused(open.slot, &entry.flow, error, None, external),
             KernelReply::Done(_) | KernelReply::Found(..) | KernelReply::Dumped(..) => {

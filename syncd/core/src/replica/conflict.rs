@@ -28,6 +28,8 @@ enum Step {
 pub(super) enum Outcome {
     /// There is a next step.
     GoesOn,
+    /// What stood in the way was removed; there is a next step.
+    Removed,
     /// The flow is in the kernel.
     Written,
     /// It is not, and will not be.
@@ -106,8 +108,10 @@ impl Conflict {
             Step::Find(by) if done => self.found(by, reply),
             Step::Find(By::Original) | Step::Update { .. } if gone => self.go_on(Step::Find(By::Reply)),
             Step::Find(By::Reply) if gone => self.go_on(Step::Create),
-            Step::Delete { found: By::Original } if done || gone => self.go_on(Step::Find(By::Reply)),
-            Step::Delete { found: By::Reply } if done || gone => self.go_on(Step::Create),
+            Step::Delete { found } if done || gone => {
+                self.go_on(if found == By::Original { Step::Find(By::Reply) } else { Step::Create });
+                if done { Outcome::Removed } else { Outcome::GoesOn }
+            }
             Step::Update { with_status: true } if error == Some(Errno::EBUSY) => {
                 self.go_on(Step::Update { with_status: false })
             }

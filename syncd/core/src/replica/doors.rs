@@ -80,6 +80,8 @@ impl Replica {
                 self.committed(&flow, second);
             }
             Settled::Refused => self.stats.commit.failed += 1,
+            Settled::Conflict => self.stats.commit.conflicts += 1,
+            Settled::Replaced => self.stats.commit.replaced += 1,
             Settled::Nothing => {}
             Settled::NotOurs => self.resync_reply(now, reply),
         }
@@ -201,7 +203,9 @@ impl Replica {
         session.acked(now, range, |outgoing| match outgoing {
             Outgoing::Item(item) => {
                 let slot = Slot(item.0);
-                if !internal.is_alive(slot) {
+                if internal.is_alive(slot) {
+                    internal.acknowledged(slot);
+                } else {
                     internal.bury(slot);
                 }
             }
