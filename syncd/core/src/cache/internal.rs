@@ -16,6 +16,9 @@ const UPDATED: u16 = 1;
 const DEAD: u16 = 1 << 1;
 /// The peer may know it: it was sent at least once.
 const TOLD: u16 = 1 << 2;
+/// The peer may know an earlier life and has not acknowledged this one. It hears NEW until then, also when the flow
+/// has changed meanwhile: NEW replaces what it holds of the earlier life, UPD would leave that one's mark in place.
+const FRESH: u16 = 1 << 3;
 
 /// What a change did to the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +96,7 @@ impl InternalCache {
     #[must_use]
     pub fn news(&self, slot: Slot) -> Option<(Change, &Flow)> {
         let entry = self.table.get(slot)?;
-        let change = match (entry.is(DEAD), entry.is(UPDATED)) {
+        let change = match (entry.is(DEAD), entry.is(UPDATED) && !entry.is(FRESH)) {
             (true, _) => Change::Destroy,
             (false, true) => Change::Update,
             (false, false) => Change::New,
@@ -212,6 +215,11 @@ impl InternalCache {
         self.entry(slot).marks |= TOLD;
     }
 
+    /// The peer has acknowledged what was sent last about the living flow in `slot`.
+    pub fn acknowledged(&mut self, slot: Slot) {
+        self.entry(slot).marks &= !FRESH;
+    }
+
     /// Frees the slot of an ended flow.
     pub fn bury(&mut self, slot: Slot) {
         assert!(self.entry(slot).is(DEAD), "a living flow was buried");
@@ -252,6 +260,9 @@ impl InternalCache {
         entry.stamp = generation;
         (entry.created, entry.changed) = (second, second);
         entry.marks &= !UPDATED;
+        if entry.is(TOLD) {
+            entry.marks |= FRESH;
+        }
         Applied::Added(slot)
     }
 

@@ -289,6 +289,10 @@ impl Replica {
                 let told = self.session.holds(item(slot));
                 if self.role.replicates() && (origin == Origin::Kernel || told) {
                     self.session.enqueue(item(slot));
+                } else if added {
+                    // What is in flight is of an earlier life: its acknowledgement must not count for this one.
+                    self.session.forget(item(slot));
+                    self.bulk.forgotten(item(slot), &self.session);
                 }
             }
             Applied::Ended(slot) if self.role.replicates() => {
