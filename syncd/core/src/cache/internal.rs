@@ -171,7 +171,8 @@ impl InternalCache {
         }
     }
 
-    /// A dump begins: from now on flows are stamped, so that what the dump does not name can be told.
+    /// A dump is asked for, or begins: from now on flows are stamped, so that what the dump does not name can be
+    /// told, and what is newer than its picture. The last call before the picture counts.
     pub const fn begin_dump(&mut self) {
         self.generation += 1;
         self.dumping = true;

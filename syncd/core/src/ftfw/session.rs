@@ -261,7 +261,8 @@ impl Session {
         let beat = self.beat + ALIVE_EVERY;
         // Whoever sends all the time must notice a silence too.
         let silence = self.heard.filter(|_| !self.silent).map(|heard| heard + SILENCE);
-        let answers = (self.is_open() && self.send.awaits()).then(|| self.progress.min(self.watermark.1) + STUCK);
+        let answers =
+            (self.is_open() && self.send.awaits()).then(|| self.progress.min(self.watermark.1) + STUCK);
         [self.ack_due, silence, answers].into_iter().flatten().fold(beat, Instant::min)
     }
 

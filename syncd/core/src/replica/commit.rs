@@ -203,6 +203,7 @@ impl Commit {
     ) -> Settled {
         let token = match reply {
             KernelReply::Done(token)
+            | KernelReply::Begun(token)
             | KernelReply::Failed(token, _)
             | KernelReply::Dumped(token, _)
             | KernelReply::Found(token, _) => token,
@@ -287,9 +288,10 @@ impl Commit {
                 Settled::Conflict
             }
             KernelReply::Failed(_, error) => self.refused(open.slot, &entry.flow, error, None, external),
-            KernelReply::Done(_) | KernelReply::Found(..) | KernelReply::Dumped(..) => {
-                self.written(open.slot, &entry.flow, external)
-            }
+            KernelReply::Done(_)
+            | KernelReply::Found(..)
+            | KernelReply::Dumped(..)
+            | KernelReply::Begun(_) => self.written(open.slot, &entry.flow, external),
         }
     }
 

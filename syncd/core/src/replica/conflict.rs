@@ -100,7 +100,10 @@ impl Conflict {
         self.token = None;
         let error = match reply {
             KernelReply::Failed(_, error) => Some(error),
-            KernelReply::Done(_) | KernelReply::Found(..) | KernelReply::Dumped(..) => None,
+            KernelReply::Done(_)
+            | KernelReply::Found(..)
+            | KernelReply::Dumped(..)
+            | KernelReply::Begun(_) => None,
         };
         let gone = error == Some(Errno::ENOENT);
         let done = error.is_none();

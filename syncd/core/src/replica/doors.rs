@@ -296,7 +296,8 @@ impl Replica {
                     }
                 }
             }
-            KernelReply::Done(_) | KernelReply::Dumped(..) => {}
+            KernelReply::Begun(token) if self.resync.is_dump(token) => self.internal.begin_dump(),
+            KernelReply::Done(_) | KernelReply::Dumped(..) | KernelReply::Begun(_) => {}
         }
     }
 

@@ -20,7 +20,7 @@ pub enum By {
 /// Something the replica wants done in the kernel.
 ///
 /// `Create`, `Update` and `Delete` are answered by [`KernelReply::Done`] or [`KernelReply::Failed`];
-/// `Find` by `Found` or `Failed` (`ENOENT` when there is none); `Dump` by any number of `Dumped`,
+/// `Find` by `Found` or `Failed` (`ENOENT` when there is none); `Dump` by `Begun`, any number of `Dumped`,
 /// then `Done` or `Failed`; `ListenNew` by nothing.
 #[derive(Clone, Copy, Debug)]
 pub enum KernelRequest<'a> {
@@ -76,6 +76,13 @@ pub enum KernelReply<'a> {
     Done(Token),
     /// The request was refused.
     Failed(Token, Errno),
+    /// Every event that the kernel had queued when the dump was asked for has been handed over; only now is the
+    /// table listed.
+    ///
+    /// What an event says after this is newer than the dump's picture. Before it that is not so: births were not
+    /// heard during a commit, or events were lost, while the end of an earlier life still waited to be read. Such an
+    /// end, taken for newer than the picture, would hide a living flow for ever.
+    Begun(Token),
     /// One flow of a dump.
     Dumped(Token, &'a Flow),
     /// The flow that was looked for.
