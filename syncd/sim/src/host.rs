@@ -4,7 +4,7 @@
 //! out by the kernel before the turn ends, look-ups and dumps go through one helper that hands over batches later.
 //! It decides nothing about the protocol.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use syncd_core::replica::{
     By, ChannelId, Config, Errno, KernelReply, KernelRequest, Notice, Outside, Replica, Reply, RequestId, Stats, Token, turn,
@@ -15,7 +15,7 @@ use syncd_core::wire::{Datagram, payload_limit};
 
 use crate::chance::Chance;
 use crate::conntrackd::Conntrackd;
-use crate::kernel::{Kernel, Name, Read};
+use crate::kernel::{Kernel, Name, Read, names};
 use crate::trace::Glance;
 
 /// The one dedicated link.
@@ -81,6 +81,8 @@ pub struct Host {
     pub helping: bool,
     /// When the helper's last batch arrives: the next never comes before it.
     pub handed_over: Instant,
+    /// A dump was asked for and waits until the events from before are read.
+    pub dump_wanted: Option<Token>,
     helper: VecDeque<Work>,
     datagram: Datagram,
 }
@@ -117,6 +119,7 @@ impl Host {
             reading: false,
             helping: false,
             handed_over: Instant::PAST,
+            dump_wanted: None,
             helper: VecDeque::new(),
             datagram: Datagram::with_limit(payload_limit(1500)),
         }
@@ -166,13 +169,13 @@ impl Host {
         self.daemon = daemon;
         self.life += 1;
         self.helper.clear();
+        self.dump_wanted = None;
         (self.reading, self.helping) = (false, false);
         (self.wake_at, self.handed_over) = (None, Instant::PAST);
         self.stalled_until = Instant::PAST;
     }
 
-    /// Takes a batch of events out of the kernel's buffer. The second value says whether events were lost, and is
-    /// given only when nothing from before the loss is left to read: the replica's contract.
+    /// Takes a batch of events out of the kernel's buffer. The second value says whether events were lost.
     pub fn gather(&mut self) -> (Vec<crate::kernel::Event>, bool) {
         let (mut events, mut lost) = (Vec::new(), false);
         while events.len() < EVENTS {
@@ -182,14 +185,14 @@ impl Host {
                 None => break,
             }
         }
-        if lost && self.kernel.has_events() {
-            while let Some(read) = self.kernel.read() {
-                if let Read::Event(event) = read {
-                    events.push(event);
-                }
-            }
-        }
         (events, lost)
+    }
+
+    /// The dump that may begin, because nothing from before it was asked for is left to read.
+    pub fn begin_dump(&mut self) -> Option<Token> {
+        let token = if self.kernel.has_events() { None } else { self.dump_wanted.take() }?;
+        self.helper.push_back(Work::Dump { token, cursor: None });
+        Some(token)
     }
 
     /// One step of the helper thread: a look-up, or a part of a dump.
@@ -205,8 +208,11 @@ impl Host {
                 let to = from.checked_add(BUCKETS);
                 let here = |name: &Name| name.bucket() >= from && to.is_none_or(|to| name.bucket() < to);
                 let flows = self.kernel.flows().filter(|(name, _)| here(name)).map(|(_, flow)| *flow);
+                // What nobody knows cannot be looked up, so only what is known is missed.
+                let known = if missed > 0 { self.known() } else { BTreeSet::new() };
+                let mut misses = |flow: &Flow| known.contains(&Name::of(flow)) && chance.permille(missed);
                 let mut answers: Vec<Answer> =
-                    flows.filter(|_| !chance.permille(missed)).map(|flow| Answer::Dumped(token, flow)).collect();
+                    flows.filter(|flow| !misses(flow)).map(|flow| Answer::Dumped(token, flow)).collect();
                 match to {
                     Some(to) => self.helper.push_front(Work::Dump { token, cursor: Some(to) }),
                     None => answers.push(Answer::Done(token)),
@@ -214,6 +220,11 @@ impl Host {
                 answers
             }
         }
+    }
+
+    fn known(&self) -> BTreeSet<Name> {
+        let Daemon::Syncd(replica) = &self.daemon else { return BTreeSet::new() };
+        names(replica.internal().iter_from(0).map(|(_, entry)| &entry.flow))
     }
 
     /// One turn of whatever runs.
@@ -232,6 +243,7 @@ impl Host {
             now,
             kernel: &mut self.kernel,
             helper: &mut self.helper,
+            dump_wanted: &mut self.dump_wanted,
             datagram: &mut self.datagram,
             answers: Vec::new(),
             datagrams_left: DATAGRAMS,
@@ -259,6 +271,7 @@ struct SimOutside<'a> {
     now: Instant,
     kernel: &'a mut Kernel,
     helper: &'a mut VecDeque<Work>,
+    dump_wanted: &'a mut Option<Token>,
     datagram: &'a mut Datagram,
     answers: Vec<(Token, Result<(), Errno>)>,
     datagrams_left: usize,
@@ -311,7 +324,7 @@ impl Outside for SimOutside<'_> {
                 };
                 self.helper.push_back(Work::Find { token, tuple });
             }
-            KernelRequest::Dump { token } => self.helper.push_back(Work::Dump { token, cursor: None }),
+            KernelRequest::Dump { token } => *self.dump_wanted = Some(token),
             KernelRequest::ListenNew(hears) => self.kernel.listen_new(hears),
         }
     }

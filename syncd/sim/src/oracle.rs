@@ -230,11 +230,14 @@ impl Oracle {
     /// `side` is about to be told that it is primary.
     pub fn takes_over(&mut self, side: Side, hosts: &[Host; 2], now: Instant) -> Verdict {
         let Some(replica) = hosts[side.index()].replica() else { return Ok(()) };
-        if replica.role() != Role::Backup || replica.stats().external.create_failed > 0 {
+        if replica.role() == Role::Primary {
             return Ok(());
         }
         // From now on they leave the external cache one by one.
         let acknowledged = std::mem::take(&mut self.sides[side.other().index()].acknowledged);
+        if replica.stats().external.create_failed > 0 {
+            return Ok(());
+        }
         let peer = &self.sides[side.other().index()];
         let kernel = &hosts[side.other().index()].kernel;
         let lives = |name: &&Name| match &peer.last_will {

@@ -278,7 +278,7 @@ impl World {
             return Ok(());
         }
         let (events, lost) = host.gather();
-        if events.is_empty() && !lost {
+        if events.is_empty() && !lost && host.dump_wanted.is_none() {
             return Ok(());
         }
         let now = self.now;
@@ -303,6 +303,12 @@ impl World {
                 Daemon::Syncd(replica) => replica.handle_overrun(now),
                 Daemon::Conntrackd(_) | Daemon::None => self.resync_conntrackd(side),
             }
+        }
+        let host = &mut self.hosts[side.index()];
+        if let Some(token) = host.begin_dump()
+            && let Daemon::Syncd(replica) = &mut host.daemon
+        {
+            replica.handle_kernel(now, KernelReply::Begun(token));
         }
         self.gather_soon(side);
         self.turn(side, "gathered", || format!("{} events{}", events.len(), if lost { ", overrun" } else { "" }))
@@ -550,7 +556,8 @@ impl World {
     /// The kernel's events are read soon, if there are any.
     fn gather_soon(&mut self, side: Side) {
         let host = &mut self.hosts[side.index()];
-        if host.reading || !host.is_up() || !host.kernel.has_events() {
+        let wanted = host.kernel.has_events() || host.dump_wanted.is_some();
+        if host.reading || !host.is_up() || !wanted {
             return;
         }
         host.reading = true;
