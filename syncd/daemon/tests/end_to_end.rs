@@ -175,6 +175,7 @@ fn what_stands_in_the_place_of_a_flow_gives_way() {
         assert_eq!(kernel(&r2), kernel(&r1));
         let commit = &r2.json(&["show", "conntrack-sync", "statistics"])["commit"];
         assert_eq!((&commit["committed"], &commit["failed"]), (&2.into(), &0.into()), "{commit}");
+        assert_eq!((&commit["conflicts"], &commit["replaced"]), (&2.into(), &2.into()), "{commit}");
     });
 }
 
