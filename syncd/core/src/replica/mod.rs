@@ -194,7 +194,7 @@ impl Replica {
     /// When [`Self::handle_timeout`] is to be called, if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let bulk = if self.session.is_open() { self.bulk.due() } else { None };
+        let bulk = if self.session.is_open() && self.resync.knows() { self.bulk.due() } else { None };
         let catch_up = self.catch_up.due(&self.session);
         [Some(self.session.due()), bulk, catch_up, self.resync.due(), self.commit.due()]
             .into_iter()
@@ -348,7 +348,9 @@ impl Replica {
         if !self.session.is_open() {
             return;
         }
-        let notice = self.bulk.feed(now, &self.internal, &mut self.session);
+        // Before the first dump is read a bulk would name nearly nothing, and the peer would sweep all it has of us.
+        let known = self.resync.knows();
+        let notice = if known { self.bulk.feed(now, &self.internal, &mut self.session) } else { None };
         if let Some(Notice::BulkBegun { .. }) = notice {
             self.stats.ftfw.bulks += 1;
         }

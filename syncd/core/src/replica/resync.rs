@@ -66,6 +66,11 @@ impl Resync {
         matches!(self.state, State::Idle)
     }
 
+    /// Whether the kernel's table was read at least once.
+    pub(super) const fn knows(&self) -> bool {
+        self.completed > 0
+    }
+
     /// Wants a dump that begins after this call. Returns the count of completed ones at which it is done.
     pub(super) fn want(&mut self, now: Instant) -> u32 {
         match self.state {
