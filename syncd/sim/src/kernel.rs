@@ -361,7 +361,10 @@ impl Kernel {
             return;
         }
         let zone = if flow.zone != 0 { AttrSet::ZONE } else { AttrSet::EMPTY };
-        let flow = Flow { present: said.with(zone), ..*flow };
+        let said = Flow { present: said.with(zone), ..*flow };
+        // What is not said is not there either.
+        let mut flow = Flow { zone: flow.zone, ..Flow::new(flow.family, flow.protocol, flow.original) };
+        flow.merge(&said);
         self.events.push_back(Event { origin, change, flow });
     }
 }

@@ -80,7 +80,12 @@ impl Oracle {
     /// A daemon starts.
     pub fn started(&mut self, side: Side, now: Instant) {
         self.forget(side);
-        self.sides[side.index()].started = now;
+        let known = &mut self.sides[side.index()];
+        known.started = now;
+        if known.last_will.take().is_some() {
+            // It is back with an empty table, and the peer will learn so.
+            known.acknowledged.clear();
+        }
     }
 
     /// A daemon crashes, with its kernel or without.

@@ -112,7 +112,10 @@ pub struct World {
     vrrp: [Role; 2],
     /// Who gets the packets.
     owner: Option<Side>,
+    /// Whether each router has power.
+    powered: [bool; 2],
     network: Network,
+    /// Datagrams and answers of helpers that have not arrived.
     on_the_way: u32,
     traffic: Traffic,
     chance: Chance,
@@ -137,6 +140,7 @@ impl World {
             hosts: [Host::new(kernel()), Host::new(kernel())],
             vrrp: [Role::Primary, Role::Backup],
             owner: Some(Side::First),
+            powered: [true; 2],
             network: Network::new(seed, &options),
             on_the_way: 0,
             traffic: Traffic::new(seed, &options),
@@ -203,6 +207,7 @@ impl World {
         self.note("calm", || "faults and packets stop".into());
         self.calm = true;
         self.network.heal();
+        self.powered = [true; 2];
         for side in Side::BOTH {
             self.hosts[side.index()].stalled_until = Instant::PAST;
             self.gather_soon(side);
@@ -334,6 +339,7 @@ impl World {
         let delay = Duration::from_micros(self.chance.pick(&[50, 500, 10_000]));
         let at = (self.now + delay).max(host.handed_over);
         host.handed_over = at;
+        self.on_the_way += 1;
         self.plan(at, Event::HandOver(side, life, answers));
         self.help_soon(side);
         Ok(())
@@ -341,6 +347,7 @@ impl World {
 
     /// The helper thread's batch reaches the daemon.
     fn hand_over(&mut self, side: Side, life: u32, answers: &[Answer]) -> Verdict {
+        self.on_the_way -= 1;
         let now = self.now;
         let host = &mut self.hosts[side.index()];
         if host.life != life {
@@ -442,7 +449,7 @@ impl World {
         let pause = self.chance.pick(&[mean / 8, mean / 4, mean, mean * 2]);
         self.plan(self.now + Duration::from_micros(pause.max(1)), Event::Traffic);
         if self.options.traffic > 0
-            && let Some(side) = self.owner
+            && let Some(side) = self.owner.filter(|side| self.powered[side.index()])
         {
             let what = self.traffic.act(self.now, &mut self.hosts[side.index()].kernel);
             self.note("traffic", || what.into());
@@ -474,12 +481,11 @@ impl World {
                 self.oracle.crashed(side, None);
             }
             Fault::RouterCrash(side) => self.router_crash(side),
-            Fault::Start(side) | Fault::RouterBack(side) => {
-                if !self.hosts[side.index()].is_up() {
-                    self.start(side)?;
-                    self.plan_role(side, 1000);
-                }
+            Fault::RouterBack(side) => {
+                self.powered[side.index()] = true;
+                self.start_again(side)?;
             }
+            Fault::Start(side) => self.start_again(side)?,
             Fault::Failover => self.failover(),
             Fault::NoPrimary => {
                 (self.vrrp, self.owner) = ([Role::Backup, Role::Fault], None);
@@ -489,14 +495,23 @@ impl World {
         Ok(())
     }
 
+    fn start_again(&mut self, side: Side) -> Verdict {
+        if self.hosts[side.index()].is_up() || !self.powered[side.index()] {
+            return Ok(());
+        }
+        self.plan_role(side, 1000);
+        self.start(side)
+    }
+
     fn router_crash(&mut self, side: Side) {
+        self.powered[side.index()] = false;
         let host = &mut self.hosts[side.index()];
         self.oracle.crashed(side, Some(&host.kernel));
         host.crash();
         host.kernel = Kernel::new(self.options.kernel_limit, self.options.events);
         let was_primary = self.vrrp[side.index()] == Role::Primary;
         self.vrrp[side.index()] = Role::Backup;
-        if was_primary {
+        if was_primary && self.powered[side.other().index()] {
             self.vrrp[side.other().index()] = Role::Primary;
             self.owner = Some(side.other());
             self.plan_role(side.other(), 500);
@@ -506,6 +521,9 @@ impl World {
     /// The addresses move first; the daemons hear of it soon after, in any order.
     fn failover(&mut self) {
         let to = self.owner.map_or(Side::First, Side::other);
+        if !self.powered[to.index()] {
+            return;
+        }
         self.vrrp[to.index()] = Role::Primary;
         self.vrrp[to.other().index()] = self.chance.pick(&[Role::Backup, Role::Backup, Role::Fault]);
         self.owner = Some(to);
