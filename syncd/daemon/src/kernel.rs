@@ -36,6 +36,18 @@ pub(crate) struct KernelCounts {
     pub(crate) batches_refused: u64,
 }
 
+/// A dump that was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    token: Token,
+    /// The most events that may still be queued from before.
+    queued: usize,
+}
+
+/// The least an event takes of the receive buffer: its `sk_buff` alone. What is queued is fewer events than the buffer
+/// has of this, so that a dump begins also under a load that never lets the buffer run empty.
+const EVENT_SIZE: usize = 512;
+
 /// The kernel's connection tracking.
 #[derive(Debug)]
 pub(crate) struct Kernel {
@@ -47,6 +59,8 @@ pub(crate) struct Kernel {
     batch: Batch,
     outcomes: Vec<(Token, Option<Errno>)>,
     queries: QueryThread,
+    /// A dump that waits until the events from before it are read.
+    dump: Option<Waiting>,
     counts: KernelCounts,
     /// A socket broke in the middle of a turn; told at its end.
     broken: Option<SocketError>,
@@ -70,6 +84,7 @@ impl Kernel {
             batch: Batch::new(),
             outcomes: Vec::with_capacity(Batch::CAPACITY),
             queries: QueryThread::start()?,
+            dump: None,
             counts: KernelCounts::default(),
             broken: None,
         })
@@ -104,7 +119,8 @@ impl Kernel {
         journal: &Journal,
         budget: usize,
     ) -> Result<usize, SocketError> {
-        if !self.ready.is_readable() {
+        // What tokio saw may be old; a dump must know.
+        if !self.ready.is_readable() && self.dump.is_none() {
             return Ok(0);
         }
         let ours = [self.requests.port_id()];
@@ -113,6 +129,7 @@ impl Kernel {
                 Ok(Some(datagram)) => datagram,
                 Ok(None) => {
                     self.ready.exhausted();
+                    self.begin_dump(now, replica, usize::MAX);
                     return Ok(done);
                 }
                 Err(EventError::Overrun | EventError::Truncated { .. }) => {
@@ -137,7 +154,25 @@ impl Kernel {
                 }
             }
         }
+        self.begin_dump(now, replica, budget);
         Ok(budget)
+    }
+
+    /// So many events were read: the dump that waits begins when none from before it can be left.
+    fn begin_dump(&mut self, now: Instant, replica: &mut Replica, read: usize) {
+        let Some(waiting) = &mut self.dump else { return };
+        waiting.queued = waiting.queued.saturating_sub(read);
+        if waiting.queued == 0 {
+            let token = waiting.token;
+            self.dump = None;
+            replica.handle_kernel(now, KernelReply::Begun(token));
+            self.queries.ask(Ask::Dump(token));
+        }
+    }
+
+    /// Whether a dump waits for events to be read.
+    pub(crate) const fn has_dump_waiting(&self) -> bool {
+        self.dump.is_some()
     }
 
     /// Hands at most `budget` batches of the query thread to the replica. Says how many there were.
@@ -161,7 +196,7 @@ impl Kernel {
 
     /// Whether one more request has room.
     pub(crate) fn can_request(&self) -> bool {
-        !self.batch.is_full() && self.outcomes.is_empty() && self.queries.can_ask()
+        !self.batch.is_full() && self.outcomes.is_empty() && self.dump.is_none() && self.queries.can_ask()
     }
 
     /// Takes a request. Writes are executed by [`Self::execute`].
@@ -176,7 +211,10 @@ impl Kernel {
             }
             KernelRequest::Delete { token, flow } => self.batch.delete(token.0, flow),
             KernelRequest::Find { token, flow, by } => self.queries.ask(Ask::Find(token, by, *flow)),
-            KernelRequest::Dump { token } => self.queries.ask(Ask::Dump(token)),
+            KernelRequest::Dump { token } => {
+                let queued = 2 * self.event_buffer() / EVENT_SIZE;
+                self.dump = Some(Waiting { token, queued });
+            }
             KernelRequest::ListenNew(listen) => {
                 // What was asked for before happens before.
                 self.execute();
