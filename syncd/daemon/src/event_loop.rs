@@ -212,8 +212,11 @@ impl EventLoop {
         // Executing takes a while, for 128 creations about a millisecond: the outcomes are of a later instant.
         let answered = kernel.tell_outcomes(clock::now(), replica)?;
         self.tell();
-        let left_over =
-            more || answered || (was_full && all_sent) || !self.calls.is_empty() || kernel.has_dump_waiting();
+        let left_over = more
+            || answered
+            || (was_full && all_sent)
+            || !self.calls.is_empty()
+            || self.parts.kernel.has_dump_waiting();
         Ok(if left_over {
             Next::Now
         } else if !all_sent || self.rhythm.is_fast(now, events) {
