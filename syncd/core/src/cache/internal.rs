@@ -16,8 +16,9 @@ const UPDATED: u16 = 1;
 const DEAD: u16 = 1 << 1;
 /// The peer may know it: it was sent at least once.
 const TOLD: u16 = 1 << 2;
-/// The peer may know an earlier life and has not acknowledged this one. It hears NEW until then, also when the flow
-/// has changed meanwhile: NEW replaces what it holds of the earlier life, UPD would leave that one's mark in place.
+/// The peer has not acknowledged this life. It hears NEW until then, also when the flow has changed meanwhile: NEW
+/// replaces what it may hold of an earlier life (also one from before our start), UPD would leave the mark of that one
+/// in place. conntrackd says UPD here, and leaves it.
 const FRESH: u16 = 1 << 3;
 
 /// What a change did to the cache.
@@ -239,7 +240,7 @@ impl InternalCache {
     }
 
     fn add(&mut self, flow: &Flow, second: u32) -> Applied {
-        self.table.insert(flow, self.generation, second, 0).map_or(Applied::Full, Applied::Added)
+        self.table.insert(flow, self.generation, second, FRESH).map_or(Applied::Full, Applied::Added)
     }
 
     /// An end of something unknown matters only while a dump may still bring its picture.
@@ -260,10 +261,7 @@ impl InternalCache {
         entry.flow = *flow;
         entry.stamp = generation;
         (entry.created, entry.changed) = (second, second);
-        entry.marks &= !UPDATED;
-        if entry.is(TOLD) {
-            entry.marks |= FRESH;
-        }
+        entry.marks = entry.marks & !UPDATED | FRESH;
         Applied::Added(slot)
     }
 

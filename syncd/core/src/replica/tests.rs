@@ -141,7 +141,7 @@ fn news_of_the_kernel_are_told_and_coalesce() {
     replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
     replica.handle_flow(at(3), Origin::Kernel, Change::Update, &flow(1));
     replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(2));
-    assert_eq!(flows(&mut replica, at(3)), [(Change::Update, 1), (Change::New, 2)]);
+    assert_eq!(flows(&mut replica, at(3)), [(Change::New, 1), (Change::New, 2)]);
     replica.handle_flow(at(4), Origin::Kernel, Change::Destroy, &flow(1));
     assert_eq!(flows(&mut replica, at(4)), [(Change::Destroy, 1)]);
 }
