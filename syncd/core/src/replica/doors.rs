@@ -330,7 +330,7 @@ impl Replica {
         self.commit.abandon(now);
         if !role.replicates() {
             // A backup says no word of an end: its timers expire while the flow lives on the primary.
-            self.forget_ends();
+            self.unsaid += self.forget_ends();
         }
         self.jobs.replace(role);
         if role == Role::Backup {
@@ -381,6 +381,8 @@ impl Replica {
             }
             JobKind::ReloadInternal => self.resync.want(now),
             JobKind::Bulk => {
+                let unsaid = core::mem::take(&mut self.unsaid);
+                self.tell_of_forgotten(now, unsaid);
                 self.bulk.want(now, &self.internal);
                 0
             }
@@ -409,11 +411,17 @@ impl Replica {
         let dead = self.internal.dead();
         if self.session.is_silent() && dead > self.internal.limit() / 4 {
             let flows = self.forget_ends();
-            if flows > 0 {
-                self.stats.ftfw.ends_forgotten += u64::from(flows);
-                self.session.say_hello(now);
-                self.tell(Some(Notice::EndsForgotten { flows }));
-            }
+            self.tell_of_forgotten(now, flows);
+        }
+    }
+
+    /// The peer holds flows whose end it was never told, and a bulk removes nothing: a hello makes it ask for a
+    /// resync, which does.
+    fn tell_of_forgotten(&mut self, now: Instant, flows: u32) {
+        if flows > 0 {
+            self.stats.ftfw.ends_forgotten += u64::from(flows);
+            self.session.say_hello(now);
+            self.tell(Some(Notice::EndsForgotten { flows }));
         }
     }
 }

@@ -94,6 +94,8 @@ pub struct Replica {
     notices: VecDeque<Notice>,
     sync: (Sync, Instant),
     full: (bool, bool),
+    /// Ends the peer was not told, because a backup tells none.
+    unsaid: u32,
 }
 
 impl Replica {
@@ -127,6 +129,7 @@ impl Replica {
             notices: VecDeque::new(),
             sync: (Sync::PeerLost { heard: None }, now),
             full: (false, false),
+            unsaid: 0,
         }
     }
 
@@ -301,6 +304,7 @@ impl Replica {
             }
             Applied::Ended(slot) | Applied::Vanished(slot) => {
                 stats.destroyed += 1;
+                self.unsaid += u32::from(matches!(applied, Applied::Ended(_)));
                 self.bury(slot);
             }
             Applied::Late => self.stats.kernel.late_destroys += 1,
