@@ -41,13 +41,13 @@ struct Known {
     told: BTreeMap<u32, Told>,
     /// The newest frame of each flow.
     newest: BTreeMap<Name, u32>,
-    /// Flows the peer has acknowledged and not been told the end of.
-    acknowledged: BTreeSet<Name>,
+    /// Flows the peer has acknowledged and not been told the end of, and when it did.
+    acknowledged: BTreeMap<Name, Instant>,
     /// For each flow the peer told: what this side holds is at least as new as this element of the history.
     bound: BTreeMap<Name, usize>,
     started: Instant,
-    /// Flows that lived in the kernel when the router crashed.
-    last_will: Option<BTreeSet<Name>>,
+    /// Flows that lived in the kernel when the router crashed, and since when they had.
+    last_will: Option<BTreeMap<Name, Instant>>,
     /// Flows that must be in the kernel once the commit is done, and since when.
     promised: Option<(Instant, BTreeSet<Name>)>,
     said: Said,
@@ -92,7 +92,8 @@ impl Oracle {
     pub fn crashed(&mut self, side: Side, kernel: Option<&Kernel>) {
         self.forget(side);
         if let Some(kernel) = kernel {
-            let flows = kernel.flows().map(|(name, _)| *name).collect();
+            let born = |name| kernel.born(name).expect("whatever lives was born");
+            let flows = kernel.flows().map(|(name, _)| (*name, born(name))).collect();
             self.sides[side.index()].last_will = Some(flows);
         } else {
             self.sides[side.index()].last_will = None;
@@ -127,12 +128,12 @@ impl Oracle {
     }
 
     /// A datagram leaves `side`.
-    pub fn sent(&mut self, side: Side, bytes: &[u8], hosts: &[Host; 2]) -> Verdict {
+    pub fn sent(&mut self, side: Side, bytes: &[u8], hosts: &[Host; 2], now: Instant) -> Verdict {
         let host = &hosts[side.index()];
         for frame in frames(bytes) {
             let view = frame.map_err(|bad| format!("{} sent a frame that is none: {bad:?}", side.name()))?;
             if let Some(Control::Ack(range)) = view.control() {
-                self.acknowledges(side, range, &hosts[side.index()])?;
+                self.acknowledges(side, range, &hosts[side.index()], now)?;
             }
             if view.change().is_none() {
                 continue;
@@ -168,7 +169,7 @@ impl Oracle {
     }
 
     /// `side` says that it has these frames of its peer.
-    fn acknowledges(&mut self, side: Side, range: SeqRange, host: &Host) -> Verdict {
+    fn acknowledges(&mut self, side: Side, range: SeqRange, host: &Host, now: Instant) -> Verdict {
         let known = &mut self.sides[side.other().index()];
         let mut names = Vec::new();
         let mut seq = range.from;
@@ -178,7 +179,6 @@ impl Oracle {
                 && told.change != Change::Destroy
                 && !told.greeting
             {
-                known.acknowledged.insert(told.name);
                 names.push(told.name);
             }
             seq = seq.next();
@@ -188,6 +188,8 @@ impl Oracle {
             return Ok(());
         }
         let held = external_names(replica);
+        // What it has committed meanwhile it holds no more.
+        known.acknowledged.extend(names.iter().filter(|name| held.contains(name)).map(|name| (*name, now)));
         match names.iter().find(|name| !held.contains(name) && host.kernel.born(name).is_none()) {
             None => Ok(()),
             Some(name) => Err(format!("{} acknowledged and does not hold {name:?}", side.name())),
@@ -245,11 +247,12 @@ impl Oracle {
         }
         let peer = &self.sides[side.other().index()];
         let kernel = &hosts[side.other().index()].kernel;
-        let lives = |name: &&Name| match &peer.last_will {
-            Some(will) => will.contains(name),
-            None => kernel.get(name).is_some(),
+        // A later life of the same flow was not acknowledged.
+        let lives = |(name, at): &(&Name, &Instant)| match &peer.last_will {
+            Some(will) => will.get(name).is_some_and(|born| born <= at),
+            None => kernel.get(name).is_some() && kernel.born(name).is_some_and(|born| born <= **at),
         };
-        let promised: BTreeSet<Name> = acknowledged.iter().filter(lives).copied().collect();
+        let promised: BTreeSet<Name> = acknowledged.iter().filter(lives).map(|(name, _)| *name).collect();
         let held = external_names(replica);
         if let Some(name) = promised.iter().find(|name| !held.contains(name)) {
             return Err(format!("{} takes over and lacks the acknowledged {name:?}", side.name()));

@@ -414,7 +414,7 @@ impl World {
             return Err(format!("{}: a flow that was committed became news", side.name()));
         }
         for bytes in turned.sent {
-            self.oracle.sent(side, &bytes, &self.hosts)?;
+            self.oracle.sent(side, &bytes, &self.hosts, now)?;
             self.send(side, glance, bytes);
         }
         self.oracle.notices(side, &turned.notices, &turned.stats, &self.hosts[side.index()])?;
