@@ -50,6 +50,8 @@ struct Known {
     last_will: Option<BTreeMap<Name, Instant>>,
     /// Flows that must be in the kernel once the commit is done, and since when.
     promised: Option<(Instant, BTreeSet<Name>)>,
+    /// Its internal cache was full once, so that its bulks did not name all that lived.
+    cramped: bool,
     said: Said,
 }
 
@@ -242,10 +244,10 @@ impl Oracle {
         }
         // From now on they leave the external cache one by one.
         let acknowledged = std::mem::take(&mut self.sides[side.other().index()].acknowledged);
-        if replica.stats().external.create_failed > 0 {
+        let peer = &self.sides[side.other().index()];
+        if peer.cramped || replica.stats().external.create_failed > 0 {
             return Ok(());
         }
-        let peer = &self.sides[side.other().index()];
         let kernel = &hosts[side.other().index()].kernel;
         // A later life of the same flow was not acknowledged.
         let lives = |(name, at): &(&Name, &Instant)| match &peer.last_will {
@@ -291,6 +293,7 @@ impl Oracle {
             internal_full: stats.internal.create_failed > 0,
             external_full: stats.external.create_failed > 0,
         };
+        known.cramped |= due.internal_full;
         if *said != due {
             return Err(format!("{} lost reliability in silence: told {said:?}, happened {due:?}", side.name()));
         }
