@@ -79,6 +79,8 @@ pub struct Sender {
     tail: u32,
     queued: u32,
     controls: VecDeque<Control>,
+    /// NACKs that wait or are in flight.
+    nacks: u32,
 }
 
 impl Sender {
@@ -94,7 +96,14 @@ impl Sender {
             tail: NONE,
             queued: 0,
             controls: VecDeque::new(),
+            nacks: 0,
         }
+    }
+
+    /// NACKs the peer has not acknowledged yet.
+    #[must_use]
+    pub const fn nacks(&self) -> u32 {
+        self.nacks
     }
 
     /// The number the next message takes.
@@ -154,8 +163,10 @@ impl Sender {
     /// Puts a control message in front of all items.
     pub fn enqueue_control(&mut self, control: Control) {
         if self.controls.len() == CONTROLS {
-            self.controls.pop_front();
+            let dropped = self.controls.pop_front();
+            self.nacks -= u32::from(matches!(dropped, Some(Control::Nack(_))));
         }
+        self.nacks += u32::from(matches!(control, Control::Nack(_)));
         self.controls.push_back(control);
     }
 
@@ -245,6 +256,7 @@ impl Sender {
         }
         self.ring.clear();
         self.controls.clear();
+        self.nacks = 0;
         before
     }
 
@@ -263,7 +275,10 @@ impl Sender {
                 self.in_flight -= 1;
                 Some(Outgoing::Item(item))
             }
-            Sent::Control(control) => Some(Outgoing::Control(control)),
+            Sent::Control(control) => {
+                self.nacks -= u32::from(matches!(control, Control::Nack(_)));
+                Some(Outgoing::Control(control))
+            }
         }
     }
 

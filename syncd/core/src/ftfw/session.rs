@@ -63,7 +63,6 @@ pub struct Session {
     progress: Instant,
     /// Whatever was sent before this number and still awaits an answer [`STUCK`] after this instant is overdue.
     watermark: (Seq, Instant),
-    gaps: u32,
 }
 
 impl Session {
@@ -80,7 +79,6 @@ impl Session {
             silent: true,
             progress: now,
             watermark: (first, now),
-            gaps: 0,
         }
     }
 
@@ -123,7 +121,7 @@ impl Session {
     /// Whether numbers of the peer are missing whose NACK was not acknowledged yet.
     #[must_use]
     pub const fn has_gap(&self) -> bool {
-        self.gaps > 0
+        self.send.nacks() > 0
     }
 
     /// When the peer last acknowledged something, or had nothing to acknowledge.
@@ -163,7 +161,6 @@ impl Session {
     pub fn say_hello(&mut self, now: Instant) -> u32 {
         self.hello.start_over();
         self.progress = now;
-        self.gaps = 0;
         let taken_back = self.send.take_all_back();
         self.send.enqueue_control(Control::Alive);
         taken_back
@@ -185,7 +182,6 @@ impl Session {
         }
         if let Some(range) = tracked.gap {
             self.send.enqueue_control(Control::Nack(range));
-            self.gaps += 1;
         }
         if tracked.deliver {
             self.owe_ack(now + ALIVE_EVERY);
@@ -221,14 +217,8 @@ impl Session {
     }
 
     /// The peer has these numbers.
-    pub fn acked(&mut self, now: Instant, range: SeqRange, mut settled: impl FnMut(Outgoing)) {
-        let gaps = &mut self.gaps;
-        let progress = self.send.acked(range, |outgoing| {
-            if matches!(outgoing, Outgoing::Control(Control::Nack(_))) {
-                *gaps = gaps.saturating_sub(1);
-            }
-            settled(outgoing);
-        });
+    pub fn acked(&mut self, now: Instant, range: SeqRange, settled: impl FnMut(Outgoing)) {
+        let progress = self.send.acked(range, settled);
         if progress {
             self.progress = now;
         }
@@ -271,8 +261,7 @@ impl Session {
         let mut lapsed = Lapsed::default();
         if !self.silent && self.heard.is_some_and(|heard| now.since(heard) >= SILENCE) {
             self.silent = true;
-            self.gaps = 0;
-            lapsed.lost = Some(self.send.take_all_back());
+                lapsed.lost = Some(self.send.take_all_back());
         }
         if self.is_open() && self.send.awaits() && now.since(self.progress) >= STUCK {
             lapsed.stuck = Some(self.say_hello(now));
@@ -294,7 +283,6 @@ impl Session {
     fn begin_episode(&mut self, now: Instant) -> u32 {
         self.recv.start_over();
         self.ack_due = None;
-        self.gaps = 0;
         self.progress = now;
         let taken_back = self.send.take_all_back();
         self.send.enqueue_control(Control::Alive);
