@@ -42,9 +42,17 @@ pub fn judge(hosts: &[Host; 2], filter: &Filter, primary: Side, quiet: bool, now
         .or_else(|| caches_differ(primary, mine, peer));
     match problem {
         None => Progress::Converged,
-        Some(why) if quiet => Progress::Deceived(why),
+        Some(why) if quiet && !hosts.iter().any(says_full) => Progress::Deceived(why),
         Some(why) => Progress::NotYet(why),
     }
+}
+
+/// Whether a router says that it has no room, and so not that it is in sync.
+fn says_full(host: &Host) -> bool {
+    host.replica().is_some_and(|replica| {
+        let stats = replica.stats();
+        stats.internal.create_failed + stats.external.create_failed > 0
+    })
 }
 
 /// Why a router does not say that it is in sync.

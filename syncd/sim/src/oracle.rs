@@ -160,6 +160,9 @@ impl Oracle {
             known.newest.insert(name, view.seq().0);
             if change == Change::Destroy {
                 known.acknowledged.remove(&name);
+                if let Some((_, promised)) = &mut self.sides[side.other().index()].promised {
+                    promised.remove(&name);
+                }
             }
         }
         Ok(())
@@ -282,6 +285,12 @@ impl Oracle {
                 _ => {}
             }
         }
+        if committed || notices.iter().any(|notice| matches!(notice, Notice::RoleEntered { .. })) {
+            // What was committed has left the external cache.
+            self.sides[side.other().index()].acknowledged.clear();
+        }
+        let known = &mut self.sides[side.index()];
+        let said = &mut known.said;
         let Some(replica) = host.replica() else { return Ok(()) };
         let due = Said {
             peer_lost: stats.ftfw.peer_lost,
