@@ -198,7 +198,7 @@ impl Replica {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let bulk = if self.session.is_open() && self.resync.knows() { self.bulk.due() } else { None };
-        let catch_up = self.catch_up.due(&self.session);
+        let catch_up = if self.commit.is_idle() { self.catch_up.due(&self.session) } else { None };
         [Some(self.session.due()), bulk, catch_up, self.resync.due(), self.commit.due()]
             .into_iter()
             .flatten()
@@ -359,6 +359,10 @@ impl Replica {
             self.stats.ftfw.bulks += 1;
         }
         self.tell(notice);
+        if !self.commit.is_idle() {
+            // A router that crashed and is back with an empty table must not take from us what we are committing.
+            return;
+        }
         let (asked, notice) = self.catch_up.step(now, &mut self.external, &mut self.session);
         self.stats.ftfw.resyncs_asked += u64::from(asked);
         if let Some(Notice::CaughtUp { swept, .. }) = notice {
