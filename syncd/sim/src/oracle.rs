@@ -203,10 +203,11 @@ impl Oracle {
 
     /// A datagram has arrived at `side` and was taken in.
     pub fn arrived(&mut self, side: Side, bytes: &[u8], replica: &Replica, now: Instant) -> Verdict {
-        let mut names = BTreeSet::new();
+        // What the datagram says last of each flow.
+        let mut names = BTreeMap::new();
         for view in frames(bytes).flatten() {
             if let Ok(decoded) = decode_flow(&view) {
-                names.insert(Name::of(&decoded.flow));
+                names.insert(Name::of(&decoded.flow), decoded.change);
             }
         }
         if names.is_empty() {
@@ -216,13 +217,17 @@ impl Oracle {
             .external()
             .iter_from(0)
             .map(|(_, entry)| (Name::of(&entry.flow), entry.flow))
-            .filter(|(name, _)| names.contains(name))
+            .filter(|(name, _)| names.contains_key(name))
             .collect();
         let peer = &self.sides[side.other().index()];
         let graced = now.since(peer.started) < GRACE;
         let mut bounds = Vec::new();
-        for name in names {
+        for (name, change) in names {
             let flow = held.get(&name);
+            if flow.is_none() && change != Change::Destroy {
+                // It came late or twice, or was committed meanwhile.
+                continue;
+            }
             let from = if graced { 0 } else { peer_bound(&self.sides[side.index()], &name) };
             let history = peer.history.get(&name).map_or(&[][..], Vec::as_slice);
             let found = history[from.min(history.len())..].iter().position(|told| agrees(*told, flow));
