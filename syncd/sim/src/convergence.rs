@@ -93,13 +93,13 @@ fn kernel_differs(side: Side, host: &Host, filter: &Filter) -> Option<String> {
 fn caches_differ(primary: Side, mine: &Host, peer: &Host) -> Option<String> {
     let told = match &mine.daemon {
         Daemon::None => return None,
-        Daemon::Conntrackd(conntrackd) => table(conntrackd.internal().values()),
+        Daemon::Conntrackd(conntrackd) => table(conntrackd.internal()),
         Daemon::Syncd(replica) => internal(replica),
     };
     let (held, may_hold_more) = match &peer.daemon {
         Daemon::None => return None,
         // conntrackd never removes what a bulk does not name.
-        Daemon::Conntrackd(conntrackd) => (table(conntrackd.external().values()), true),
+        Daemon::Conntrackd(conntrackd) => (table(conntrackd.external()), true),
         Daemon::Syncd(replica) if is_full(replica, false) => return None,
         Daemon::Syncd(replica) => (table(replica.external().iter_from(0).map(|(_, entry)| &entry.flow)), false),
     };

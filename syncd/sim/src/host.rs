@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 use syncd_core::replica::{
     By, ChannelId, Config, Errno, KernelReply, KernelRequest, Notice, Outside, Replica, Reply, RequestId, Stats, Token, turn,
 };
+use syncd_core::filter::Filter;
 use syncd_core::flow::Flow;
 use syncd_core::time::Instant;
 use syncd_core::wire::{Datagram, payload_limit};
@@ -152,9 +153,9 @@ impl Host {
     }
 
     /// conntrackd starts.
-    pub fn start_conntrackd(&mut self, now: Instant, first: u32) {
+    pub fn start_conntrackd(&mut self, now: Instant, first: u32, filter: Filter) {
         self.kernel.listen(true);
-        let mut conntrackd = Conntrackd::new(now, first);
+        let mut conntrackd = Conntrackd::new(now, first, filter);
         conntrackd.read_kernel(&self.kernel);
         self.begin_life(Daemon::Conntrackd(Box::new(conntrackd)));
     }

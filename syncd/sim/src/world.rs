@@ -373,7 +373,7 @@ impl World {
         let now = self.now;
         match &mut self.hosts[side.index()].daemon {
             Daemon::None => return Ok(()),
-            Daemon::Conntrackd(conntrackd) => conntrackd.datagram(now, bytes),
+            Daemon::Conntrackd(conntrackd) => conntrackd.datagram(bytes),
             Daemon::Syncd(replica) => {
                 replica.handle_datagram(now, LINK, bytes);
                 self.oracle.arrived(side, bytes, replica, now)?;
@@ -542,7 +542,9 @@ impl World {
         self.oracle.started(side, self.now);
         let host = &mut self.hosts[side.index()];
         if self.options.conntrackd == side.index() as u32 + 1 {
-            host.start_conntrackd(self.now, u32::from_le_bytes([entropy[0], entropy[1], entropy[2], entropy[3]]));
+            // Seconds since 1970, as conntrackd takes them for its first number.
+            let first = u32::try_from(1_790_000_000 + self.now.as_nanos() / 1_000_000_000).expect("runs are short");
+            host.start_conntrackd(self.now, first, self.filter.clone());
         } else {
             host.start(self.now, config, entropy);
         }
