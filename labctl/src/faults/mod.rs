@@ -1,0 +1,73 @@
+//! What breaks: a router, its VRRP, its link, its daemon.
+//!
+//! Each fault notes its moment first, from which all times of a result count. Never repairs; returning is the
+//! timeline's. Driven by the timeline and by `labctl failover`; tested through the scenarios.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow};
+use nix::time::{ClockId, clock_gettime};
+
+use crate::apply::{self, find};
+use crate::lab::{Failover, Lab};
+use crate::plan::{Actor, SWITCH};
+use crate::probes::roles::Role;
+use crate::scenario::{Fault, SyncKind};
+
+impl Lab {
+    /// Breaks something on a router.
+    ///
+    /// # Errors
+    /// When there is nothing left to break.
+    pub(crate) fn break_it(&self, fault: Fault, router: &str) -> Result<()> {
+        if fault.moves_addresses() {
+            let flows = self.flows(router).ok().map(|flows| flows.len());
+            self.note_moment(Some(router), flows)?;
+        }
+        match fault {
+            Fault::KillRouter => self.kill_router(router),
+            Fault::StopVrrp => self.take_actor(router, Actor::Keepalived)?.stop(),
+            Fault::LinkDown => {
+                self.with_node(router, |node| Ok(apply::set_link(node.net(), "lan", false)?))
+            }
+            Fault::KillDaemon => {
+                let actor = match self.scenario().sync_of(router) {
+                    SyncKind::Syncd => Actor::Syncd,
+                    SyncKind::Conntrackd => Actor::Conntrackd,
+                    SyncKind::None => return Err(anyhow!("nothing replicates on {router}")),
+                };
+                self.take_actor(router, actor)?.kill()
+            }
+        }
+        .with_context(|| format!("cannot {} {router}", fault.word()))
+    }
+
+    /// From now on all times of a failover count; `from` is the router that the addresses leave.
+    ///
+    /// # Errors
+    /// When the kernel has no clock.
+    pub(crate) fn note_moment(&self, from: Option<&str>, flows_before: Option<usize>) -> Result<()> {
+        let (at, clock) = (Instant::now(), clock_gettime(ClockId::CLOCK_MONOTONIC)?);
+        let at_ns = clock.tv_sec().cast_unsigned() * 1_000_000_000 + clock.tv_nsec().cast_unsigned();
+        self.each_traffic(|_, traffic| traffic.fault_at(at));
+        self.set_failover(Failover { at, at_ns, from: from.map(str::to_owned), flows_before });
+        Ok(())
+    }
+
+    /// Ends everything in the router at once: first its processes, which cannot say goodbye, then its cables. The
+    /// network namespace goes with its last process.
+    fn kill_router(&self, router: &str) -> Result<()> {
+        let mut node = self.take_node(router)?;
+        node.kill()?;
+        self.roles().note(router, Role::Gone);
+        self.forget_actors(router);
+        self.with_nodes(|nodes| -> Result<()> {
+            let switch = find(nodes, SWITCH)?.net();
+            for network in ["lan", "wan", "sync"] {
+                apply::delete_link(switch, &format!("{router}-{network}"))?;
+            }
+            Ok(())
+        })?;
+        Ok(node.bury()?)
+    }
+}

@@ -1,0 +1,81 @@
+//! What the replicating daemons are asked and told.
+//!
+//! Asks as an operator does, by their own commands. Never talks to a daemon's socket. Driven by `observe`, the timeline
+//! and the notifications of roles; tested through the scenarios.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+
+use super::Lab;
+use crate::plan::{Actor, CONNTRACKD_NOTIFY, conntrackd, syncd as plan_syncd};
+use crate::probes::caches::{self, Difference};
+use crate::probes::roles::Role;
+use crate::probes::syncd::{self, Status};
+use crate::scenario::SyncKind;
+
+impl Lab {
+    /// What a router's syncd says of itself.
+    ///
+    /// # Errors
+    /// When it does not run or does not answer as documented.
+    pub(crate) fn daemon_status(&self, router: &str) -> Result<Status> {
+        syncd::read_status(&self.ask_syncd(router, "status")?)
+    }
+
+    /// What a router's syncd has counted.
+    ///
+    /// # Errors
+    /// When it does not run or does not answer as documented.
+    pub(crate) fn daemon_statistics(&self, router: &str) -> Result<BTreeMap<String, u64>> {
+        syncd::read_statistics(&self.ask_syncd(router, "statistics")?)
+    }
+
+    fn ask_syncd(&self, router: &str, what: &str) -> Result<Vec<u8>> {
+        let words = ["--socket", plan_syncd::CONTROL, "show", "conntrack-sync", what, "--json"];
+        self.ask(router, Actor::Syncd, &words.map(str::to_owned))
+    }
+
+    /// A router's external cache against its peer's kernel, after the filter.
+    ///
+    /// # Errors
+    /// When one of both cannot be read.
+    pub(crate) fn compare_cache(&self, router: &str) -> Result<Difference> {
+        let topology = &self.scenario.topology;
+        let (peer, peer_router) = topology.peer_of(router);
+        let cache = match self.scenario.sync_of(router) {
+            SyncKind::Syncd => caches::of_syncd(&syncd::read_cache(&self.ask_syncd(router, "external-cache")?)?),
+            SyncKind::Conntrackd => {
+                let text = self.ask_conntrackd(router, "-e")?;
+                caches::of_conntrackd(&String::from_utf8_lossy(&text))
+            }
+            SyncKind::None => bail!("nothing replicates on {router}"),
+        };
+        let kernel = self.flows(peer).with_context(|| format!("cannot read the flows of {peer}"))?;
+        Ok(Difference::between(&caches::of_kernel(&kernel, peer_router.sync), &cache))
+    }
+
+    fn ask_conntrackd(&self, router: &str, option: &str) -> Result<Vec<u8>> {
+        let arguments = ["-C".to_owned(), conntrackd::config(router), option.to_owned()];
+        self.ask(router, Actor::Conntrackd, &arguments)
+    }
+
+    /// What keepalived's notify script does where conntrackd runs. Called in the order of the roles, one at a time.
+    pub(super) fn notify_conntrackd(&self, router: &str, role: Role) {
+        if self.scenario.sync_of(router) != SyncKind::Conntrackd {
+            return;
+        }
+        let word = match role {
+            Role::Primary => "MASTER",
+            Role::Backup => "BACKUP",
+            _ => return,
+        };
+        let options = CONNTRACKD_NOTIFY.iter().find(|(state, _)| *state == word).map_or(&[][..], |(_, all)| all);
+        for option in options {
+            // As in the script: what fails is told, and the next command follows.
+            if let Err(error) = self.ask_conntrackd(router, option) {
+                eprintln!("notify {word} on {router}: {error:#}");
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! A living lab: its nodes, programs, link and traffic, and what can be done with them.
+//!
+//! Never decides what happens when; the timeline and the verbs do. Shared by threads: each part has its own lock, held
+//! only as long as something is looked up or exchanged. Driven by `session`; tested through the scenarios.
+
+mod build;
+mod daemons;
+mod observe;
+pub(crate) mod timeline;
+pub(crate) mod verify;
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::actors::Running;
+use crate::apply::{Nodes, find};
+use crate::link::Link;
+use crate::plan::{Actor, Plan};
+use crate::poll;
+use crate::probes::flows::{SeenFlow, dump_flows};
+use crate::probes::roles::Roles;
+use crate::sandbox::Node;
+use crate::scenario::Scenario;
+use crate::traffic::{BirthSpec, Births, Opened, Traffic, TrafficSpec};
+
+/// How long streams may take to open.
+const OPENING: Duration = Duration::from_secs(15);
+/// How long a takeover may take.
+const TAKEOVER: Duration = Duration::from_secs(10);
+/// Seed of every stream's bytes: nothing depends on it but the bytes.
+const SEED: u64 = 20_260_101;
+
+/// A lab and all that lives in it.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    scenario: Scenario,
+    plan: Plan,
+    nodes: Mutex<Nodes>,
+    actors: Mutex<BTreeMap<(String, Actor), Running>>,
+    link: Mutex<Option<Link>>,
+    traffic: Mutex<BTreeMap<String, Traffic>>,
+    roles: Arc<Roles>,
+    /// The last event that moved the addresses.
+    failover: Mutex<Option<Failover>>,
+    /// Held by whoever changes the lab, so that two verbs do not meet.
+    pub(crate) driving: Mutex<()>,
+}
+
+/// The moment when addresses began to move, and what was there before.
+#[derive(Clone, Debug)]
+pub(crate) struct Failover {
+    /// The moment.
+    pub(crate) at: Instant,
+    /// The same on the monotonic clock, in nanoseconds, which syncd uses for its own times.
+    pub(crate) at_ns: u64,
+    /// The router that was left; None when one took over by itself.
+    pub(crate) from: Option<String>,
+    /// Flows in the primary's kernel before.
+    pub(crate) flows_before: Option<usize>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What a panicking thread leaves behind here is whole: maps from which something was taken or not.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lab {
+    /// What the lab is for.
+    #[must_use]
+    pub(crate) const fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// Roles as VRRP announced them.
+    #[must_use]
+    pub(crate) fn roles(&self) -> &Roles {
+        &self.roles
+    }
+
+    /// The last event that moved the addresses.
+    #[must_use]
+    pub(crate) fn failover(&self) -> Option<Failover> {
+        locked(&self.failover).clone()
+    }
+
+    /// Calls `body` with a living node.
+    ///
+    /// # Errors
+    /// When there is no such node, or the body's.
+    pub(crate) fn with_node<T>(&self, name: &str, body: impl FnOnce(&Node) -> Result<T>) -> Result<T> {
+        body(find(&locked(&self.nodes), name)?)
+    }
+
+    /// A node's kernel's flow table.
+    ///
+    /// # Errors
+    /// When the node is dead or the table cannot be read.
+    pub(crate) fn flows(&self, node: &str) -> Result<Vec<SeenFlow>> {
+        let net = self.with_node(node, |node| Ok(node.net().try_clone_to_owned()?))?;
+        Ok(dump_flows(net.as_fd())?)
+    }
+
+    /// Starts a traffic of the scenario and waits until its streams have opened.
+    ///
+    /// # Errors
+    /// When it runs already, is not known, or a stream does not open.
+    pub(crate) fn start_traffic(&self, name: &str) -> Result<Opened> {
+        let groups = self.scenario.traffic.get(name).ok_or_else(|| anyhow!("no traffic is called {name}"))?;
+        let groups = groups.iter().enumerate();
+        let groups = groups.filter_map(|(place, group)| group.group(u16::try_from(place).ok()?, &self.scenario.topology));
+        let spec = TrafficSpec { groups: groups.collect(), seed: SEED };
+        let mut running = locked(&self.traffic);
+        if running.contains_key(name) {
+            anyhow::bail!("the traffic {name} runs already: labctl traffic status");
+        }
+        let nodes = locked(&self.nodes);
+        let traffic = Traffic::start(spec, find(&nodes, "client")?.net(), find(&nodes, "server")?.net())
+            .with_context(|| format!("cannot start the traffic {name}"))?;
+        drop(nodes);
+        let opened = traffic.wait_open(Instant::now() + OPENING);
+        running.insert(name.to_owned(), traffic);
+        if opened.all() {
+            Ok(opened)
+        } else {
+            Err(anyhow!("{} of {} streams of {name} opened, {} failed", opened.opened, opened.wanted, opened.failed))
+        }
+    }
+
+    /// The programs that live now, by node.
+    #[must_use]
+    pub(crate) fn programs(&self) -> Vec<(String, Actor)> {
+        locked(&self.actors).keys().cloned().collect()
+    }
+
+    /// Ends a traffic, or all.
+    pub(crate) fn stop_traffic(&self, name: Option<&str>) {
+        let mut running = locked(&self.traffic);
+        match name {
+            Some(name) => drop(running.remove(name)),
+            None => running.clear(),
+        }
+    }
+
+    /// Calls `body` with every running traffic.
+    pub(crate) fn each_traffic(&self, mut body: impl FnMut(&str, &Traffic)) {
+        for (name, traffic) in &*locked(&self.traffic) {
+            body(name, traffic);
+        }
+    }
+
+    /// Lets short UDP flows be born, and waits until all are. They come from their own source ports.
+    ///
+    /// # Errors
+    /// When they cannot be started, or not all are born in time.
+    pub(crate) fn give_birth(&self, count: u32, per_second: u32) -> Result<()> {
+        const PORTS: u16 = 10_000;
+        let topology = &self.scenario.topology;
+        let source = topology.client.address(false).context("the client has no IPv4 address")?;
+        let server = topology.server.address(false).context("the server has no IPv4 address")?;
+        let targets: Vec<_> =
+            (0..count.div_ceil(u32::from(PORTS))).map(|n| (server, 7900 + n as u16).into()).collect();
+        let spec = BirthSpec {
+            tcp: false,
+            count: count.into(),
+            per_second: per_second.into(),
+            listen: targets.clone(),
+            targets,
+            source,
+            first_port: 20_000,
+            source_ports: PORTS,
+        };
+        let births = {
+            let nodes = locked(&self.nodes);
+            Births::start(spec, find(&nodes, "client")?.net(), find(&nodes, "server")?.net())?
+        };
+        let patience = Duration::from_secs(u64::from(count / per_second.max(1)) + 10);
+        let seen = births.wait(Instant::now() + patience);
+        births.stop();
+        if seen.sent < u64::from(count) {
+            anyhow::bail!("{} of {count} flows were born: {}", seen.sent, seen.why.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Remembers the last event that moved the addresses.
+    pub(crate) fn set_failover(&self, failover: Failover) {
+        *locked(&self.failover) = Some(failover);
+    }
+
+    /// Waits until a router has taken over after the last failover; its name, and how long it took.
+    ///
+    /// # Errors
+    /// When none does in time.
+    pub(crate) fn wait_taken_over(&self) -> Result<(String, Duration)> {
+        let failover = self.failover().context("nothing was broken yet")?;
+        let taken = poll::until(failover.at + TAKEOVER, || {
+            let at = self.roles.taken_over(failover.from.as_deref(), failover.at)?;
+            Some((self.primary()?, at.duration_since(failover.at)))
+        });
+        taken.ok_or_else(|| anyhow!("no router has taken over within {} s: labctl status", TAKEOVER.as_secs()))
+    }
+
+    /// Calls `body` with all living nodes.
+    pub(crate) fn with_nodes<T>(&self, body: impl FnOnce(&Nodes) -> T) -> T {
+        body(&locked(&self.nodes))
+    }
+
+    /// Takes a node out of the lab; whoever has it must end it.
+    ///
+    /// # Errors
+    /// When there is no such node.
+    pub(crate) fn take_node(&self, name: &str) -> Result<Node> {
+        locked(&self.nodes).remove(name).ok_or_else(|| anyhow!("{name} is dead already"))
+    }
+
+    /// Takes a program out of the lab; whoever has it must end it.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub(crate) fn take_actor(&self, node: &str, actor: Actor) -> Result<Running> {
+        let taken = locked(&self.actors).remove(&(node.to_owned(), actor));
+        taken.ok_or_else(|| anyhow!("{} does not run on {node}", actor.program()))
+    }
+
+    /// Expects nothing more of a dead node's programs.
+    pub(crate) fn forget_actors(&self, node: &str) {
+        locked(&self.actors).retain(|(on, _), _| on != node);
+    }
+
+    /// The dedicated link.
+    pub(crate) fn with_link<T>(&self, body: impl FnOnce(&Link) -> T) -> Option<T> {
+        locked(&self.link).as_ref().map(body)
+    }
+}

@@ -1,0 +1,77 @@
+//! Looking at a lab: what the expectations need to know, written into the record.
+//!
+//! Never judges. What cannot be seen is not an observation: an expectation that nothing speaks for is missed at its
+//! deadline. Driven by the timeline; tested through the scenarios.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use super::{Lab, locked};
+use crate::actors::ready;
+use crate::apply;
+use crate::probes::roles::Role;
+use crate::scenario::{Expectation, Sight};
+use crate::verdict::{NodeSeen, Record, Seen};
+
+impl Lab {
+    /// Looks at every router, at every running traffic, and at what else the expectations are about.
+    ///
+    /// # Errors
+    /// When a program has ended that nobody ended.
+    pub(crate) fn look(&self, record: &mut Record, expectations: &[&Expectation]) -> Result<()> {
+        self.require_actors()?;
+        if let Ok(nodes) = self.look_at_routers() {
+            record.add(Instant::now(), Seen::Nodes(nodes));
+        }
+        self.each_traffic(|name, traffic| {
+            let now = Instant::now();
+            record.add(now, Seen::Traffic(name.to_owned(), traffic.judge(now)));
+        });
+        for expectation in expectations {
+            match &expectation.seen {
+                Sight::InSync(node) | Sight::Committed(node) => {
+                    if let Ok(status) = self.daemon_status(node) {
+                        record.add(Instant::now(), Seen::Daemon(node.clone(), status));
+                    }
+                }
+                Sight::CacheEqual(node) => {
+                    if let Ok(difference) = self.compare_cache(node) {
+                        record.add(Instant::now(), Seen::Cache(node.clone(), difference));
+                    }
+                }
+                Sight::Primary(_) | Sight::Alive(..) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Role and virtual addresses of every router, dead ones included.
+    ///
+    /// # Errors
+    /// When a router's addresses cannot be read.
+    pub(crate) fn look_at_routers(&self) -> Result<Vec<NodeSeen>> {
+        let topology = &self.scenario.topology;
+        let shared = [&topology.virtual_addresses.lan[..], &topology.virtual_addresses.wan].concat();
+        let nodes = locked(&self.nodes);
+        let mut seen = Vec::new();
+        for name in topology.routers.keys() {
+            let (role, addresses) = match nodes.get(name) {
+                None => (Role::Gone, Vec::new()),
+                Some(node) => (self.roles.of(name), apply::addresses(node.net())?),
+            };
+            let held = shared.iter().filter(|prefix| addresses.contains(&prefix.address)).count();
+            seen.push(NodeSeen { name: name.clone(), role, held, all: shared.len() });
+        }
+        Ok(seen)
+    }
+
+    fn require_actors(&self) -> Result<()> {
+        for ((node, _), running) in &*locked(&self.actors) {
+            if running.ended().is_some() {
+                bail!(ready::died(running, node));
+            }
+        }
+        Ok(())
+    }
+}

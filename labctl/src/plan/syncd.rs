@@ -1,0 +1,39 @@
+//! syncd's configuration, as its manual describes it.
+//!
+//! Knows syncd as an operator does: a file, a command line, a socket. Driven by `mod.rs`; tested through
+//! `labctl/tests/plans.rs`.
+
+use std::fmt::Write as _;
+
+use super::keepalived::{GROUP, SYNCD_FIFO};
+use super::step::{Actor, Step, Text};
+use crate::scenario::{Channel, Router, Scenario};
+
+const FILE: &str = "syncd.yaml";
+/// Where the daemon answers, in its node.
+pub(crate) const CONTROL: &str = "/run/syncd/control";
+
+pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scenario: &Scenario) {
+    let (_, peer) = scenario.topology.peer_of(name);
+    let mut text = "conntrack-sync:\n  interface:\n".to_owned();
+    // Writing to a string cannot fail.
+    let _ = match scenario.channel {
+        Channel::Multicast => write!(text, "    sync: {{}}\n  mcast-group: 225.0.0.50\n"),
+        Channel::Unicast => writeln!(text, "    sync: {{ peer: {}, port: 3780 }}", peer.sync.address),
+    };
+    let _ = write!(
+        text,
+        "  listen-address: [{}]\n  accept-protocol: [tcp, udp, icmp, icmp6]\n  ignore-address: [{}]\n  \
+         failover-mechanism:\n    vrrp: {{ sync-group: {GROUP}, notify-fifo: {SYNCD_FIFO} }}\n  \
+         event-listen-queue-size: 8\n  sync-queue-size: 1\n",
+        router.sync.address,
+        router.sync.network(),
+    );
+    steps.push(Step::File { node: name.to_owned(), name: FILE, text: Text(text) });
+}
+
+pub(super) fn start(name: &str) -> Step {
+    let config = format!("{}/{FILE}", Step::directory(name));
+    let arguments = ["run", "--config", &config, "--socket", CONTROL].map(str::to_owned).to_vec();
+    Step::Start { node: name.to_owned(), actor: Actor::Syncd, arguments }
+}

@@ -1,0 +1,153 @@
+//! Whether an external cache holds what the peer's kernel holds.
+//!
+//! Pure: both sides are given as values. A flow is compared by what a commit would need: tuples, NAT, mark, TCP state;
+//! timeouts and what changes by itself are left out. conntrackd does not tell a cached flow's reply tuple, so that
+//! there NAT is left to the failover itself. Driven by `lab`; tested in `caches/tests.rs`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::flows::{SeenFlow, SeenPorts, SeenTuple};
+use super::syncd::{CachedFlow, CachedTuple};
+use crate::scenario::Prefix;
+
+#[cfg(test)]
+mod tests;
+
+/// Protocols that the daemons are told to replicate: ICMP, TCP, UDP, ICMPv6.
+const REPLICATED: [u8; 4] = [1, 6, 17, 58];
+
+/// What a flow is, for the comparison.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    protocol: u8,
+    zone: u16,
+    original: SeenTuple,
+}
+
+/// What is compared of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Worth {
+    /// Unknown where the daemon does not tell it.
+    reply: Option<SeenTuple>,
+    state: Option<String>,
+    mark: u32,
+}
+
+/// Flows by key.
+pub(crate) type Table = BTreeMap<Key, Worth>;
+
+/// The difference of two tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// Flows of the kernel.
+    pub(crate) kernel: usize,
+    /// Flows of the cache.
+    pub(crate) cached: usize,
+    /// In the kernel only.
+    pub(crate) missing: usize,
+    /// In the cache only.
+    pub(crate) extra: usize,
+    /// In both, but not equal.
+    pub(crate) different: usize,
+}
+
+impl Difference {
+    /// Between a kernel's table and a cache.
+    #[must_use]
+    pub(crate) fn between(kernel: &Table, cache: &Table) -> Self {
+        let mut found =
+            Self { kernel: kernel.len(), cached: cache.len(), ..Self::default() };
+        for (key, ours) in kernel {
+            match cache.get(key) {
+                None => found.missing += 1,
+                Some(theirs) if !equal(ours, theirs) => found.different += 1,
+                Some(_) => {}
+            }
+        }
+        found.extra = cache.keys().filter(|key| !kernel.contains_key(key)).count();
+        found
+    }
+
+    /// Whether the tables hold the same.
+    #[must_use]
+    pub(crate) const fn is_none(&self) -> bool {
+        self.missing + self.extra + self.different == 0
+    }
+}
+
+fn equal(ours: &Worth, theirs: &Worth) -> bool {
+    let replies = ours.reply.is_none() || theirs.reply.is_none() || ours.reply == theirs.reply;
+    replies && ours.state == theirs.state && ours.mark == theirs.mark
+}
+
+/// A kernel's table as the daemons' filter leaves it: their protocols, and nobody of the dedicated link or loopback.
+#[must_use]
+pub(crate) fn of_kernel(flows: &[SeenFlow], ignored: Prefix) -> Table {
+    let local = |address: IpAddr| address.is_loopback() || ignored.contains(address);
+    let kept = flows.iter().filter(|flow| {
+        let ends = [flow.original.source, flow.original.target];
+        REPLICATED.contains(&flow.protocol) && !ends.into_iter().any(local)
+    });
+    let worth = |flow: &SeenFlow| Worth {
+        reply: Some(flow.reply),
+        state: flow.tcp_state_name().map(str::to_owned),
+        mark: flow.mark,
+    };
+    kept.map(|flow| {
+        (Key { protocol: flow.protocol, zone: flow.zone, original: flow.original }, worth(flow))
+    })
+    .collect()
+}
+
+/// A cache as syncd tells it.
+#[must_use]
+pub(crate) fn of_syncd(flows: &[CachedFlow]) -> Table {
+    let entry = |flow: &CachedFlow| {
+        let key = Key { protocol: flow.protocol_number, zone: flow.zone, original: tuple(&flow.original) };
+        (key, Worth { reply: Some(tuple(&flow.reply)), state: flow.state.clone(), mark: flow.mark })
+    };
+    flows.iter().map(entry).collect()
+}
+
+fn tuple(told: &CachedTuple) -> SeenTuple {
+    let ports = match (told.source_port, told.target_port, told.icmp_id) {
+        (Some(source), Some(target), _) => SeenPorts::Ports { source, target },
+        (_, _, Some(id)) => SeenPorts::Echo {
+            id,
+            kind: told.icmp_type.unwrap_or_default(),
+            code: told.icmp_code.unwrap_or_default(),
+        },
+        _ => SeenPorts::Nothing,
+    };
+    SeenTuple { source: told.source, target: told.target, ports }
+}
+
+/// A cache as `conntrackd -e` prints it, one flow per line; lines that are no flow are passed over.
+#[must_use]
+pub(crate) fn of_conntrackd(text: &str) -> Table {
+    text.lines().filter_map(conntrackd_line).collect()
+}
+
+/// `tcp      6 ESTABLISHED src=10.1.0.2 dst=10.2.0.2 sport=33602 dport=5055 [ASSURED] mark=42 [active since 3s]`
+fn conntrackd_line(line: &str) -> Option<(Key, Worth)> {
+    let mut words = line.split_whitespace();
+    words.next()?;
+    let protocol: u8 = words.next()?.parse().ok()?;
+    let words: Vec<&str> = words.collect();
+    let state = words.first().filter(|word| !word.contains('=')).map(|word| (*word).to_owned());
+    let value = |key: &str| words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+    let number = |key: &str| value(key)?.parse::<u32>().ok();
+    let small = |key: &str| u16::try_from(number(key)?).ok();
+    let byte = |key: &str| u8::try_from(number(key)?).ok();
+    let ports = match (small("sport"), small("dport"), small("id")) {
+        (Some(source), Some(target), _) => SeenPorts::Ports { source, target },
+        (_, _, Some(id)) => SeenPorts::Echo { id, kind: byte("type")?, code: byte("code")? },
+        _ => SeenPorts::Nothing,
+    };
+    let original =
+        SeenTuple { source: value("src")?.parse().ok()?, target: value("dst")?.parse().ok()?, ports };
+    let zone = small("zone").unwrap_or(0);
+    let worth = Worth { reply: None, state, mark: number("mark").unwrap_or(0) };
+    Some((Key { protocol, zone, original }, worth))
+}

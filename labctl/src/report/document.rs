@@ -1,0 +1,92 @@
+//! The result of a scenario as one JSON document.
+//!
+//! Its members are part of labctl's interface; durations are in milliseconds from the fault, and null where they do not
+//! apply. Never holds anything that a program would have to parse out of a sentence. Made by `session`; tested in
+//! `tests.rs`.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lab::Lab;
+use crate::traffic::TrafficReport;
+
+/// The whole result.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Document {
+    /// The scenario's name.
+    pub(crate) scenario: String,
+    /// Whether every expectation was met.
+    pub(crate) passed: bool,
+    /// In the order in which they were judged.
+    pub(crate) expectations: Vec<ExpectationSeen>,
+    /// By name.
+    pub(crate) traffic: BTreeMap<String, TrafficReport>,
+    /// Times of the last failover.
+    pub(crate) failover: FailoverTimes,
+}
+
+/// One expectation and what was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct ExpectationSeen {
+    /// What was expected.
+    pub(crate) text: String,
+    /// Whether it was met.
+    pub(crate) passed: bool,
+    /// What was last seen of it.
+    pub(crate) seen: String,
+}
+
+/// When what happened, from the fault on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct FailoverTimes {
+    /// Until the other router's group was MASTER.
+    pub(crate) vrrp_ms: Option<u64>,
+    /// Until its syncd began to commit.
+    pub(crate) commit_begin_ms: Option<u64>,
+    /// Until its syncd had committed.
+    pub(crate) commit_end_ms: Option<u64>,
+    /// Flows in the kernel of the router that was left, just before.
+    pub(crate) flows_before: Option<usize>,
+    /// Flows in the kernel of the router that took over, when judged.
+    pub(crate) flows_after: Option<usize>,
+}
+
+impl FailoverTimes {
+    /// Of the lab's last failover, as far as it is known now.
+    #[must_use]
+    pub(crate) fn of(lab: &Lab) -> Self {
+        let Some(failover) = lab.failover() else { return Self::default() };
+        let mut times = Self { flows_before: failover.flows_before, ..Self::default() };
+        let taken = lab.roles().taken_over(failover.from.as_deref(), failover.at);
+        times.vrrp_ms = taken.map(|at| at.duration_since(failover.at).as_millis() as u64);
+        let Some(primary) = lab.primary() else { return times };
+        times.flows_after = lab.flows(&primary).ok().map(|flows| flows.len());
+        if let Some(commit) = lab.daemon_status(&primary).ok().and_then(|status| status.commit) {
+            // A commit before the fault is another one's.
+            let since = |at: u64| at.checked_sub(failover.at_ns).map(|span| span / 1_000_000);
+            times.commit_begin_ms = since(commit.begin_ns);
+            times.commit_end_ms = times.commit_begin_ms.and(commit.end_ns).and_then(since);
+        }
+        times
+    }
+}
+
+impl Document {
+    /// The result of a lab's scenario now.
+    #[must_use]
+    pub(crate) fn of(lab: &Lab, expectations: Vec<ExpectationSeen>) -> Self {
+        let mut traffic = BTreeMap::new();
+        lab.each_traffic(|name, running| {
+            traffic.insert(name.to_owned(), running.judge(Instant::now()));
+        });
+        Self {
+            scenario: lab.scenario().name.clone(),
+            passed: expectations.iter().all(|expectation| expectation.passed),
+            expectations,
+            traffic,
+            failover: FailoverTimes::of(lab),
+        }
+    }
+}

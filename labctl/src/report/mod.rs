@@ -1,0 +1,18 @@
+//! What a run leaves behind: the result document, the table for people, and, on failure, a directory of evidence.
+//!
+//! Never judges. The document's form is fixed; programs read it. Driven by `session` and the verbs; tested in
+//! `tests.rs`.
+
+mod diagnosis;
+mod document;
+mod picture;
+mod status;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use diagnosis::diagnose;
+pub(crate) use document::{Document, ExpectationSeen, FailoverTimes};
+pub(crate) use picture::picture;
+pub(crate) use status::status;
+pub(crate) use table::{expectations, table, traffic_lines};

@@ -1,0 +1,40 @@
+//! `labctl status`: what a lab consists of and how it is.
+//!
+//! Never judges; `verify` does. Driven by `session`; tested in `labctl/tests/holder.rs`.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+
+use super::picture::picture;
+use crate::lab::Lab;
+
+/// The lab in text.
+///
+/// # Errors
+/// When a router cannot be looked at.
+pub(crate) fn status(lab: &Lab) -> Result<String> {
+    let scenario = lab.scenario();
+    let mut text = format!("{}: {}\n\n{}\n", scenario.name, scenario.title, picture(scenario));
+    let programs = lab.programs();
+    for seen in lab.look_at_routers()? {
+        let running: Vec<&str> =
+            programs.iter().filter(|(node, _)| *node == seen.name).map(|(_, actor)| actor.program()).collect();
+        let flows = lab.flows(&seen.name).map_or_else(|_| "-".to_owned(), |flows| flows.len().to_string());
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{}  {:<8} {}/{} virtual addresses, {flows} flows, {}",
+            seen.name,
+            seen.role,
+            seen.held,
+            seen.all,
+            if running.is_empty() { "no program".to_owned() } else { running.join(", ") }
+        );
+    }
+    lab.each_traffic(|name, traffic| {
+        let report = traffic.judge(std::time::Instant::now());
+        let _ = writeln!(text, "{name}: {} of {} streams alive", report.alive, report.wanted);
+    });
+    Ok(text)
+}

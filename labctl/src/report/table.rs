@@ -1,0 +1,71 @@
+//! What became of a scenario, for people.
+//!
+//! Text only, the same on a terminal and in a pipe. Never says anything that is not in the document. Driven by
+//! `session`; tested in `tests.rs`.
+
+use std::fmt::Write as _;
+
+use super::document::{Document, ExpectationSeen};
+use crate::traffic::TrafficReport;
+
+/// The end of a run: a table of streams, the times of the failover, the expectations.
+#[must_use]
+pub(crate) fn table(document: &Document) -> String {
+    let mut text = String::new();
+    if !document.traffic.is_empty() {
+        text += &traffic_lines(document.traffic.iter().map(|(name, report)| (name.as_str(), report)));
+    }
+    let failover = &document.failover;
+    if failover.flows_before.is_some() {
+        let time = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms after the fault"));
+        let count = |flows: Option<usize>| flows.map_or_else(|| "-".to_owned(), |flows| flows.to_string());
+        text.push('\n');
+        for (what, value) in [
+            ("VRRP moved", time(failover.vrrp_ms)),
+            ("commit began", time(failover.commit_begin_ms)),
+            ("commit ended", time(failover.commit_end_ms)),
+            ("flows before, on the router that was left", count(failover.flows_before)),
+            ("flows after, on the one that took over", count(failover.flows_after)),
+        ] {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{what:<42} {value}");
+        }
+    }
+    text.push('\n');
+    text + &expectations(&document.expectations)
+}
+
+/// Each traffic on a line, under a heading.
+#[must_use]
+pub(crate) fn traffic_lines<'a>(traffic: impl Iterator<Item = (&'a str, &'a TrafficReport)>) -> String {
+    let mut text = format!(
+        "{:<12} {:>7} {:>7} {:>8} {:>6} {:>16} {:>13} {:>13}\n",
+        "traffic", "opened", "alive", "stalled", "reset", "corrupted bytes", "longest gap", "median gap"
+    );
+    for (name, report) in traffic {
+        let gap = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{name:<12} {:>7} {:>7} {:>8} {:>6} {:>16} {:>13} {:>13}",
+            format!("{}/{}", report.opened, report.wanted),
+            report.alive,
+            report.stalled,
+            report.reset,
+            report.corrupted_bytes,
+            gap(report.gap_ms.max),
+            gap(report.gap_ms.median),
+        );
+    }
+    text
+}
+
+/// Each expectation on a line.
+#[must_use]
+pub(crate) fn expectations(expectations: &[ExpectationSeen]) -> String {
+    let line = |seen: &ExpectationSeen| {
+        let word = if seen.passed { "passed" } else { "FAILED" };
+        format!("{word}  {}: {}\n", seen.text, seen.seen)
+    };
+    expectations.iter().map(line).collect()
+}

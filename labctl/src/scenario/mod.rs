@@ -1,0 +1,21 @@
+//! Scenarios and topologies: from YAML to a model in which nothing is left to doubt.
+//!
+//! Never starts anything. The verbs load a file here; `plan`, `lab` and `verdict` use the model. Tested in `tests.rs`
+//! and, for every file of `scenarios/`, in `labctl/tests/plans.rs`.
+
+pub(crate) mod load;
+mod mistake;
+pub(crate) mod model;
+pub(crate) mod topology;
+pub(crate) mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use load::{Sources, load};
+pub(crate) use mistake::{Mistake, Mistakes};
+pub(crate) use model::{
+    Action, Channel, Event, Expectation, Fault, Path, Scenario, Sight, SnapshotPart, SyncKind,
+};
+pub(crate) use topology::{Router, Topology, VirtualAddresses};
+pub(crate) use units::{Prefix, Share, Span};

@@ -1,0 +1,110 @@
+//! The stage: two hosts, two routers that stand in for each other, and the networks between them.
+//!
+//! Plain data as a file of `scenarios/topologies/` gives it. Never decides in which order anything is made; that is
+//! `plan`. Read and checked by `load.rs`; tested in `tests.rs`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+use super::model::{StreamText, SyncKind};
+use super::units::Prefix;
+
+/// A client behind two routers, and a server before them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Topology {
+    /// One line for people.
+    pub(crate) title: String,
+    /// On the LAN; opens every stream.
+    pub(crate) client: Host,
+    /// On the WAN; answers.
+    pub(crate) server: Host,
+    /// By name; exactly two.
+    pub(crate) routers: BTreeMap<String, Router>,
+    /// What the primary holds.
+    pub(crate) virtual_addresses: VirtualAddresses,
+    /// Which daemon replicates on which router, where a scenario says nothing.
+    pub(crate) sync: BTreeMap<String, SyncKind>,
+    /// What `traffic start` starts, where a scenario says nothing.
+    pub(crate) traffic: BTreeMap<String, Vec<StreamText>>,
+}
+
+/// A host with one interface, `eth0`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Host {
+    /// Of `eth0`.
+    pub(crate) addresses: Vec<Prefix>,
+}
+
+impl Host {
+    /// The host's address of a family.
+    #[must_use]
+    pub(crate) fn address(&self, ipv6: bool) -> Option<IpAddr> {
+        self.addresses.iter().map(|prefix| prefix.address).find(|address| address.is_ipv6() == ipv6)
+    }
+}
+
+/// A router with the interfaces `lan`, `wan` and `sync`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Router {
+    /// VRRP's; the larger one is the first primary.
+    pub(crate) priority: u8,
+    /// Of `lan`.
+    pub(crate) lan: Vec<Prefix>,
+    /// Of `wan`.
+    pub(crate) wan: Vec<Prefix>,
+    /// Of `sync`, the dedicated link.
+    pub(crate) sync: Prefix,
+}
+
+/// The shared addresses. For IPv6 a link-local one comes first, as VRRP demands (RFC 9568, section 5.1.2.3).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct VirtualAddresses {
+    /// The client's gateway.
+    pub(crate) lan: Vec<Prefix>,
+    /// What the server sees.
+    pub(crate) wan: Vec<Prefix>,
+}
+
+impl VirtualAddresses {
+    /// The first address of a family that is not link-local.
+    #[must_use]
+    pub(crate) fn first(of: &[Prefix], ipv6: bool) -> Option<Prefix> {
+        of.iter().copied().find(|prefix| prefix.address.is_ipv6() == ipv6 && !prefix.is_link_local())
+    }
+}
+
+impl Topology {
+    /// The routers by descending priority: the first primary, then its backup.
+    #[must_use]
+    pub(crate) fn routers_by_priority(&self) -> Vec<(&str, &Router)> {
+        let mut routers: Vec<_> = self.routers.iter().map(|(name, router)| (name.as_str(), router)).collect();
+        routers.sort_by_key(|(_, router)| std::cmp::Reverse(router.priority));
+        routers
+    }
+
+    /// The other router.
+    ///
+    /// # Panics
+    /// When `name` is none of the two; a checked scenario names no other.
+    #[must_use]
+    pub(crate) fn peer_of(&self, name: &str) -> (&str, &Router) {
+        let mut others = self.routers.iter().filter(|(other, _)| *other != name);
+        let (peer, router) = others.next().expect("a checked topology has two routers");
+        (peer, router)
+    }
+
+    /// All names, in the order in which a picture shows them.
+    #[must_use]
+    pub(crate) fn nodes(&self) -> Vec<&str> {
+        let mut nodes = vec!["client"];
+        nodes.extend(self.routers.keys().map(String::as_str));
+        nodes.push("server");
+        nodes
+    }
+}

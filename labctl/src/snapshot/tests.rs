@@ -1,0 +1,57 @@
+use std::net::IpAddr;
+
+use super::{class, flow_lines};
+use crate::probes::flows::{SeenFamily, SeenFlow, SeenPorts, SeenTuple};
+
+fn flow(client_port: u16, chosen_port: u16) -> SeenFlow {
+    let ip = |text: &str| -> IpAddr { text.parse().unwrap() };
+    SeenFlow {
+        family: SeenFamily::V4,
+        protocol: 6,
+        zone: 0,
+        original: SeenTuple {
+            source: ip("10.1.0.10"),
+            target: ip("198.51.100.10"),
+            ports: SeenPorts::Ports { source: client_port, target: 7000 },
+        },
+        reply: SeenTuple {
+            source: ip("198.51.100.10"),
+            target: ip("198.51.100.1"),
+            ports: SeenPorts::Ports { source: 7000, target: chosen_port },
+        },
+        mark: 42,
+        tcp_state: Some(3),
+        status: 0x19e,
+        timeout: 299,
+    }
+}
+
+#[test]
+fn chosen_ports_are_renamed_and_equal_flows_counted() {
+    let line = "tcp 10.1.0.10:<port:a> > 198.51.100.10:7000 reply 198.51.100.10:7000 > 198.51.100.1:<port:b> \
+        ESTABLISHED assured src-nat mark=42";
+    // A translated port may be a low one.
+    assert_eq!(flow_lines(&[flow(40_000, 1_024), flow(40_001, 7_001)]), format!("  2 x {line}\n"));
+}
+
+#[test]
+fn a_kept_port_keeps_its_name() {
+    assert!(flow_lines(&[flow(40_000, 40_000)]).contains("198.51.100.1:<port:a> "));
+}
+
+#[test]
+fn an_echo_has_an_identifier_instead() {
+    let mut echo = flow(1, 1);
+    (echo.protocol, echo.tcp_state, echo.mark, echo.status) = (1, None, 0, 0xa);
+    echo.original.ports = SeenPorts::Echo { id: 77, kind: 8, code: 0 };
+    echo.reply.ports = SeenPorts::Echo { id: 78, kind: 0, code: 0 };
+    assert_eq!(
+        flow_lines(&[echo]),
+        "  1 x icmp 10.1.0.10 > 198.51.100.10 type=8 id=<id:a> reply 198.51.100.10 > 198.51.100.1 type=0 id=<id:b>\n"
+    );
+}
+
+#[test]
+fn counters_are_nothing_or_something() {
+    assert_eq!((class(0), class(1), class(u64::MAX)), ("0", ">0", ">0"));
+}

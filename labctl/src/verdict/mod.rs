@@ -1,0 +1,105 @@
+//! Whether what was seen is what was expected. Pure: judged over a record, which can be judged again.
+//!
+//! Never looks at anything itself and never waits. `lab` adds observations and asks. An expectation is met when it has
+//! held without interruption up to the last look, from a moment that was not too late. Tested in `tests.rs`.
+
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use crate::scenario::{Expectation, Sight};
+
+pub(crate) use record::{NodeSeen, Observation, Record, Seen};
+
+/// What can be said of an expectation now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It holds, in time and for long enough.
+    Met,
+    /// More must be seen.
+    Open,
+    /// It can no longer be met.
+    Missed,
+}
+
+/// An expectation's judgement, and what was last seen of its subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Judged {
+    /// The judgement.
+    pub(crate) judgement: Judgement,
+    /// In words.
+    pub(crate) seen: String,
+}
+
+/// Judges by what was seen from `from` on, which is the moment of the last event.
+#[must_use]
+pub(crate) fn judge(expectation: &Expectation, record: &Record, from: Instant) -> Judged {
+    let mut holds_since: Option<Instant> = None;
+    let mut last: Option<(Instant, String)> = None;
+    let looks = record.since(from).filter_map(|observation| {
+        sight(&expectation.seen, &observation.seen).map(|(holds, words)| (observation.at, holds, words))
+    });
+    for (at, holds, words) in looks {
+        holds_since = if holds { holds_since.or(Some(at)) } else { None };
+        last = Some((at, words));
+    }
+    let deadline = from + expectation.within.0;
+    let (judgement, seen) = match (last, holds_since) {
+        (None, _) => {
+            let late = record.end().is_some_and(|end| end > deadline);
+            (if late { Judgement::Missed } else { Judgement::Open }, "nothing was seen of it".to_owned())
+        }
+        (Some((end, words)), Some(since)) if since <= deadline => {
+            let stable = end.duration_since(since) >= expectation.stable.0;
+            let words = format!("{words}, after {}", milliseconds(since.duration_since(from)));
+            (if stable { Judgement::Met } else { Judgement::Open }, words)
+        }
+        (Some((end, words)), _) => (if end > deadline { Judgement::Missed } else { Judgement::Open }, words),
+    };
+    Judged { judgement, seen }
+}
+
+fn milliseconds(span: Duration) -> String {
+    format!("{} ms", span.as_millis())
+}
+
+/// Whether an observation is about the subject; then whether it is as expected, and what it says.
+fn sight(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
+    match (wanted, seen) {
+        (Sight::Primary(node), Seen::Nodes(nodes)) => Some(record::primary(node, nodes)),
+        (Sight::Alive(name, share), Seen::Traffic(traffic, report)) if name == traffic => {
+            let holds = share.is(report.alive, report.wanted) && report.corrupted_bytes == 0;
+            let mut words = format!("{} of {} alive", report.alive, report.wanted);
+            for (count, word) in [(report.stalled, "stalled"), (report.reset, "reset")] {
+                if count > 0 {
+                    words += &format!(", {count} {word}");
+                }
+            }
+            if report.corrupted_bytes > 0 {
+                words += &format!(", {} bytes corrupted", report.corrupted_bytes);
+            }
+            Some((holds, words))
+        }
+        (Sight::InSync(node), Seen::Daemon(of, status)) if node == of => {
+            let reason = status.sync.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            Some((status.sync.state == "in sync", format!("{}{reason}", status.sync.state)))
+        }
+        (Sight::Committed(node), Seen::Daemon(of, status)) if node == of => Some(match status.commit {
+            None => (false, "no commit".to_owned()),
+            Some(commit) => {
+                let words = format!("{} committed, {} failed", commit.committed, commit.failed);
+                (commit.end_ns.is_some() && commit.failed == 0, words)
+            }
+        }),
+        (Sight::CacheEqual(node), Seen::Cache(of, difference)) if node == of => Some((
+            difference.is_none(),
+            format!(
+                "{} flows in the kernel, {} in the cache, {} missing, {} extra, {} different",
+                difference.kernel, difference.cached, difference.missing, difference.extra, difference.different
+            ),
+        )),
+        _ => None,
+    }
+}

@@ -1,0 +1,94 @@
+use std::time::{Duration, Instant};
+
+use super::{Judgement, NodeSeen, Record, Seen, judge};
+use crate::probes::roles::Role;
+use crate::scenario::{Expectation, Share, Sight, Span};
+use crate::traffic::TrafficReport;
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn alive(percent: &str, within: u64, stable: u64) -> Expectation {
+    let share = Share::try_from(percent.to_owned()).unwrap();
+    Expectation {
+        seen: Sight::Alive("streams".to_owned(), share),
+        within: Span(seconds(within)),
+        stable: Span(seconds(stable)),
+    }
+}
+
+/// One look per second; each number is how many of ten streams are alive then.
+fn looks(from: Instant, alive: &[usize]) -> Record {
+    let mut record = Record::default();
+    for (second, alive) in alive.iter().enumerate() {
+        let report = TrafficReport { wanted: 10, opened: 10, alive: *alive, ..TrafficReport::default() };
+        record.add(from + seconds(second as u64), Seen::Traffic("streams".to_owned(), report));
+    }
+    record
+}
+
+fn judgement(expectation: &Expectation, alive: &[usize]) -> Judgement {
+    let from = Instant::now();
+    judge(expectation, &looks(from, alive), from).judgement
+}
+
+#[test]
+fn met_when_it_holds_in_time_and_for_long_enough() {
+    assert_eq!(judgement(&alive("100%", 3, 0), &[0, 10]), Judgement::Met);
+    assert_eq!(judgement(&alive("100%", 3, 2), &[0, 10, 10]), Judgement::Open);
+    assert_eq!(judgement(&alive("100%", 3, 2), &[0, 10, 10, 10]), Judgement::Met);
+    assert_eq!(judgement(&alive("50%", 3, 0), &[5]), Judgement::Met);
+}
+
+#[test]
+fn missed_when_it_comes_too_late_or_goes_again() {
+    assert_eq!(judgement(&alive("100%", 2, 0), &[0, 0, 0]), Judgement::Open);
+    assert_eq!(judgement(&alive("100%", 2, 0), &[0, 0, 0, 10]), Judgement::Missed);
+    assert_eq!(judgement(&alive("100%", 2, 1), &[0, 10, 10, 9]), Judgement::Missed);
+    assert_eq!(judgement(&alive("100%", 5, 1), &[0, 10, 9, 10, 10]), Judgement::Met, "it came back in time");
+}
+
+#[test]
+fn what_was_seen_before_the_event_does_not_count() {
+    let from = Instant::now();
+    let record = looks(from, &[10, 10, 0]);
+    assert_eq!(judge(&alive("100%", 5, 0), &record, from + seconds(2)).judgement, Judgement::Open);
+}
+
+#[test]
+fn a_corrupted_byte_is_never_as_expected() {
+    let from = Instant::now();
+    let mut record = Record::default();
+    let report = TrafficReport { wanted: 1, alive: 1, corrupted_bytes: 1, ..TrafficReport::default() };
+    record.add(from, Seen::Traffic("streams".to_owned(), report));
+    let judged = judge(&alive("100%", 1, 0), &record, from);
+    assert_eq!((judged.judgement, judged.seen.as_str()), (Judgement::Open, "1 of 1 alive, 1 bytes corrupted"));
+}
+
+#[test]
+fn nothing_seen_is_missed_after_the_deadline() {
+    let from = Instant::now();
+    let mut record = Record::default();
+    let expectation = alive("100%", 1, 0);
+    assert_eq!(judge(&expectation, &record, from).judgement, Judgement::Open);
+    record.add(from + seconds(2), Seen::Nodes(Vec::new()));
+    assert_eq!(judge(&expectation, &record, from).judgement, Judgement::Missed);
+}
+
+#[test]
+fn a_primary_is_the_only_one_and_holds_everything() {
+    let router = |name: &str, role, held| NodeSeen { name: name.to_owned(), role, held, all: 6 };
+    let judged = |nodes: Vec<NodeSeen>| {
+        let from = Instant::now();
+        let mut record = Record::default();
+        record.add(from, Seen::Nodes(nodes));
+        let seen = Sight::Primary("r2".to_owned());
+        judge(&Expectation { seen, within: Span(seconds(1)), stable: Span::default() }, &record, from).judgement
+    };
+    let (r1, r2) = (router("r1", Role::Gone, 0), router("r2", Role::Primary, 6));
+    assert_eq!(judged(vec![r1.clone(), r2.clone()]), Judgement::Met);
+    assert_eq!(judged(vec![router("r1", Role::Primary, 0), r2.clone()]), Judgement::Open, "two say primary");
+    assert_eq!(judged(vec![router("r1", Role::Backup, 1), r2]), Judgement::Open, "an address is held twice");
+    assert_eq!(judged(vec![r1, router("r2", Role::Primary, 5)]), Judgement::Open, "an address is missing");
+}
