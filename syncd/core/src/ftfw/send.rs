@@ -81,6 +81,8 @@ pub struct Sender {
     controls: VecDeque<Control>,
     /// NACKs that wait or are in flight.
     nacks: u32,
+    /// RESYNCs that wait or are in flight.
+    resyncs: u32,
 }
 
 impl Sender {
@@ -97,6 +99,7 @@ impl Sender {
             queued: 0,
             controls: VecDeque::new(),
             nacks: 0,
+            resyncs: 0,
         }
     }
 
@@ -104,6 +107,12 @@ impl Sender {
     #[must_use]
     pub const fn nacks(&self) -> u32 {
         self.nacks
+    }
+
+    /// RESYNCs the peer has not acknowledged yet.
+    #[must_use]
+    pub const fn resyncs(&self) -> u32 {
+        self.resyncs
     }
 
     /// The number the next message takes.
@@ -163,10 +172,11 @@ impl Sender {
     /// Puts a control message in front of all items.
     pub fn enqueue_control(&mut self, control: Control) {
         if self.controls.len() == CONTROLS {
-            let dropped = self.controls.pop_front();
-            self.nacks -= u32::from(matches!(dropped, Some(Control::Nack(_))));
+            let dropped = self.controls.pop_front().expect("it is full");
+            self.discount(dropped);
         }
         self.nacks += u32::from(matches!(control, Control::Nack(_)));
+        self.resyncs += u32::from(control == Control::Resync);
         self.controls.push_back(control);
     }
 
@@ -256,7 +266,7 @@ impl Sender {
         }
         self.ring.clear();
         self.controls.clear();
-        self.nacks = 0;
+        (self.nacks, self.resyncs) = (0, 0);
         before
     }
 
@@ -276,10 +286,16 @@ impl Sender {
                 Some(Outgoing::Item(item))
             }
             Sent::Control(control) => {
-                self.nacks -= u32::from(matches!(control, Control::Nack(_)));
+                self.discount(control);
                 Some(Outgoing::Control(control))
             }
         }
+    }
+
+    /// A control message no longer waits and is no longer in flight.
+    fn discount(&mut self, control: Control) {
+        self.nacks -= u32::from(matches!(control, Control::Nack(_)));
+        self.resyncs -= u32::from(control == Control::Resync);
     }
 
     /// The part of `range` that is in the ring. What the peer says of other numbers is of no use.

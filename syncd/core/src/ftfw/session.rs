@@ -124,6 +124,12 @@ impl Session {
         self.send.nacks() > 0
     }
 
+    /// Whether a RESYNC of ours was not acknowledged yet.
+    #[must_use]
+    pub const fn awaits_resync(&self) -> bool {
+        self.send.resyncs() > 0
+    }
+
     /// When the peer last acknowledged something, or had nothing to acknowledge.
     #[must_use]
     pub const fn progress(&self) -> Instant {

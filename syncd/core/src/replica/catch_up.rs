@@ -57,10 +57,11 @@ impl CatchUp {
         news.then_some(Notice::CatchingUp(reason))
     }
 
-    /// We stand by from now on. A backup is told of no ends, so what we hold from before may be stale; a question
-    /// under way covers that, and a router that never had another role has always been told.
+    /// We stand by from now on. A backup is told of no ends, so what we hold from before may be stale; a commit has
+    /// emptied the external cache, also of what was said in answer to a question that is still under way. A router
+    /// that never had another role has always been told.
     pub(super) fn became_backup(&mut self, now: Instant, was_unknown: bool) -> Option<Notice> {
-        if self.state == State::InSync && !was_unknown { self.want(now, Reason::BecameBackup) } else { None }
+        if !was_unknown { self.want(now, Reason::BecameBackup) } else { None }
     }
 
     /// The peer is gone: an unanswered question is asked again when it is back.

@@ -199,7 +199,8 @@ impl Replica {
 
     fn acked(&mut self, now: Instant, range: SeqRange) {
         self.stats.ftfw.acks_received += 1;
-        let Self { session, internal, catch_up, stats, .. } = self;
+        let mut answered = false;
+        let Self { session, internal, .. } = self;
         session.acked(now, range, |outgoing| match outgoing {
             Outgoing::Item(item) => {
                 let slot = Slot(item.0);
@@ -209,11 +210,12 @@ impl Replica {
                     internal.bury(slot);
                 }
             }
-            Outgoing::Control(Control::Resync) => {
-                stats.ftfw.resyncs_doubted += u64::from(catch_up.answered(now));
-            }
-            Outgoing::Control(_) => {}
+            Outgoing::Control(control) => answered |= control == Control::Resync,
         });
+        // The answer to an earlier question says nothing about the last one.
+        if answered && !self.session.awaits_resync() {
+            self.stats.ftfw.resyncs_doubted += u64::from(self.catch_up.answered(now));
+        }
     }
 
     fn flow_frame(&mut self, now: Instant, view: &FrameView<'_>) {
