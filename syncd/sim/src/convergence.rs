@@ -96,15 +96,23 @@ fn caches_differ(primary: Side, mine: &Host, peer: &Host) -> Option<String> {
         Daemon::Conntrackd(conntrackd) => table(conntrackd.internal()),
         Daemon::Syncd(replica) => internal(replica),
     };
+    // conntrackd flushes its internal cache when it takes over, and tells no end of what was only there.
+    let forgets = matches!(mine.daemon, Daemon::Conntrackd(_));
     let (held, may_hold_more) = match &peer.daemon {
         Daemon::None => return None,
         // conntrackd never removes what a bulk does not name.
         Daemon::Conntrackd(conntrackd) => (table(conntrackd.external()), true),
         Daemon::Syncd(replica) if is_full(replica, false) => return None,
-        Daemon::Syncd(replica) => (table(replica.external().iter_from(0).map(|(_, entry)| &entry.flow)), false),
+        Daemon::Syncd(replica) => (table(replica.external().iter_from(0).map(|(_, entry)| &entry.flow)), forgets),
     };
-    let held: BTreeMap<Name, Flow> =
+    let mut held: BTreeMap<Name, Flow> =
         held.into_iter().filter(|(name, _)| !may_hold_more || told.contains_key(name)).collect();
+    if matches!(mine.daemon, Daemon::Conntrackd(_)) {
+        // Of an end, a birth and a change it tells only the change, which leaves a mark of the earlier life in place.
+        for (name, flow) in &mut held {
+            flow.mark = told.get(name).map_or(flow.mark, |told| told.mark);
+        }
+    }
     let name = primary.name();
     difference(&told, &held).map(|what| format!("internal cache of {name} and external cache of its peer: {what}"))
 }
