@@ -280,12 +280,18 @@ impl InternalCache {
     }
 
     fn end_of(&mut self, slot: Slot, flow: &Flow) -> Applied {
+        let generation = self.generation;
         let entry = self.entry(slot);
+        let stamp_is_new = entry.stamp == generation;
         if entry.is(DEAD) {
             return Applied::Nothing;
         }
         if is_other_life(&entry.flow, flow) {
-            return Applied::Late;
+            if stamp_is_new {
+                return Applied::Late;
+            }
+            // Every event from before the dump was read, so this is the end of a later life, whose birth was lost.
+            entry.flow.id = flow.id;
         }
         self.lay_to_rest(slot)
     }
