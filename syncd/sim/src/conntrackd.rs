@@ -111,6 +111,12 @@ impl Conntrackd {
         }
     }
 
+    /// Events were lost: dumps the kernel and tells everything again.
+    pub fn overrun(&mut self, kernel: &Kernel) {
+        self.read_kernel(kernel);
+        self.bulk();
+    }
+
     /// An event of the kernel.
     pub fn event(&mut self, event: &Event) {
         if !self.filter.accepts(&event.flow) {

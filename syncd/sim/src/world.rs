@@ -323,7 +323,7 @@ impl World {
     fn resync_conntrackd(&mut self, side: Side) {
         let Host { kernel, daemon, .. } = &mut self.hosts[side.index()];
         if let Daemon::Conntrackd(conntrackd) = daemon {
-            conntrackd.read_kernel(kernel);
+            conntrackd.overrun(kernel);
         }
     }
 
