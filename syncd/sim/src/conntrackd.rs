@@ -12,7 +12,8 @@ use syncd_core::flow::{Change, Flow, Origin};
 use syncd_core::replica::{Errno, Role};
 use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{
-    Control, Datagram, Flags, Options, Seq, SeqRange, decode_flow, encode_control, encode_flow, frames, payload_limit,
+    Control, Datagram, Flags, Options, Seq, SeqRange, decode_flow, encode_control, encode_flow, frames,
+    payload_limit,
 };
 
 use crate::kernel::{Event, Kernel, Name};
@@ -42,6 +43,9 @@ enum Message {
     Control(Control),
 }
 
+/// What was sent, and under which number.
+type Sent = (Seq, Message);
+
 /// conntrackd.
 #[derive(Debug)]
 pub struct Conntrackd {
@@ -53,7 +57,7 @@ pub struct Conntrackd {
     hello: Hello,
     owes_hello_back: bool,
     transmit: VecDeque<Message>,
-    resend: VecDeque<(Seq, Message)>,
+    resend: VecDeque<Sent>,
     last: Option<Seq>,
     ack_from: Option<Seq>,
     window: u32,
@@ -245,13 +249,13 @@ impl Conntrackd {
             Control::Alive => {}
             Control::Resync => self.bulk(),
             Control::Ack(range) => {
-                let (settled, rest) = self.resend.drain(..).partition(|(seq, _)| range.contains(*seq));
+                let (settled, rest): (VecDeque<Sent>, _) =
+                    self.resend.drain(..).partition(|(seq, _)| range.contains(*seq));
                 self.resend = rest;
-                let settled: VecDeque<(Seq, Message)> = settled;
                 settled.into_iter().for_each(|(_, message)| self.settle(message));
             }
             Control::Nack(range) => {
-                let (missing, rest): (VecDeque<(Seq, Message)>, VecDeque<(Seq, Message)>) =
+                let (missing, rest): (VecDeque<Sent>, _) =
                     self.resend.drain(..).partition(|(seq, _)| range.contains(*seq));
                 self.resend = rest;
                 self.transmit.extend(missing.into_iter().map(|(_, message)| message));

@@ -60,7 +60,8 @@ fn unsettled(side: Side, host: &Host, now: Instant) -> Option<String> {
     let replica = match &host.daemon {
         Daemon::None => return Some(format!("{} is down", side.name())),
         Daemon::Conntrackd(conntrackd) => {
-            return (!conntrackd.is_settled()).then(|| format!("{} (conntrackd) has something to say", side.name()));
+            return (!conntrackd.is_settled())
+                .then(|| format!("{} (conntrackd) has something to say", side.name()));
         }
         Daemon::Syncd(replica) => replica,
     };
@@ -82,8 +83,7 @@ fn role(side: Side, host: &Host, wanted: Role) -> Option<String> {
 fn kernel_differs(side: Side, host: &Host, filter: &Filter) -> Option<String> {
     let kernel = table(host.kernel.flows().map(|(_, flow)| flow).filter(|flow| filter.accepts(flow)));
     let internal = match &host.daemon {
-        Daemon::None => return None,
-        Daemon::Conntrackd(_) => return None,
+        Daemon::None | Daemon::Conntrackd(_) => return None,
         Daemon::Syncd(replica) if is_full(replica, true) => return None,
         Daemon::Syncd(replica) => internal(replica),
     };
@@ -103,7 +103,9 @@ fn caches_differ(primary: Side, mine: &Host, peer: &Host) -> Option<String> {
         // conntrackd never removes what a bulk does not name.
         Daemon::Conntrackd(conntrackd) => (table(conntrackd.external()), true),
         Daemon::Syncd(replica) if is_full(replica, false) => return None,
-        Daemon::Syncd(replica) => (table(replica.external().iter_from(0).map(|(_, entry)| &entry.flow)), forgets),
+        Daemon::Syncd(replica) => {
+            (table(replica.external().iter_from(0).map(|(_, entry)| &entry.flow)), forgets)
+        }
     };
     let mut held: BTreeMap<Name, Flow> =
         held.into_iter().filter(|(name, _)| !may_hold_more || told.contains_key(name)).collect();
@@ -114,7 +116,8 @@ fn caches_differ(primary: Side, mine: &Host, peer: &Host) -> Option<String> {
         }
     }
     let name = primary.name();
-    difference(&told, &held).map(|what| format!("internal cache of {name} and external cache of its peer: {what}"))
+    difference(&told, &held)
+        .map(|what| format!("internal cache of {name} and external cache of its peer: {what}"))
 }
 
 /// Whether a flow found no room, so that the caches cannot be equal; the oracle has seen to it that it was said.

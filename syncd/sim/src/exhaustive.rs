@@ -125,9 +125,17 @@ impl World {
             }
         }
         // Three items of the first side, one of the second; some change while they are in flight.
-        for (millis, side, item) in
-            [(0, 0, 0), (0, 0, 1), (2, 1, 0), (5, 0, 0), (10, 0, 2), (60, 0, 1), (60, 1, 0), (70, 0, 2), (200, 0, 0)]
-        {
+        for (millis, side, item) in [
+            (0, 0, 0),
+            (0, 0, 1),
+            (2, 1, 0),
+            (5, 0, 0),
+            (10, 0, 2),
+            (60, 0, 1),
+            (60, 1, 0),
+            (70, 0, 2),
+            (200, 0, 0),
+        ] {
             world.changes.push_back((world.now + Duration::from_millis(millis), side, Item(item)));
         }
         world
@@ -141,7 +149,8 @@ impl World {
         let next = [Some(timer), arrival, change].into_iter().flatten().min().expect("there is a timer");
         self.now = self.now.max(next);
         let now = self.now;
-        while let Some((_, side, item)) = self.changes.pop_front_if(|(at, ..)| *at <= now) {
+        while let Some((_, side, item)) = self.changes.front().copied().filter(|(at, ..)| *at <= now) {
+            self.changes.pop_front();
             let side = &mut self.sides[side];
             *side.mine.entry(item).or_insert(0) += 1;
             side.session.enqueue(item);
@@ -177,7 +186,11 @@ impl World {
                 return Some(format!("side {index} has {:?}, its peer knows {theirs:?}", side.mine));
             }
             if session.queued() + session.in_flight() > 0 {
-                return Some(format!("side {index}: {} queued, {} in flight", session.queued(), session.in_flight()));
+                return Some(format!(
+                    "side {index}: {} queued, {} in flight",
+                    session.queued(),
+                    session.in_flight()
+                ));
             }
             if session.has_gap() || !session.is_open() {
                 let (gap, open) = (session.has_gap(), session.is_open());

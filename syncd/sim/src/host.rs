@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use syncd_core::replica::{
-    By, ChannelId, Config, Errno, KernelReply, KernelRequest, Notice, Outside, Replica, Reply, RequestId, Stats, Token, turn,
-};
 use syncd_core::filter::Filter;
 use syncd_core::flow::Flow;
+use syncd_core::replica::{
+    By, ChannelId, Config, Errno, KernelReply, KernelRequest, Notice, Outside, Replica, Reply, RequestId,
+    Stats, Token, turn,
+};
 use syncd_core::time::Instant;
 use syncd_core::wire::{Datagram, payload_limit};
 
@@ -256,10 +257,13 @@ impl Host {
         turned.stats = *replica.stats();
         let before = Glance::of(replica, now).unsettled();
         for (token, answer) in &answers {
-            replica.handle_kernel(now, match answer {
-                Ok(()) => KernelReply::Done(*token),
-                Err(errno) => KernelReply::Failed(*token, *errno),
-            });
+            replica.handle_kernel(
+                now,
+                match answer {
+                    Ok(()) => KernelReply::Done(*token),
+                    Err(errno) => KernelReply::Failed(*token, *errno),
+                },
+            );
         }
         turned.told_own = Glance::of(replica, now).unsettled() > before;
         let again = !answers.is_empty() || datagrams_left == 0 || requests_left == 0;

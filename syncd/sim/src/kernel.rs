@@ -371,7 +371,8 @@ impl Kernel {
 
 /// What a dump says of a flow.
 fn everything(flow: &Flow) -> AttrSet {
-    let mut all = AttrSet::REPLY.with(AttrSet::STATUS).with(AttrSet::TIMEOUT).with(AttrSet::MARK).with(AttrSet::ID);
+    let mut all =
+        AttrSet::REPLY.with(AttrSet::STATUS).with(AttrSet::TIMEOUT).with(AttrSet::MARK).with(AttrSet::ID);
     if flow.protocol == Protocol::TCP {
         all = all.with(AttrSet::TCP_STATE);
     }

@@ -68,7 +68,10 @@ fn main() -> Result<ExitCode> {
                     ExitCode::FAILURE
                 }
                 (None, after) => {
-                    println!("held; converged {:.1} s after the last fault", after.unwrap_or_default().as_secs_f64());
+                    println!(
+                        "held; converged {:.1} s after the last fault",
+                        after.unwrap_or_default().as_secs_f64()
+                    );
                     ExitCode::SUCCESS
                 }
             })

@@ -5,7 +5,7 @@
 //! - What a router holds of its peer was told by the peer, and is never older than what it held before.
 //! - What a router acknowledges, it holds; what was acknowledged survives a failover.
 //! - A backup tells no news and no ends; a commit's echo is no news.
-//! - Tables keep to their limits. Lost reliability is never silent.
+//! - Tables keep to their limits. Lost reliability is never silent, and a silent peer is noticed.
 //!
 //! A violation is a sentence. Driven by the world; whether both routers know the same in the end is judged in
 //! `convergence.rs`.
@@ -13,7 +13,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use syncd_core::flow::{AttrSet, Change, Flow};
-use syncd_core::replica::{Notice, Replica, Role, Stats};
+use syncd_core::ftfw::SILENCE;
+use syncd_core::replica::{Notice, Replica, Role, Stats, Sync};
 use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Control, Flags, SeqRange, decode_flow, frames};
 
@@ -46,6 +47,8 @@ struct Known {
     /// For each flow the peer told: what this side holds is at least as new as this element of the history.
     bound: BTreeMap<Name, usize>,
     started: Instant,
+    /// When a datagram arrived last.
+    heard: Instant,
     /// Flows that lived in the kernel when the router crashed, and since when they had.
     last_will: Option<BTreeMap<Name, Instant>>,
     /// Flows that must be in the kernel once the commit is done, and since when.
@@ -83,7 +86,7 @@ impl Oracle {
     pub fn started(&mut self, side: Side, now: Instant) {
         self.forget(side);
         let known = &mut self.sides[side.index()];
-        known.started = now;
+        (known.started, known.heard) = (now, now);
         if known.last_will.take().is_some() {
             // It is back with an empty table, and the peer will learn so.
             known.acknowledged.clear();
@@ -135,7 +138,7 @@ impl Oracle {
         for frame in frames(bytes) {
             let view = frame.map_err(|bad| format!("{} sent a frame that is none: {bad:?}", side.name()))?;
             if let Some(Control::Ack(range)) = view.control() {
-                self.acknowledges(side, range, &hosts[side.index()], now)?;
+                self.acknowledges(side, range, hosts, now)?;
             }
             if view.change().is_none() {
                 continue;
@@ -174,7 +177,8 @@ impl Oracle {
     }
 
     /// `side` says that it has these frames of its peer.
-    fn acknowledges(&mut self, side: Side, range: SeqRange, host: &Host, now: Instant) -> Verdict {
+    fn acknowledges(&mut self, side: Side, range: SeqRange, hosts: &[Host; 2], now: Instant) -> Verdict {
+        let (host, peer) = (&hosts[side.index()], &hosts[side.other().index()]);
         let known = &mut self.sides[side.other().index()];
         let mut names = Vec::new();
         let mut seq = range.from;
@@ -195,14 +199,30 @@ impl Oracle {
         let held = external_names(replica);
         // What it has committed meanwhile it holds no more.
         known.acknowledged.extend(names.iter().filter(|name| held.contains(name)).map(|name| (*name, now)));
-        match names.iter().find(|name| !held.contains(name) && host.kernel.born(name).is_none()) {
+        // What has ended meanwhile a resync may have swept: a peer that stands by tells no ends.
+        let lost = |name: &&Name| {
+            !held.contains(name) && host.kernel.born(name).is_none() && peer.kernel.get(name).is_some()
+        };
+        match names.iter().find(lost) {
             None => Ok(()),
             Some(name) => Err(format!("{} acknowledged and does not hold {name:?}", side.name())),
         }
     }
 
+    /// `side` has had a turn: it must not believe to be in sync with a peer that nobody has heard for long.
+    pub fn turned(&self, side: Side, replica: &Replica, now: Instant) -> Verdict {
+        let silent = now.since(self.sides[side.index()].heard) > SILENCE + Duration::from_millis(10);
+        let lost = matches!(replica.status(now).sync, Sync::PeerLost { .. });
+        if silent && !lost {
+            Err(format!("{} does not notice that its peer is silent", side.name()))
+        } else {
+            Ok(())
+        }
+    }
+
     /// A datagram has arrived at `side` and was taken in.
     pub fn arrived(&mut self, side: Side, bytes: &[u8], replica: &Replica, now: Instant) -> Verdict {
+        self.sides[side.index()].heard = now;
         // What the datagram says last of each flow.
         let mut names = BTreeMap::new();
         for view in frames(bytes).flatten() {
@@ -235,7 +255,11 @@ impl Oracle {
                 (Some(index), _) if !graced => bounds.push((name, from + index)),
                 (Some(_), _) | (None, None) => {}
                 (None, Some(flow)) => {
-                    let what = if history.iter().any(|told| agrees(*told, Some(flow))) { "older than before" } else { "never told" };
+                    let what = if history.iter().any(|told| agrees(*told, Some(flow))) {
+                        "older than before"
+                    } else {
+                        "never told"
+                    };
                     return Err(format!("{} holds a state that is {what}: {flow}", side.name()));
                 }
             }
@@ -309,13 +333,14 @@ impl Oracle {
         };
         known.cramped |= due.internal_full;
         if *said != due {
-            return Err(format!("{} lost reliability in silence: told {said:?}, happened {due:?}", side.name()));
+            return Err(format!(
+                "{} lost reliability in silence: told {said:?}, happened {due:?}",
+                side.name()
+            ));
         }
         if committed && let Some((since, names)) = known.promised.take() {
             let held = external_names(replica);
-            let kept = |name: &&Name| {
-                host.kernel.lived_since(name, since) || held.contains(name)
-            };
+            let kept = |name: &&Name| host.kernel.lived_since(name, since) || held.contains(name);
             if let Some(name) = names.iter().find(|name| !kept(name)) {
                 return Err(format!("{} committed and lost the acknowledged {name:?}", side.name()));
             }

@@ -85,7 +85,8 @@ impl Swept {
         self.events += outcome.events;
         self.kept += outcome.kept;
         self.slowest = self.slowest.max(outcome.converged_after.map_or(0, |after| after.as_millis()));
-        let differs = again.is_some_and(|again| again != outcome).then(|| "two runs left two traces".to_owned());
+        let differs =
+            again.is_some_and(|again| again != outcome).then(|| "two runs left two traces".to_owned());
         if let Some(why) = differs.or(outcome.failure) {
             self.failed.push(Failed { seed, options, why });
         }

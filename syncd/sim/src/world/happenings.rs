@@ -1,0 +1,126 @@
+//! What happens by itself: packets, timers of kernels, faults, starts, and what VRRP makes of it.
+
+use syncd_core::replica::{Config, Role};
+use syncd_core::time::Duration;
+use syncd_core::wire::Options as WireOptions;
+
+use super::{EXPIRY, Event, Verdict, World};
+use crate::faults::Fault;
+use crate::kernel::Kernel;
+use crate::trace::Side;
+
+impl World {
+    pub(super) fn packets(&mut self) -> Verdict {
+        if self.calm {
+            return Ok(());
+        }
+        let mean = 1_000_000 / u64::from(self.options.traffic.max(1));
+        // Sometimes a burst, sometimes a pause.
+        let pause = self.chance.pick(&[mean / 8, mean / 4, mean, mean * 2]);
+        self.plan(self.now + Duration::from_micros(pause.max(1)), Event::Traffic);
+        if self.options.traffic > 0
+            && let Some(side) = self.owner.filter(|side| self.powered[side.index()])
+        {
+            let what = self.traffic.act(self.now, &mut self.hosts[side.index()].kernel);
+            self.note("traffic", || what.into());
+            self.gather_soon(side);
+        }
+        Ok(())
+    }
+
+    pub(super) fn expiry(&mut self) -> Verdict {
+        for side in Side::BOTH {
+            self.hosts[side.index()].kernel.expire(self.now);
+            self.gather_soon(side);
+        }
+        self.plan(self.now + EXPIRY, Event::Expiry);
+        Ok(())
+    }
+
+    pub(super) fn fault(&mut self, fault: Fault) -> Verdict {
+        if self.calm {
+            return Ok(());
+        }
+        self.note("fault", || format!("{fault:?}"));
+        match fault {
+            Fault::Cut(sides) => {
+                Side::BOTH.into_iter().for_each(|side| self.network.cut(side, sides[side.index()]));
+            }
+            Fault::Mend => Side::BOTH.into_iter().for_each(|side| self.network.cut(side, false)),
+            Fault::Stall(side, length) => self.hosts[side.index()].stalled_until = self.now + length,
+            Fault::Crash(side) => {
+                self.hosts[side.index()].crash();
+                self.oracle.crashed(side, None);
+            }
+            Fault::RouterCrash(side) => self.router_crash(side),
+            Fault::RouterBack(side) => {
+                self.powered[side.index()] = true;
+                self.start_again(side)?;
+            }
+            Fault::Start(side) => self.start_again(side)?,
+            Fault::Failover => self.failover(),
+            Fault::NoPrimary => {
+                (self.vrrp, self.owner) = ([Role::Backup, Role::Fault], None);
+                Side::BOTH.into_iter().for_each(|side| self.plan_role(side, 200));
+            }
+        }
+        Ok(())
+    }
+
+    fn start_again(&mut self, side: Side) -> Verdict {
+        if self.hosts[side.index()].is_up() || !self.powered[side.index()] {
+            return Ok(());
+        }
+        self.plan_role(side, 1000);
+        self.start(side)
+    }
+
+    fn router_crash(&mut self, side: Side) {
+        self.powered[side.index()] = false;
+        let host = &mut self.hosts[side.index()];
+        self.oracle.crashed(side, Some(&host.kernel));
+        host.crash();
+        host.kernel = Kernel::new(self.options.kernel_limit, self.options.events);
+        let was_primary = self.vrrp[side.index()] == Role::Primary;
+        self.vrrp[side.index()] = Role::Backup;
+        if was_primary && self.powered[side.other().index()] {
+            self.vrrp[side.other().index()] = Role::Primary;
+            self.owner = Some(side.other());
+            self.plan_role(side.other(), 500);
+        }
+    }
+
+    /// The addresses move first; the daemons hear of it soon after, in any order.
+    fn failover(&mut self) {
+        let to = self.owner.map_or(Side::First, Side::other);
+        if !self.powered[to.index()] {
+            return;
+        }
+        self.vrrp[to.index()] = Role::Primary;
+        self.vrrp[to.other().index()] = self.chance.pick(&[Role::Backup, Role::Backup, Role::Fault]);
+        self.owner = Some(to);
+        Side::BOTH.into_iter().for_each(|side| self.plan_role(side, 300));
+    }
+
+    pub(super) fn start(&mut self, side: Side) -> Verdict {
+        let entropy = self.chance.entropy();
+        let config = Config {
+            filter: self.filter.clone(),
+            internal_limit: self.options.internal_limit,
+            external_limit: self.options.external_limit,
+            channels: 1,
+            wire: WireOptions::default(),
+        };
+        self.oracle.started(side, self.now);
+        let host = &mut self.hosts[side.index()];
+        if self.options.conntrackd == side.index() as u32 + 1 {
+            // Seconds since 1970, as conntrackd takes them for its first number.
+            let first =
+                u32::try_from(1_790_000_000 + self.now.as_nanos() / 1_000_000_000).expect("runs are short");
+            host.start_conntrackd(self.now, first, self.filter.clone());
+        } else {
+            host.start(self.now, config, entropy);
+        }
+        self.turn(side, "start", String::new)
+    }
+}

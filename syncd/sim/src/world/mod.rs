@@ -1,0 +1,315 @@
+//! The world of a run: two routers, the link between them, and the agenda of what happens next.
+//!
+//! [`World::step`] takes the earliest event, feeds one door of one host and calls one turn. There are two phases:
+//! *safety*, with every fault the seed has drawn; then *convergence*: faults and packets stop, and within
+//! [`DEADLINE`] both routers must know the same, and go on doing so.
+
+mod daemons;
+mod happenings;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use syncd_core::filter::Filter;
+use syncd_core::flow::Protocol;
+use syncd_core::replica::Role;
+use syncd_core::time::{Duration, Instant};
+
+use crate::chance::Chance;
+use crate::convergence::{self, Progress};
+use crate::faults::{self, Fault};
+use crate::host::{Answer, Host};
+use crate::kernel::Kernel;
+use crate::network::Network;
+use crate::options::Options;
+use crate::oracle::Oracle;
+use crate::trace::{Glance, Side, Trace};
+use crate::traffic::Traffic;
+
+/// So long after the last fault the routers must know the same. A resync that cannot be trusted is asked for again
+/// after up to 60 s, an unfinished one after 30 s, a silence is noticed after 3.5 s.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// So long they must go on knowing the same.
+const STABLE: Duration = Duration::from_secs(3);
+
+/// Between two looks at whether they do.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Timers of kernels are looked at so often.
+const EXPIRY: Duration = Duration::from_millis(250);
+
+/// Between two turns of a daemon that has more to do at once.
+const TURN: Duration = Duration::from_micros(30);
+
+/// More steps than any run needs: a daemon that never comes to rest.
+const STEPS: u64 = 3_000_000;
+
+/// What happens.
+#[derive(Debug)]
+enum Event {
+    Wake(Side, u32),
+    Gather(Side, u32),
+    Help(Side, u32),
+    HandOver(Side, u32, Vec<Answer>),
+    Arrive(Side, Vec<u8>),
+    Role(Side),
+    Traffic,
+    Expiry,
+    Fault(Fault),
+}
+
+#[derive(Debug)]
+struct Planned {
+    at: Instant,
+    number: u64,
+    event: Event,
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Planned {}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Planned {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Hash over everything that happened.
+    pub hash: u64,
+    /// How much happened.
+    pub events: u64,
+    /// How long after the last fault both knew the same.
+    pub converged_after: Option<Duration>,
+    /// Acknowledged flows that survived failovers.
+    pub kept: u64,
+    /// What went wrong, and when.
+    pub failure: Option<String>,
+}
+
+/// The world.
+#[derive(Debug)]
+pub struct World {
+    now: Instant,
+    options: Options,
+    filter: Filter,
+    agenda: BinaryHeap<Reverse<Planned>>,
+    number: u64,
+    hosts: [Host; 2],
+    /// What VRRP says each router is.
+    vrrp: [Role; 2],
+    /// Who gets the packets.
+    owner: Option<Side>,
+    /// Whether each router has power.
+    powered: [bool; 2],
+    network: Network,
+    /// Datagrams and answers of helpers that have not arrived.
+    on_the_way: u32,
+    traffic: Traffic,
+    chance: Chance,
+    calm: bool,
+    oracle: Oracle,
+    trace: Trace,
+}
+
+type Verdict = Result<(), String>;
+
+impl World {
+    /// The world of a seed.
+    #[must_use]
+    pub fn new(seed: u64, options: Options, printing: bool) -> Self {
+        let kernel = || Kernel::new(options.kernel_limit, options.events);
+        let mut world = Self {
+            now: Instant::PAST,
+            options,
+            filter: Filter::new(vec![Protocol::TCP, Protocol::UDP, Protocol::ICMP], Vec::new()),
+            agenda: BinaryHeap::new(),
+            number: 0,
+            hosts: [Host::new(kernel()), Host::new(kernel())],
+            vrrp: [Role::Primary, Role::Backup],
+            owner: Some(Side::First),
+            powered: [true; 2],
+            network: Network::new(seed, &options),
+            on_the_way: 0,
+            traffic: Traffic::new(seed, &options),
+            chance: Chance::new(seed, "world"),
+            calm: false,
+            oracle: Oracle::default(),
+            trace: Trace::new(printing),
+        };
+        world.begin(seed);
+        world
+    }
+
+    /// Runs both phases.
+    pub fn run(mut self) -> Outcome {
+        let verdict = self.both_phases();
+        let seconds = self.now.as_nanos() as f64 / 1e9;
+        Outcome {
+            hash: self.trace.hash(),
+            events: self.trace.events(),
+            converged_after: verdict.as_ref().ok().copied(),
+            kept: self.oracle.kept,
+            failure: verdict.err().map(|why| format!("at {seconds:.6}s: {why}")),
+        }
+    }
+
+    fn begin(&mut self, seed: u64) {
+        for (at, fault) in faults::plan(seed, &self.options) {
+            self.plan(at, Event::Fault(fault));
+        }
+        for side in Side::BOTH {
+            let start = Duration::from_millis(self.chance.pick(&[0, 1, 100, 3000]));
+            self.plan(self.now + start, Event::Fault(Fault::Start(side)));
+        }
+        self.plan(self.now, Event::Traffic);
+        self.plan(self.now, Event::Expiry);
+    }
+
+    fn both_phases(&mut self) -> Result<Duration, String> {
+        let end = Instant::PAST + Duration::from_secs(u64::from(self.options.seconds));
+        self.run_until(end)?;
+        self.calm_down()?;
+        let mut since = None;
+        loop {
+            self.run_until(self.now + LOOK)?;
+            let primary = self.owner.expect("calm has seen to it");
+            match convergence::judge(&self.hosts, &self.filter, primary, self.is_quiet(), self.now) {
+                Progress::Converged => {
+                    let at = *since.get_or_insert(self.now);
+                    if self.now.since(at) >= STABLE {
+                        return Ok(at.since(end));
+                    }
+                }
+                Progress::NotYet(why) if self.now.since(end) >= DEADLINE => {
+                    return Err(format!("no convergence: {why}"));
+                }
+                Progress::NotYet(_) => since = None,
+                Progress::Deceived(why) => return Err(format!("in sync, but not the same: {why}")),
+            }
+        }
+    }
+
+    /// Faults and packets stop.
+    fn calm_down(&mut self) -> Verdict {
+        self.note("calm", || "faults and packets stop".into());
+        self.calm = true;
+        self.network.heal();
+        self.powered = [true; 2];
+        for side in Side::BOTH {
+            self.hosts[side.index()].stalled_until = Instant::PAST;
+            self.gather_soon(side);
+            if !self.hosts[side.index()].is_up() {
+                self.start(side)?;
+            }
+        }
+        let primary = Side::BOTH.into_iter().find(|side| self.vrrp[side.index()] == Role::Primary);
+        let primary = primary.unwrap_or(Side::First);
+        self.vrrp = [Role::Backup; 2];
+        self.vrrp[primary.index()] = Role::Primary;
+        self.owner = Some(primary);
+        for side in Side::BOTH {
+            self.plan_role(side, 300);
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is under way: neither between the routers nor between a kernel and its daemon.
+    fn is_quiet(&self) -> bool {
+        let inside = |host: &Host| host.kernel.has_events() || host.has_work();
+        self.on_the_way == 0 && !self.hosts.iter().any(inside)
+    }
+
+    fn run_until(&mut self, end: Instant) -> Verdict {
+        while self.agenda.peek().is_some_and(|Reverse(planned)| planned.at <= end) {
+            self.step()?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    /// Takes the earliest event.
+    fn step(&mut self) -> Verdict {
+        let Some(Reverse(planned)) = self.agenda.pop() else { return Ok(()) };
+        self.now = planned.at;
+        if self.number > STEPS {
+            return Err("the daemons never come to rest".into());
+        }
+        match planned.event {
+            Event::Wake(side, life) => self.wake(side, life),
+            Event::Gather(side, life) => self.gather(side, life),
+            Event::Help(side, life) => self.help(side, life),
+            Event::HandOver(side, life, answers) => self.hand_over(side, life, &answers),
+            Event::Arrive(side, bytes) => self.arrive(side, &bytes),
+            Event::Role(side) => self.tell_role(side),
+            Event::Traffic => self.packets(),
+            Event::Expiry => self.expiry(),
+            Event::Fault(fault) => self.fault(fault),
+        }
+    }
+
+    // ----- The agenda. -----
+
+    fn plan(&mut self, at: Instant, event: Event) {
+        self.number += 1;
+        self.agenda.push(Reverse(Planned { at, number: self.number, event }));
+    }
+
+    fn plan_role(&mut self, side: Side, millis: u64) {
+        let at = self.now + Duration::from_micros(self.chance.below(millis * 1000));
+        self.plan(at, Event::Role(side));
+    }
+
+    fn plan_wake(&mut self, side: Side, wake: Instant) {
+        let host = &mut self.hosts[side.index()];
+        let at = wake.max(self.now + TURN);
+        if host.wake_at.is_none_or(|earlier| at < earlier) {
+            host.wake_at = Some(at);
+            let life = host.life;
+            self.plan(at, Event::Wake(side, life));
+        }
+    }
+
+    /// The kernel's events are read soon, if there are any.
+    fn gather_soon(&mut self, side: Side) {
+        let host = &mut self.hosts[side.index()];
+        let wanted = host.kernel.has_events() || host.dump_wanted.is_some();
+        if host.reading || !host.is_up() || !wanted {
+            return;
+        }
+        host.reading = true;
+        let (life, stalled_until) = (host.life, host.stalled_until);
+        let delay = Duration::from_micros(self.chance.pick(&[10, 100, 1000]));
+        let at = (self.now + delay).max(stalled_until);
+        self.plan(at, Event::Gather(side, life));
+    }
+
+    fn help_soon(&mut self, side: Side) {
+        let host = &mut self.hosts[side.index()];
+        if host.helping || !host.has_work() {
+            return;
+        }
+        host.helping = true;
+        let life = host.life;
+        let delay = Duration::from_micros(self.chance.pick(&[20, 200, 5000]));
+        self.plan(self.now + delay, Event::Help(side, life));
+    }
+
+    fn note(&mut self, door: &str, what: impl FnOnce() -> String) {
+        self.trace.note(self.now, None, Glance::default(), door, what);
+    }
+}
