@@ -13,9 +13,7 @@ use crate::plan::{Actor, conntrackd, syncd};
 pub(crate) fn question(actor: Actor, node: &str) -> Option<Vec<String>> {
     match actor {
         Actor::Keepalived => None,
-        Actor::Syncd => Some(
-            ["--socket", syncd::CONTROL, "show", "conntrack-sync", "status", "--json"].map(str::to_owned).to_vec(),
-        ),
+        Actor::Syncd => Some(syncd::show("status")),
         Actor::Conntrackd => Some(vec!["-C".to_owned(), conntrackd::config(node), "-s".to_owned()]),
     }
 }
@@ -29,6 +27,13 @@ pub(crate) fn keepalived_is_up() -> bool {
 /// An error that says how an actor ended, with its last words.
 #[must_use]
 pub(crate) fn died(running: &Running, node: &str) -> anyhow::Error {
-    let how = running.ended().map_or_else(|| "does not answer".to_owned(), |status| format!("ended: {status}"));
+    let how = running.ended().map_or_else(|| "ended".to_owned(), |status| format!("ended: {status}"));
     anyhow::anyhow!("{} on {node} {how}\n{}", running.actor().program(), running.last_words())
+}
+
+/// An error for an actor that lives and does not answer; `refused` is what came of asking last.
+#[must_use]
+pub(crate) fn mute(running: &Running, node: &str, refused: &str) -> anyhow::Error {
+    let program = running.actor().program();
+    anyhow::anyhow!("{program} on {node} does not answer: {refused}\n{}", running.last_words())
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::{Lab, locked};
 use crate::actors::{self, Running, ready};
@@ -97,22 +97,30 @@ impl Lab {
             bail!("{} is not planned on {node}", actor.program());
         };
         let running = Running::start(find(&locked(&self.nodes), node)?, node, actor, arguments)?;
-        let deadline = Instant::now() + READY;
-        let answered = poll::until(deadline, || {
-            (running.ended().is_some() || self.answers(node, actor)).then(|| running.ended().is_none())
+        let mut refused = String::new();
+        let answered = poll::until(Instant::now() + READY, || {
+            if running.ended().is_some() {
+                return Some(Err(ready::died(&running, node)));
+            }
+            match self.require_answer(node, actor) {
+                Ok(()) => Some(Ok(())),
+                Err(error) => {
+                    refused = format!("{error:#}");
+                    None
+                }
+            }
         });
-        if answered != Some(true) {
-            return Err(ready::died(&running, node));
-        }
+        answered.unwrap_or_else(|| Err(ready::mute(&running, node, &refused)))?;
         locked(&self.actors).insert((node.to_owned(), actor), running);
         Ok(())
     }
 
-    fn answers(&self, node: &str, actor: Actor) -> bool {
-        match ready::question(actor, node) {
-            None => self.with_node(node, |node| Ok(node.run(|| Ok(ready::keepalived_is_up()))?)).unwrap_or(false),
-            Some(question) => self.ask(node, actor, &question).is_ok(),
-        }
+    fn require_answer(&self, node: &str, actor: Actor) -> Result<()> {
+        let Some(question) = ready::question(actor, node) else {
+            let up = self.with_node(node, |node| Ok(node.run(|| Ok(ready::keepalived_is_up()))?))?;
+            return if up { Ok(()) } else { Err(anyhow!("its VRRP process is not up")) };
+        };
+        self.ask(node, actor, &question).map(drop)
     }
 
     /// Runs a program of a node to its end and returns what it printed.

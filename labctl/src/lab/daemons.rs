@@ -32,8 +32,7 @@ impl Lab {
     }
 
     fn ask_syncd(&self, router: &str, what: &str) -> Result<Vec<u8>> {
-        let words = ["--socket", plan_syncd::CONTROL, "show", "conntrack-sync", what, "--json"];
-        self.ask(router, Actor::Syncd, &words.map(str::to_owned))
+        self.ask(router, Actor::Syncd, &plan_syncd::show(what))
     }
 
     /// A router's external cache against its peer's kernel, after the filter.

@@ -23,12 +23,12 @@ const FILTER: &str = "\
 table inet untracked {
   chain prerouting {
     type filter hook prerouting priority raw
-    meta l4proto 112 notrack
+    meta l4proto { 2, 112 } notrack
     iifname \"sync\" notrack
   }
   chain output {
     type filter hook output priority raw
-    meta l4proto 112 notrack
+    meta l4proto { 2, 112 } notrack
     oifname \"sync\" notrack
   }
 }
@@ -61,7 +61,8 @@ fn mark() -> String {
 }
 
 /// Source ports are always drawn at random: a stream that lives on because both routers would choose the same port is
-/// luck, which a test must not need.
+/// luck, which a test must not need. Echo identifiers are kept where they are free: conntrackd's messages have no room for
+/// a translated one.
 fn nat(scenario: &Scenario, ipv6: bool) -> String {
     let topology = &scenario.topology;
     let gateway = VirtualAddresses::first(&topology.virtual_addresses.lan, ipv6);
@@ -83,7 +84,8 @@ fn nat(scenario: &Scenario, ipv6: bool) -> String {
     let _ = write!(
         text,
         "  chain postrouting {{\n    type nat hook postrouting priority srcnat\n    \
-         oifname \"wan\" {family} saddr {inside} snat to {shared} fully-random\n  }}\n}}\n",
+         oifname \"wan\" {family} saddr {inside} meta l4proto {{ tcp, udp }} snat to {shared} fully-random\n    \
+         oifname \"wan\" {family} saddr {inside} snat to {shared}\n  }}\n}}\n",
         inside = gateway.network(),
         shared = shared.address,
     );

@@ -11,7 +11,7 @@ use crate::scenario::{Channel, Router, Scenario};
 
 const FILE: &str = "syncd.yaml";
 /// Where the daemon answers, in its node.
-pub(crate) const CONTROL: &str = "/run/syncd/control";
+const CONTROL: &str = "/run/syncd/control";
 
 pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scenario: &Scenario) {
     let (_, peer) = scenario.topology.peer_of(name);
@@ -19,17 +19,26 @@ pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scen
     // Writing to a string cannot fail.
     let _ = match scenario.channel {
         Channel::Multicast => write!(text, "    sync: {{}}\n  mcast-group: 225.0.0.50\n"),
-        Channel::Unicast => writeln!(text, "    sync: {{ peer: {}, port: 3780 }}", peer.sync.address),
+        Channel::Unicast => write!(
+            text,
+            "    sync: {{ peer: {}, port: 3780 }}\n  listen-address: [{}]\n",
+            peer.sync.address, router.sync.address
+        ),
     };
     let _ = write!(
         text,
-        "  listen-address: [{}]\n  accept-protocol: [tcp, udp, icmp, icmp6]\n  ignore-address: [{}]\n  \
+        "  accept-protocol: [tcp, udp, icmp, icmp6]\n  ignore-address: [{}]\n  \
          failover-mechanism:\n    vrrp: {{ sync-group: {GROUP}, notify-fifo: {SYNCD_FIFO} }}\n  \
          event-listen-queue-size: 8\n  sync-queue-size: 1\n",
-        router.sync.address,
         router.sync.network(),
     );
     steps.push(Step::File { node: name.to_owned(), name: FILE, text: Text(text) });
+}
+
+/// The arguments that make it show something, for programs.
+#[must_use]
+pub(crate) fn show(what: &str) -> Vec<String> {
+    ["show", "conntrack-sync", what, "--json", "--socket", CONTROL].map(str::to_owned).to_vec()
 }
 
 pub(super) fn start(name: &str) -> Step {

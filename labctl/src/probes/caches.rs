@@ -50,6 +50,8 @@ pub(crate) struct Difference {
     pub(crate) extra: usize,
     /// In both, but not equal.
     pub(crate) different: usize,
+    /// One of those flows, for whoever looks for the reason.
+    pub(crate) example: Option<String>,
 }
 
 impl Difference {
@@ -59,13 +61,18 @@ impl Difference {
         let mut found =
             Self { kernel: kernel.len(), cached: cache.len(), ..Self::default() };
         for (key, ours) in kernel {
-            match cache.get(key) {
+            let theirs = cache.get(key);
+            match theirs {
                 None => found.missing += 1,
                 Some(theirs) if !equal(ours, theirs) => found.different += 1,
-                Some(_) => {}
+                Some(_) => continue,
             }
+            found.example.get_or_insert_with(|| format!("{} kernel {ours:?} cache {theirs:?}", key.original));
         }
-        found.extra = cache.keys().filter(|key| !kernel.contains_key(key)).count();
+        for (key, theirs) in cache.iter().filter(|(key, _)| !kernel.contains_key(key)) {
+            found.extra += 1;
+            found.example.get_or_insert_with(|| format!("{} cache {theirs:?}", key.original));
+        }
         found
     }
 

@@ -3,6 +3,7 @@
 //! Never interprets an answer beyond its last one. Driven by the verbs; tested in `labctl/tests/holder.rs`.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -65,6 +66,16 @@ impl Client {
         }
     }
 
+    /// Tells a lab that we own to live on without us.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub(crate) fn let_stay(mut self) -> Result<()> {
+        self.ask(&Request::Stay, |_| {})?;
+        self.holder = None;
+        Ok(())
+    }
+
     fn lost(&mut self) -> anyhow::Error {
         match self.holder.take() {
             Some(holder) => Ending::Lacking(StartError::of(holder).to_string()).into(),
@@ -85,6 +96,17 @@ impl Client {
             Answer::Done { .. } => Ok(descriptors),
             Answer::Failed { message, .. } => bail!(Ending::Failed(message)),
             _ => bail!("the lab answered something else"),
+        }
+    }
+}
+
+/// Whoever owns a lab leaves when nothing of it is left. The lab ends when its end of the stream does.
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(mut holder) = self.holder.take() {
+            // Refused only if the other side is gone already.
+            let _ = self.stream.get_ref().shutdown(Shutdown::Both);
+            let _ = holder.wait();
         }
     }
 }

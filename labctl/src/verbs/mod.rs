@@ -93,7 +93,7 @@ fn up(file: &Path, name: Option<String>, syncd: Option<&Path>, dry_run: bool) ->
     let mut client = Client::start(&name, syncd.as_deref())?;
     let shown = Shown::new();
     client.ask(&Request::Build(Box::new(sources)), |answer| shown.show(answer))?;
-    client.ask(&Request::Stay, |_| {})?;
+    client.let_stay()?;
     shown.finish();
     print!("{}", report::picture(&scenario));
     print_next(&name, &scenario);

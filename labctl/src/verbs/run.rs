@@ -90,7 +90,7 @@ fn one(sources: Sources, scenario: &Scenario, syncd: Option<&Path>, wanted: &Wan
         let directory = keep_evidence(&scenario.name, &evidence, wanted.report.as_deref())?;
         eprintln!("labctl: {} failed; what was there is in {}", scenario.name, directory.display());
         if wanted.keep_on_fail {
-            client.ask(&Request::Stay, |_| {})?;
+            client.let_stay()?;
             eprintln!("labctl: the lab stays: labctl shell --name {lab} r1; labctl down --name {lab}");
         }
     }

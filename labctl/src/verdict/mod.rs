@@ -96,8 +96,13 @@ fn sight(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
         (Sight::CacheEqual(node), Seen::Cache(of, difference)) if node == of => Some((
             difference.is_none(),
             format!(
-                "{} flows in the kernel, {} in the cache, {} missing, {} extra, {} different",
-                difference.kernel, difference.cached, difference.missing, difference.extra, difference.different
+                "{} flows in the kernel, {} in the cache, {} missing, {} extra, {} different{}",
+                difference.kernel,
+                difference.cached,
+                difference.missing,
+                difference.extra,
+                difference.different,
+                difference.example.as_ref().map(|example| format!(", such as {example}")).unwrap_or_default()
             ),
         )),
         _ => None,
