@@ -149,12 +149,12 @@ impl InternalCache {
             return if heard { Applied::Nothing } else { self.reborn(slot, flow, second) };
         }
         if entry.stamp == generation {
-            let known = entry.flow;
-            entry.flow.merge(flow);
-            entry.flow.merge(&known);
+            // What an event said is newer than the picture; the rest of what we know is older.
+            let unsaid = flow.present.without(entry.said);
+            entry.flow.merge(&Flow { present: unsaid, ..*flow });
         } else {
             entry.flow.merge(flow);
-            entry.stamp = generation;
+            (entry.stamp, entry.said) = (generation, AttrSet::EMPTY);
             entry.changed = second;
         }
         if entry.flow.same_state(&before) {
@@ -204,7 +204,8 @@ impl InternalCache {
     /// Names a flow: a look-up found it alive.
     pub fn name(&mut self, slot: Slot) {
         let generation = self.generation;
-        self.entry(slot).stamp = generation;
+        let entry = self.entry(slot);
+        (entry.stamp, entry.said) = (generation, AttrSet::EMPTY);
     }
 
     /// The flow in `slot` is gone from the kernel although its end was not heard.
@@ -259,7 +260,7 @@ impl InternalCache {
         let generation = self.generation;
         let entry = self.entry(slot);
         entry.flow = *flow;
-        entry.stamp = generation;
+        (entry.stamp, entry.said) = (generation, flow.present);
         (entry.created, entry.changed) = (second, second);
         entry.marks = entry.marks & !UPDATED | FRESH;
         Applied::Added(slot)
@@ -273,7 +274,8 @@ impl InternalCache {
         let generation = self.generation;
         let entry = self.entry(slot);
         entry.flow.merge(flow);
-        entry.stamp = generation;
+        let before = if entry.stamp == generation { entry.said } else { AttrSet::EMPTY };
+        (entry.stamp, entry.said) = (generation, before.with(flow.present));
         entry.changed = second;
         entry.marks |= UPDATED;
         Applied::Changed(slot)

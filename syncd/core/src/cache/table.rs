@@ -10,7 +10,7 @@ use core::hash::BuildHasher;
 use foldhash::quality::FixedState;
 use hashbrown::HashTable;
 
-use crate::flow::{Family, Flow, Key, Protocol, Tuple};
+use crate::flow::{AttrSet, Family, Flow, Key, Protocol, Tuple};
 use crate::paged::Paged;
 
 /// Place of a flow in its table; stays until the flow is removed.
@@ -30,6 +30,8 @@ pub struct Entry {
     pub created: u32,
     /// Second in which it was last said.
     pub changed: u32,
+    /// What events have said of it in the generation of its stamp (internal cache only).
+    pub(super) said: AttrSet,
     /// Meaning is the owning cache's; bit 15 is the table's.
     pub(super) marks: u16,
 }
@@ -39,7 +41,7 @@ const OCCUPIED: u16 = 1 << 15;
 impl Default for Entry {
     fn default() -> Self {
         let flow = Flow::new(Family::V4, Protocol(0), Tuple::default());
-        Self { flow, stamp: 0, created: 0, changed: 0, marks: 0 }
+        Self { flow, stamp: 0, created: 0, changed: 0, said: AttrSet::EMPTY, marks: 0 }
     }
 }
 
@@ -112,8 +114,9 @@ impl Table {
             self.fresh += 1;
             slot
         });
+        let said = flow.present;
         self.entries[slot as usize] =
-            Entry { flow: *flow, stamp, created: second, changed: second, marks: marks | OCCUPIED };
+            Entry { flow: *flow, stamp, created: second, changed: second, said, marks: marks | OCCUPIED };
         let hash = self.hasher.hash_one(flow.key());
         self.shards[shard(hash)]
             .insert_unique(spread(hash), (low(hash), slot), |(short, _)| spread(u64::from(*short)));
