@@ -5,7 +5,7 @@
 //! with everything at once, never sweeps, and tells the ends of flows also while it stands by.
 //! Driven by the world in place of a replica. It speaks through the core's codec, which is tested against captures.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use syncd_core::filter::Filter;
 use syncd_core::flow::{Change, Flow, Origin};
@@ -52,6 +52,8 @@ pub struct Conntrackd {
     filter: Filter,
     role: Role,
     internal: BTreeMap<Name, (Flow, Life)>,
+    /// Flows whose last change was an echo of our own, which the peer is not told.
+    untold: BTreeSet<Name>,
     external: BTreeMap<Name, Flow>,
     next: Seq,
     hello: Hello,
@@ -72,6 +74,7 @@ impl Conntrackd {
             filter,
             role: Role::Unknown,
             internal: BTreeMap::new(),
+            untold: BTreeSet::new(),
             external: BTreeMap::new(),
             next: Seq(first),
             hello: Hello::Say,
@@ -88,6 +91,12 @@ impl Conntrackd {
     /// Flows of its kernel that live.
     pub fn internal(&self) -> impl Iterator<Item = &Flow> {
         self.internal.values().filter(|(_, life)| *life != Life::Dead).map(|(flow, _)| flow)
+    }
+
+    /// Whether the peer knows what became of the flow last.
+    #[must_use]
+    pub fn has_told(&self, name: &Name) -> bool {
+        !self.untold.contains(name)
     }
 
     /// Flows of its peer.
@@ -140,6 +149,8 @@ impl Conntrackd {
         }
         if event.origin == Origin::Kernel {
             self.enqueue(name);
+        } else {
+            self.untold.insert(name);
         }
     }
 
@@ -184,6 +195,7 @@ impl Conntrackd {
 
     /// An object is in at most one queue; new state moves it from the resend to the transmit queue.
     fn enqueue(&mut self, name: Name) {
+        self.untold.remove(&name);
         let message = Message::Object(name);
         self.resend.retain(|(_, sent)| *sent != message);
         if !self.transmit.contains(&message) {

@@ -109,10 +109,14 @@ fn caches_differ(primary: Side, mine: &Host, peer: &Host) -> Option<String> {
     };
     let mut held: BTreeMap<Name, Flow> =
         held.into_iter().filter(|(name, _)| !may_hold_more || told.contains_key(name)).collect();
-    if matches!(mine.daemon, Daemon::Conntrackd(_)) {
-        // Of an end, a birth and a change it tells only the change, which leaves a mark of the earlier life in place.
+    if let Daemon::Conntrackd(conntrackd) = &mine.daemon {
         for (name, flow) in &mut held {
-            flow.mark = told.get(name).map_or(flow.mark, |told| told.mark);
+            let Some(told) = told.get(name) else { continue };
+            // Of an end, a birth and a change it tells only the change, which leaves a mark of the earlier life.
+            flow.mark = told.mark;
+            if !conntrackd.has_told(name) {
+                *flow = *told;
+            }
         }
     }
     let name = primary.name();

@@ -203,6 +203,9 @@ impl Oracle {
         let lost = |name: &&Name| {
             !held.contains(name) && host.kernel.born(name).is_none() && peer.kernel.get(name).is_some()
         };
+        if now.since(known.started) < GRACE {
+            return Ok(());
+        }
         match names.iter().find(lost) {
             None => Ok(()),
             Some(name) => Err(format!("{} acknowledged and does not hold {name:?}", side.name())),
@@ -296,7 +299,14 @@ impl Oracle {
     }
 
     /// What `side` told its operator in this turn.
-    pub fn notices(&mut self, side: Side, notices: &[Notice], stats: &Stats, host: &Host) -> Verdict {
+    pub fn notices(
+        &mut self,
+        side: Side,
+        notices: &[Notice],
+        stats: &Stats,
+        host: &Host,
+        now: Instant,
+    ) -> Verdict {
         let known = &mut self.sides[side.index()];
         let said = &mut known.said;
         let mut committed = false;
@@ -313,6 +323,12 @@ impl Oracle {
                 Notice::CommitDone { .. } => committed = true,
                 _ => {}
             }
+        }
+        if notices.contains(&Notice::PeerHello) {
+            // A hello takes the numbers back wherever it comes from; what is older may be believed until the resync
+            // that follows is answered.
+            self.sides[side.other().index()].started = now;
+            self.sides[side.index()].bound.clear();
         }
         if committed || notices.iter().any(|notice| matches!(notice, Notice::RoleEntered { .. })) {
             // What was committed has left the external cache.

@@ -169,7 +169,7 @@ impl World {
             self.oracle.sent(side, &bytes, &self.hosts, now)?;
             self.send(side, glance, &bytes);
         }
-        self.oracle.notices(side, &turned.notices, &turned.stats, &self.hosts[side.index()])?;
+        self.oracle.notices(side, &turned.notices, &turned.stats, &self.hosts[side.index()], now)?;
         if let Some(replica) = self.hosts[side.index()].replica() {
             self.oracle.turned(side, replica, now)?;
         }
