@@ -286,6 +286,8 @@ impl InternalCache {
         let entry = self.entry(slot);
         let stamp_is_new = entry.stamp == generation;
         if entry.is(DEAD) {
+            // A later life, whose birth was lost, has ended: a dump's picture of it is older.
+            entry.stamp = generation;
             return Applied::Nothing;
         }
         if is_other_life(&entry.flow, flow) {
