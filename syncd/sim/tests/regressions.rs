@@ -77,4 +77,11 @@ fn an_answer_counts_for_its_own_question_only() {
 #[test]
 fn the_end_of_a_life_never_heard_of_leaves_no_zombie() {
     holds(1707, 2);
+    holds(15090, 0);
+}
+
+/// Events were lost, then a partial UPDATE made all that was known of the flow count as newer than the dump.
+#[test]
+fn a_dump_beats_what_was_known_before_it() {
+    holds(10362, 0);
 }
