@@ -278,13 +278,15 @@ impl Replica {
                 let notice = self.resync.failed(now, error, &mut self.internal);
                 self.tell(Some(notice));
             }
-            KernelReply::Found(token, flow) => {
-                if let Some(slot) = self.resync.take_confirmed(token)
-                    && self.internal.is_unnamed(slot)
-                {
-                    self.confirmed(slot, Some(flow), second);
+            KernelReply::Found(token, flow) => match self.resync.take_confirmed(token) {
+                Some(slot) if self.internal.is_unnamed(slot) => self.confirmed(slot, Some(flow), second),
+                // An event has named it meanwhile and may have said only a part: the rest is taken from here.
+                Some(slot) if self.internal.get(slot).is_some_and(|entry| entry.flow.key() == flow.key()) => {
+                    let applied = self.internal.apply_dumped(flow, second);
+                    self.news(applied, Origin::Kernel);
                 }
-            }
+                Some(_) | None => {}
+            },
             KernelReply::Failed(token, error) => {
                 if let Some(slot) = self.resync.take_confirmed(token)
                     && self.internal.is_unnamed(slot)
