@@ -91,14 +91,14 @@ fn kernel_differs(side: Side, host: &Host, filter: &Filter) -> Option<String> {
 }
 
 fn caches_differ(primary: Side, mine: &Host, peer: &Host) -> Option<String> {
-    let told = match &mine.daemon {
+    let mut told = match &mine.daemon {
         Daemon::None => return None,
         Daemon::Conntrackd(conntrackd) => table(conntrackd.internal()),
         Daemon::Syncd(replica) => internal(replica),
     };
     // conntrackd flushes its internal cache when it takes over, and tells no end of what was only there.
     let forgets = matches!(mine.daemon, Daemon::Conntrackd(_));
-    let (held, may_hold_more) = match &peer.daemon {
+    let (mut held, may_hold_more) = match &peer.daemon {
         Daemon::None => return None,
         // conntrackd never removes what a bulk does not name.
         Daemon::Conntrackd(conntrackd) => (table(conntrackd.external()), true),
@@ -107,18 +107,15 @@ fn caches_differ(primary: Side, mine: &Host, peer: &Host) -> Option<String> {
             (table(replica.external().iter_from(0).map(|(_, entry)| &entry.flow)), forgets)
         }
     };
-    let mut held: BTreeMap<Name, Flow> =
-        held.into_iter().filter(|(name, _)| !may_hold_more || told.contains_key(name)).collect();
     if let Daemon::Conntrackd(conntrackd) = &mine.daemon {
+        // An echo of its own commit changes its cache and is not told.
+        told.retain(|name, _| conntrackd.has_told(name));
         for (name, flow) in &mut held {
-            let Some(told) = told.get(name) else { continue };
             // Of an end, a birth and a change it tells only the change, which leaves a mark of the earlier life.
-            flow.mark = told.mark;
-            if !conntrackd.has_told(name) {
-                *flow = *told;
-            }
+            flow.mark = told.get(name).map_or(flow.mark, |told| told.mark);
         }
     }
+    held.retain(|name, _| !may_hold_more || told.contains_key(name));
     let name = primary.name();
     difference(&told, &held)
         .map(|what| format!("internal cache of {name} and external cache of its peer: {what}"))

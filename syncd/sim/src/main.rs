@@ -1,5 +1,6 @@
 //! `sim`: runs seeds. Exit code 0 when all held, 1 when one did not, 2 for wrong usage.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -57,21 +58,21 @@ fn main() -> Result<ExitCode> {
     match Arguments::parse().verb {
         Verb::Run { seed, trace, overrides } => {
             let (options, outcome) = sweep::run(seed, &overrides, trace);
-            println!("seed {seed}: {options}");
-            println!(
+            say(format_args!("seed {seed}: {options}"));
+            say(format_args!(
                 "{} events, trace {:016x}, {} acknowledged flows survived failovers",
                 outcome.events, outcome.hash, outcome.kept
-            );
+            ));
             Ok(match (outcome.failure, outcome.converged_after) {
                 (Some(why), _) => {
-                    println!("FAILED {why}");
+                    say(format_args!("FAILED {why}"));
                     ExitCode::FAILURE
                 }
                 (None, after) => {
-                    println!(
+                    say(format_args!(
                         "held; converged {:.1} s after the last fault",
                         after.unwrap_or_default().as_secs_f64()
-                    );
+                    ));
                     ExitCode::SUCCESS
                 }
             })
@@ -82,22 +83,27 @@ fn main() -> Result<ExitCode> {
             for failed in &swept.failed {
                 report(failed);
             }
-            println!(
+            say(format_args!(
                 "{} seeds, {} events, {} failed; {} acknowledged flows survived failovers; slowest convergence {:.1} s",
                 swept.seeds,
                 swept.events,
                 swept.failed.len(),
                 swept.kept,
                 swept.slowest as f64 / 1000.0
-            );
+            ));
             Ok(if swept.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
 }
 
+/// A line on standard output. A reader that went away (`| head`) is no failure.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 fn report(failed: &Failed) {
     let Failed { seed, options, why } = failed;
-    println!("seed {seed} FAILED {why}");
-    println!("  options: {options}");
-    println!("  replay:  cargo run --release -p syncd-sim -- run {seed} --trace {options}");
+    say(format_args!("seed {seed} FAILED {why}"));
+    say(format_args!("  options: {options}"));
+    say(format_args!("  replay:  cargo run --release -p syncd-sim -- run {seed} --trace {options}"));
 }

@@ -324,9 +324,9 @@ impl Oracle {
                 _ => {}
             }
         }
-        if notices.contains(&Notice::PeerHello) {
-            // A hello takes the numbers back wherever it comes from; what is older may be believed until the resync
-            // that follows is answered.
+        if notices.iter().any(|notice| matches!(notice, Notice::PeerHello | Notice::ReceivingStuck)) {
+            // The numbers go back; what is older may be believed, and what is acknowledged may be put aside, until
+            // the resync that follows is answered.
             self.sides[side.other().index()].started = now;
             self.sides[side.index()].bound.clear();
         }

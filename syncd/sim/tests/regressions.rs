@@ -85,3 +85,9 @@ fn the_end_of_a_life_never_heard_of_leaves_no_zombie() {
 fn a_dump_beats_what_was_known_before_it() {
     holds(10362, 0);
 }
+
+/// Events were lost and the dump missed the flow; a partial UPDATE named it before its look-up was answered.
+#[test]
+fn a_look_up_completes_what_a_partial_event_named() {
+    holds(28228, 0);
+}
