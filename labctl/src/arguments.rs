@@ -10,7 +10,10 @@ use crate::scenario::Fault;
 
 /// Two routers, their links, their traffic and their faults in private network namespaces.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Exit codes: 0 passed, 1 failed, 2 wrong usage or invalid file, 3 something is missing")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 passed, 1 failed, 2 wrong usage or invalid file, 3 something is missing"
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) verb: Verb,

@@ -46,7 +46,8 @@ mod tests {
     #[test]
     fn each_kind_of_ending_has_its_code_even_under_a_context() {
         assert_eq!(exit_code(&Ending::Usage("so not".into()).into()), 2);
-        let missing = Err::<(), _>(programs::find("no-such-program").unwrap_err()).context("started").unwrap_err();
+        let missing =
+            Err::<(), _>(programs::find("no-such-program").unwrap_err()).context("started").unwrap_err();
         assert_eq!(exit_code(&missing), 3);
         assert_eq!(exit_code(&anyhow::anyhow!("broken")), 1);
     }

@@ -21,7 +21,6 @@ use crate::plan::{Actor, Step};
 use crate::programs;
 use crate::sandbox::{LAB_DIRECTORY, Node};
 
-
 /// A running program.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -47,8 +46,9 @@ impl Running {
         }
         let mut command = Command::new(path_of(actor)?);
         command.args(arguments).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let mut child =
-            node.spawn(&mut command).with_context(|| format!("cannot start {} on {name}", actor.program()))?;
+        let mut child = node
+            .spawn(&mut command)
+            .with_context(|| format!("cannot start {} on {name}", actor.program()))?;
         let pid = Pid::from_raw(child.id().cast_signed());
         let end = Arc::new((Mutex::new(None), Condvar::new()));
         let told = Arc::clone(&end);

@@ -27,9 +27,7 @@ impl Lab {
         match fault {
             Fault::KillRouter => self.kill_router(router),
             Fault::StopVrrp => self.take_actor(router, Actor::Keepalived)?.stop(),
-            Fault::LinkDown => {
-                self.with_node(router, |node| Ok(apply::set_link(node.net(), "lan", false)?))
-            }
+            Fault::LinkDown => self.with_node(router, |node| Ok(apply::set_link(node.net(), "lan", false)?)),
             Fault::KillDaemon => {
                 let actor = match self.scenario().sync_of(router) {
                     SyncKind::Syncd => Actor::Syncd,

@@ -149,9 +149,12 @@ impl Lab {
             let as_wanted = routers.iter().enumerate().all(|(place, (name, _))| {
                 self.roles.of(name) == if place == 0 { Role::Primary } else { Role::Backup }
             });
-            (as_wanted && self.look_at_routers().is_ok_and(|nodes| {
-                nodes.iter().all(|seen| seen.held == if seen.role == Role::Primary { seen.all } else { 0 })
-            }))
+            (as_wanted
+                && self.look_at_routers().is_ok_and(|nodes| {
+                    nodes
+                        .iter()
+                        .all(|seen| seen.held == if seen.role == Role::Primary { seen.all } else { 0 })
+                }))
             .then_some(())
         });
         if elected.is_some() {

@@ -43,7 +43,9 @@ impl Lab {
         let topology = &self.scenario.topology;
         let (peer, peer_router) = topology.peer_of(router);
         let cache = match self.scenario.sync_of(router) {
-            SyncKind::Syncd => caches::of_syncd(&syncd::read_cache(&self.ask_syncd(router, "external-cache")?)?),
+            SyncKind::Syncd => {
+                caches::of_syncd(&syncd::read_cache(&self.ask_syncd(router, "external-cache")?)?)
+            }
             SyncKind::Conntrackd => {
                 let text = self.ask_conntrackd(router, "-e")?;
                 caches::of_conntrackd(&String::from_utf8_lossy(&text))
@@ -69,7 +71,8 @@ impl Lab {
             Role::Backup => "BACKUP",
             _ => return,
         };
-        let options = CONNTRACKD_NOTIFY.iter().find(|(state, _)| *state == word).map_or(&[][..], |(_, all)| all);
+        let options =
+            CONNTRACKD_NOTIFY.iter().find(|(state, _)| *state == word).map_or(&[][..], |(_, all)| all);
         for option in options {
             // As in the script: what fails is told, and the next command follows.
             if let Err(error) = self.ask_conntrackd(router, option) {

@@ -95,13 +95,25 @@ impl Lab {
         body(find(&locked(&self.nodes), name)?)
     }
 
-    /// A node's kernel's flow table.
+    /// A node's kernel's flow table. The kernel walks a living table and may pass over a flow, all the more when the
+    /// host's table is resized: so it is read until two readings name the same flows, or until it is plain that they
+    /// never will.
     ///
     /// # Errors
     /// When the node is dead or the table cannot be read.
     pub(crate) fn flows(&self, node: &str) -> Result<Vec<SeenFlow>> {
+        const READINGS: usize = 5;
         let net = self.with_node(node, |node| Ok(node.net().try_clone_to_owned()?))?;
-        Ok(dump_flows(net.as_fd())?)
+        let mut flows = dump_flows(net.as_fd())?;
+        for _ in 1..READINGS {
+            let again = dump_flows(net.as_fd())?;
+            let agreed = flows.iter().map(|flow| flow.original).eq(again.iter().map(|flow| flow.original));
+            flows = again;
+            if agreed {
+                break;
+            }
+        }
+        Ok(flows)
     }
 
     /// Starts a traffic of the scenario and waits until its streams have opened.
@@ -111,7 +123,8 @@ impl Lab {
     pub(crate) fn start_traffic(&self, name: &str) -> Result<Opened> {
         let groups = self.scenario.traffic.get(name).ok_or_else(|| anyhow!("no traffic is called {name}"))?;
         let groups = groups.iter().enumerate();
-        let groups = groups.filter_map(|(place, group)| group.group(u16::try_from(place).ok()?, &self.scenario.topology));
+        let groups = groups
+            .filter_map(|(place, group)| group.group(u16::try_from(place).ok()?, &self.scenario.topology));
         let spec = TrafficSpec { groups: groups.collect(), seed: SEED };
         let mut running = locked(&self.traffic);
         if running.contains_key(name) {
@@ -126,7 +139,12 @@ impl Lab {
         if opened.all() {
             Ok(opened)
         } else {
-            Err(anyhow!("{} of {} streams of {name} opened, {} failed", opened.opened, opened.wanted, opened.failed))
+            Err(anyhow!(
+                "{} of {} streams of {name} opened, {} failed",
+                opened.opened,
+                opened.wanted,
+                opened.failed
+            ))
         }
     }
 
@@ -140,8 +158,8 @@ impl Lab {
     pub(crate) fn stop_traffic(&self, name: Option<&str>) {
         let mut running = locked(&self.traffic);
         match name {
-            Some(name) => drop(running.remove(name)),
-            None => running.clear(),
+            Some(name) => running.remove(name).into_iter().for_each(Traffic::stop),
+            None => std::mem::take(&mut *running).into_values().for_each(Traffic::stop),
         }
     }
 
@@ -201,7 +219,8 @@ impl Lab {
             let at = self.roles.taken_over(failover.from.as_deref(), failover.at)?;
             Some((self.primary()?, at.duration_since(failover.at)))
         });
-        taken.ok_or_else(|| anyhow!("no router has taken over within {} s: labctl status", TAKEOVER.as_secs()))
+        taken
+            .ok_or_else(|| anyhow!("no router has taken over within {} s: labctl status", TAKEOVER.as_secs()))
     }
 
     /// Calls `body` with all living nodes.

@@ -2,7 +2,7 @@
 //!
 //! Three questions: is there exactly one primary with all virtual addresses; is every stream alive; does the standby's
 //! external cache hold what the primary's kernel holds. The last one is asked again for a moment, since flows come and
-//! go while two tables are read. Never changes anything. Driven by `session`; tested in `labctl/tests/holder.rs`.
+//! go while two tables are read. Never changes anything. Driven by `session`; tested in `labctl/tests/scenarios/holder.rs`.
 
 use std::time::{Duration, Instant};
 

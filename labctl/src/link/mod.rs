@@ -29,7 +29,7 @@ mod weather;
 use carrier::{Carrier, Shared};
 pub(crate) use chance::Chance;
 use packet_socket::PacketSocket;
-pub(crate) use weather::{Cut, Direction, Weather};
+pub(crate) use weather::{Cut, Weather};
 
 /// One end of the link: the far end of a router's veth, in the lab's own (switch) namespace or any other.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +106,8 @@ impl Link {
         self.shared.counters()
     }
 
-    /// Ends the thread and tells what happened.
+    /// Ends the thread and tells what happened. A lab's link is dropped instead.
+    #[cfg(test)]
     pub(crate) fn stop(mut self) -> LinkCounters {
         self.end();
         self.shared.counters()

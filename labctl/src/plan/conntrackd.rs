@@ -50,5 +50,9 @@ pub(crate) fn config(name: &str) -> String {
 }
 
 pub(super) fn start(name: &str) -> Step {
-    Step::Start { node: name.to_owned(), actor: Actor::Conntrackd, arguments: vec!["-C".to_owned(), config(name)] }
+    Step::Start {
+        node: name.to_owned(),
+        actor: Actor::Conntrackd,
+        arguments: vec!["-C".to_owned(), config(name)],
+    }
 }

@@ -18,8 +18,12 @@ pub(crate) const PROBE_FIFO: &str = "vrrp.fifo";
 const FILE: &str = "keepalived.conf";
 
 /// The instances: name, interface, VRID. One instance speaks one family (RFC 9568), so each network needs two.
-const INSTANCES: [(&str, &str, u8, bool); 4] =
-    [("LAN4", "lan", 51, false), ("WAN4", "wan", 52, false), ("LAN6", "lan", 61, true), ("WAN6", "wan", 62, true)];
+const INSTANCES: [(&str, &str, u8, bool); 4] = [
+    ("LAN4", "lan", 51, false),
+    ("WAN4", "wan", 52, false),
+    ("LAN6", "lan", 61, true),
+    ("WAN6", "wan", 62, true),
+];
 
 pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scenario: &Scenario) {
     let mut text = format!(

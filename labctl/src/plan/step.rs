@@ -179,7 +179,11 @@ impl fmt::Display for Step {
                 write!(f, "ip -n {node} link add {name} type bridge mcast_snooping 0")
             }
             Self::Veth { a, b } => {
-                write!(f, "ip link add {} netns {} type veth peer {} netns {}", a.name, a.node, b.name, b.node)
+                write!(
+                    f,
+                    "ip link add {} netns {} type veth peer {} netns {}",
+                    a.name, a.node, b.name, b.node
+                )
             }
             Self::Enslave { port, bridge } => {
                 write!(f, "ip -n {} link set {} master {bridge}", port.node, port.name)

@@ -58,8 +58,7 @@ impl Difference {
     /// Between a kernel's table and a cache.
     #[must_use]
     pub(crate) fn between(kernel: &Table, cache: &Table) -> Self {
-        let mut found =
-            Self { kernel: kernel.len(), cached: cache.len(), ..Self::default() };
+        let mut found = Self { kernel: kernel.len(), cached: cache.len(), ..Self::default() };
         for (key, ours) in kernel {
             let theirs = cache.get(key);
             match theirs {
@@ -101,10 +100,8 @@ pub(crate) fn of_kernel(flows: &[SeenFlow], ignored: Prefix) -> Table {
         state: flow.tcp_state_name().map(str::to_owned),
         mark: flow.mark,
     };
-    kept.map(|flow| {
-        (Key { protocol: flow.protocol, zone: flow.zone, original: flow.original }, worth(flow))
-    })
-    .collect()
+    kept.map(|flow| (Key { protocol: flow.protocol, zone: flow.zone, original: flow.original }, worth(flow)))
+        .collect()
 }
 
 /// A cache as syncd tells it.

@@ -67,7 +67,9 @@ impl Roles {
     pub(crate) fn taken_over(&self, except: Option<&str>, since: Instant) -> Option<Instant> {
         let changes = self.changes();
         let others = changes.iter().filter(|(router, _)| Some(router.as_str()) != except);
-        let taken = others.flat_map(|(_, changes)| changes).filter(|(at, role)| *at >= since && *role == Role::Primary);
+        let taken = others
+            .flat_map(|(_, changes)| changes)
+            .filter(|(at, role)| *at >= since && *role == Role::Primary);
         taken.map(|(at, _)| *at).min()
     }
 
@@ -152,6 +154,9 @@ mod tests {
         let at = roles.taken_over(Some("r1"), fault).unwrap();
         roles.note("r2", Role::Primary);
         assert_eq!(roles.taken_over(Some("r1"), fault), Some(at));
-        assert_eq!((roles.of("r1"), roles.of("r2"), roles.of("r3")), (Role::Gone, Role::Primary, Role::Unknown));
+        assert_eq!(
+            (roles.of("r1"), roles.of("r2"), roles.of("r3")),
+            (Role::Gone, Role::Primary, Role::Unknown)
+        );
     }
 }

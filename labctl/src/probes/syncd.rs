@@ -128,11 +128,15 @@ pub(crate) fn read_cache(json: &[u8]) -> Result<Vec<CachedFlow>> {
 /// # Errors
 /// When the document is no object.
 pub(crate) fn read_statistics(json: &[u8]) -> Result<BTreeMap<String, u64>> {
-    let Value::Object(members) = serde_json::from_slice(json).context("syncd's statistics are not understood")? else {
+    let Value::Object(members) =
+        serde_json::from_slice(json).context("syncd's statistics are not understood")?
+    else {
         bail!("syncd's statistics are no object");
     };
     let mut counters = BTreeMap::new();
-    for (name, value) in members.iter().filter(|(name, _)| !matches!(name.as_str(), "version" | "monotonic_ns")) {
+    for (name, value) in
+        members.iter().filter(|(name, _)| !matches!(name.as_str(), "version" | "monotonic_ns"))
+    {
         collect(name, value, &mut counters);
     }
     Ok(counters)
@@ -192,7 +196,8 @@ mod tests {
 
     #[test]
     fn statistics_become_names_and_numbers() {
-        let json = br#"{"version":1,"monotonic_ns":4,"link":{"sent":3,"errors":{"malformed":0}},"text":"no"}"#;
+        let json =
+            br#"{"version":1,"monotonic_ns":4,"link":{"sent":3,"errors":{"malformed":0}},"text":"no"}"#;
         let counters = read_statistics(json).unwrap();
         let counters: Vec<_> = counters.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         assert_eq!(counters, [("link.errors.malformed", 0), ("link.sent", 3)]);

@@ -29,7 +29,10 @@ pub(crate) fn diagnose(lab: &Lab) -> Vec<(String, String)> {
     let mut texts = Vec::new();
     for node in lab.scenario().topology.nodes() {
         for (name, question) in QUESTIONS {
-            texts.push((format!("{node}-{name}.txt"), ask(lab, node, question).unwrap_or_else(|e| format!("{e:#}\n"))));
+            texts.push((
+                format!("{node}-{name}.txt"),
+                ask(lab, node, question).unwrap_or_else(|e| format!("{e:#}\n")),
+            ));
         }
         texts.extend(files_of(&Step::directory(node), node));
     }
@@ -45,7 +48,10 @@ pub(crate) fn diagnose(lab: &Lab) -> Vec<(String, String)> {
         }
     }
     texts.push(("streams.txt".to_owned(), streams(lab)));
-    texts.push(("link.txt".to_owned(), format!("{:#?}\n", lab.with_link(crate::link::Link::counters))));
+    texts.push((
+        "link.txt".to_owned(),
+        format!("{:#?}\n", lab.with_link(|link| (link.weather(), link.counters()))),
+    ));
     if let Ok(log) = fs::read_to_string(format!("{LAB_DIRECTORY}/labctl.log")) {
         texts.push(("labctl.log".to_owned(), log));
     }

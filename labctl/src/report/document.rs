@@ -65,12 +65,16 @@ impl FailoverTimes {
         times.flows_after = lab.flows(&primary).ok().map(|flows| flows.len());
         if let Some(commit) = lab.daemon_status(&primary).ok().and_then(|status| status.commit) {
             // A commit before the fault is another one's.
-            let since = |at: u64| at.checked_sub(failover.at_ns).map(|span| span / 1_000_000);
-            times.commit_begin_ms = since(commit.begin_ns);
-            times.commit_end_ms = times.commit_begin_ms.and(commit.end_ns).and_then(since);
+            times.commit_begin_ms = since(failover.at_ns, commit.begin_ns);
+            let end = times.commit_begin_ms.and(commit.end_ns);
+            times.commit_end_ms = end.and_then(|end| since(failover.at_ns, end));
         }
         times
     }
+}
+
+fn since(fault_ns: u64, at_ns: u64) -> Option<u64> {
+    at_ns.checked_sub(fault_ns).map(|span| span / 1_000_000)
 }
 
 impl Document {

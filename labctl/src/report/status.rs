@@ -1,6 +1,6 @@
 //! `labctl status`: what a lab consists of and how it is.
 //!
-//! Never judges; `verify` does. Driven by `session`; tested in `labctl/tests/holder.rs`.
+//! Never judges; `verify` does. Driven by `session`; tested in `labctl/tests/scenarios/holder.rs`.
 
 use std::fmt::Write as _;
 
@@ -18,8 +18,11 @@ pub(crate) fn status(lab: &Lab) -> Result<String> {
     let mut text = format!("{}: {}\n\n{}\n", scenario.name, scenario.title, picture(scenario));
     let programs = lab.programs();
     for seen in lab.look_at_routers()? {
-        let running: Vec<&str> =
-            programs.iter().filter(|(node, _)| *node == seen.name).map(|(_, actor)| actor.program()).collect();
+        let running: Vec<&str> = programs
+            .iter()
+            .filter(|(node, _)| *node == seen.name)
+            .map(|(_, actor)| actor.program())
+            .collect();
         let flows = lab.flows(&seen.name).map_or_else(|_| "-".to_owned(), |flows| flows.len().to_string());
         // Writing to a string cannot fail.
         let _ = writeln!(
@@ -34,7 +37,7 @@ pub(crate) fn status(lab: &Lab) -> Result<String> {
     }
     lab.each_traffic(|name, traffic| {
         let report = traffic.judge(std::time::Instant::now());
-        let _ = writeln!(text, "{name}: {} of {} streams alive", report.alive, report.wanted);
+        let _ = writeln!(text, "{name}: {} of {} streams alive", report.alive, traffic.spec().count());
     });
     Ok(text)
 }

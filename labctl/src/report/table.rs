@@ -17,7 +17,8 @@ pub(crate) fn table(document: &Document) -> String {
     }
     let failover = &document.failover;
     if failover.flows_before.is_some() {
-        let time = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms after the fault"));
+        let time =
+            |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms after the fault"));
         let count = |flows: Option<usize>| flows.map_or_else(|| "-".to_owned(), |flows| flows.to_string());
         text.push('\n');
         for (what, value) in [

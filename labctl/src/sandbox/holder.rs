@@ -2,7 +2,7 @@
 //!
 //! Holds the lab's name and, by its life, the lab. Single-threaded on purpose: a user namespace can only be made so,
 //! and the lab's PID 1 dies when the *thread* that started it ends. Never answers a request. Started by `labctl up` and
-//! `labctl run`; tested in `labctl/tests/holder.rs`.
+//! `labctl run`; tested in `labctl/tests/scenarios/holder.rs`.
 
 use std::env;
 use std::fs;
@@ -14,7 +14,7 @@ use std::process::{self, Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{geteuid, getegid, setsid};
+use nix::unistd::{getegid, geteuid, setsid};
 use thiserror::Error;
 
 use super::socket;
@@ -61,7 +61,11 @@ impl StartError {
         }
         let _ = child.wait();
         let words = words.trim();
-        Self::Refused(if words.is_empty() { "the lab's holder ended without a word".into() } else { words.into() })
+        Self::Refused(if words.is_empty() {
+            "the lab's holder ended without a word".into()
+        } else {
+            words.into()
+        })
     }
 }
 
@@ -75,7 +79,9 @@ pub(crate) fn hold(lab: &str, syncd: Option<&Path>) -> Result<()> {
     let listener = match socket::listen(lab) {
         Ok(listener) => listener,
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            anyhow::bail!("a lab called `{lab}` runs already: labctl down --name {lab}, or take another --name");
+            anyhow::bail!(
+                "a lab called `{lab}` runs already: labctl down --name {lab}, or take another --name"
+            );
         }
         Err(error) => return Err(error).context("cannot take the lab's name"),
     };

@@ -1,7 +1,7 @@
 //! The first process of a lab: what it does before it serves requests.
 //!
 //! Makes sure that it dies with the holder, then that nothing it mounts or writes is seen outside. Never reaps for
-//! others: orphans belong to their node's first process. Started by the holder; tested in `labctl/tests/holder.rs`.
+//! others: orphans belong to their node's first process. Started by the holder; tested in `labctl/tests/scenarios/holder.rs`.
 
 use std::fs;
 use std::io;

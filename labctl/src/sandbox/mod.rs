@@ -1,7 +1,7 @@
 //! Private namespaces, and the processes that hold them: the lab's, and one per node.
 //!
 //! There is no teardown code. Never leaves a name on the host: no named namespace, no file, no interface. Three kinds
-//! of process, all of them this program, started again under a hidden verb. Tested in `labctl/tests/holder.rs`.
+//! of process, all of them this program, started again under a hidden verb. Tested in `labctl/tests/scenarios/holder.rs`.
 //!
 //! ```text
 //! labctl up ── starts ──► holder          host's network namespace: owns the abstract socket
@@ -24,5 +24,5 @@ pub(crate) mod socket;
 
 pub(crate) use descriptors::{receive_descriptors, send_descriptors};
 pub(crate) use holder::{StartError, hold, start};
-pub(crate) use inside::{LAB_DIRECTORY, Inside, enter_lab};
+pub(crate) use inside::{Inside, LAB_DIRECTORY, enter_lab};
 pub(crate) use node::{Node, NodeNamespaces, join_node, serve_node};

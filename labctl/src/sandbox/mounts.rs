@@ -30,7 +30,8 @@ pub(super) fn mount_proc() -> Result<()> {
 /// An empty directory in memory.
 pub(super) fn mount_empty(at: &str, mode: &str) -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount(Some("tmpfs"), at, Some("tmpfs"), flags, Some(mode)).with_context(|| format!("cannot mount a tmpfs on {at}"))
+    mount(Some("tmpfs"), at, Some("tmpfs"), flags, Some(mode))
+        .with_context(|| format!("cannot mount a tmpfs on {at}"))
 }
 
 /// Keeps hold of a file or directory that a mount is about to hide.

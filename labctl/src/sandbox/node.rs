@@ -2,7 +2,7 @@
 //!
 //! A thread that enters a node's namespaces is always one that was started for it and ends after; processes it starts
 //! are in the node from their first instruction. Never keeps a namespace alive by accident: whoever holds a [`Node`]
-//! drops it. Driven by `apply`, `actors` and the verbs `exec` and `shell`; tested in `labctl/tests/holder.rs`.
+//! drops it. Driven by `apply`, `actors` and the verbs `exec` and `shell`; tested in `labctl/tests/scenarios/holder.rs`.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};

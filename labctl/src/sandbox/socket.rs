@@ -1,7 +1,7 @@
 //! The labs' sockets: abstract names, so that no file can go stale.
 //!
 //! An abstract name belongs to the network namespace in which it was bound, the host's, and goes with its last socket.
-//! Never trusts a name alone: both sides compare the other's user with their own. Tested in `labctl/tests/holder.rs`.
+//! Never trusts a name alone: both sides compare the other's user with their own. Tested in `labctl/tests/scenarios/holder.rs`.
 
 use std::fs;
 use std::io;

@@ -172,14 +172,24 @@ impl<'a> Checker<'a> {
     fn router(&mut self, keys: &[&str], place: Option<usize>, name: &str) {
         if !self.known.routers.iter().any(|known| known == name) {
             let known = self.known.routers.join(", ");
-            self.mistake(keys, place, format!("no router is called `{name}`"), format!("write one of {known}"));
+            self.mistake(
+                keys,
+                place,
+                format!("no router is called `{name}`"),
+                format!("write one of {known}"),
+            );
         }
     }
 
     fn stream(&mut self, keys: &[&str], place: Option<usize>, name: &str) {
         if !self.known.traffic.iter().any(|known| known == name) {
             let known = self.known.traffic.join(", ");
-            self.mistake(keys, place, format!("no traffic is called `{name}`"), format!("write one of: {known}"));
+            self.mistake(
+                keys,
+                place,
+                format!("no traffic is called `{name}`"),
+                format!("write one of: {known}"),
+            );
         }
     }
 
@@ -203,7 +213,10 @@ fn check_topology(topology: &Topology, checker: &mut Checker<'_>) {
         checker.mistake(&["routers"], None, what, "two routers stand in for each other: give exactly two");
     }
     let priorities: Vec<u8> = topology.routers.values().map(|router| router.priority).collect();
-    if priorities.windows(2).any(|pair| pair[0] == pair[1]) || priorities.contains(&0) || priorities.contains(&255) {
+    if priorities.windows(2).any(|pair| pair[0] == pair[1])
+        || priorities.contains(&0)
+        || priorities.contains(&255)
+    {
         checker.mistake(
             &["routers"],
             None,
@@ -238,7 +251,11 @@ fn check_sync(sync: &BTreeMap<String, SyncKind>, checker: &mut Checker<'_>) {
     }
 }
 
-fn check_traffic(traffic: &BTreeMap<String, Vec<StreamText>>, topology: &Topology, checker: &mut Checker<'_>) {
+fn check_traffic(
+    traffic: &BTreeMap<String, Vec<StreamText>>,
+    topology: &Topology,
+    checker: &mut Checker<'_>,
+) {
     for (name, groups) in traffic {
         for (place, group) in groups.iter().enumerate() {
             let keys = ["traffic", name.as_str()];
@@ -250,7 +267,12 @@ fn check_traffic(traffic: &BTreeMap<String, Vec<StreamText>>, topology: &Topolog
             };
             let spec = crate::traffic::TrafficSpec { groups: vec![built], seed: 0 };
             if let Err(error) = spec.check() {
-                checker.mistake(&keys, Some(place), error.to_string(), "see the ranges in the project's scenarios");
+                checker.mistake(
+                    &keys,
+                    Some(place),
+                    error.to_string(),
+                    "see the ranges in the project's scenarios",
+                );
             }
         }
     }
@@ -302,7 +324,8 @@ fn check_event(entry: EventText, place: usize, checker: &mut Checker<'_>) -> Opt
     if let Some(wait) = entry.wait {
         actions.extend(check_expectation(&wait, &keys, place, checker).map(Action::Wait));
     }
-    if actions.len() != 1 && !checker.mistakes.iter().any(|mistake| mistake.line == line_of(checker.text, &keys, Some(place)))
+    if actions.len() != 1
+        && !checker.mistakes.iter().any(|mistake| mistake.line == line_of(checker.text, &keys, Some(place)))
     {
         checker.mistake(
             &keys,
@@ -395,4 +418,3 @@ fn check_snapshot(parts: &[SnapshotPart], checker: &mut Checker<'_>) {
         }
     }
 }
-

@@ -13,7 +13,7 @@ pub(crate) mod units;
 mod tests;
 
 pub(crate) use load::{Sources, load};
-pub(crate) use mistake::{Mistake, Mistakes};
+pub(crate) use mistake::Mistakes;
 pub(crate) use model::{
     Action, Channel, Event, Expectation, Fault, Path, Scenario, Sight, SnapshotPart, SyncKind,
 };

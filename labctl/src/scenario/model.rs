@@ -40,12 +40,6 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
-    /// Whether a daemon of this kind runs anywhere.
-    #[must_use]
-    pub(crate) fn uses(&self, kind: SyncKind) -> bool {
-        self.sync.values().any(|used| *used == kind)
-    }
-
     /// The daemon of a router.
     #[must_use]
     pub(crate) fn sync_of(&self, router: &str) -> SyncKind {
@@ -292,8 +286,19 @@ pub(crate) struct WeatherText {
     corrupt: Share,
     delay: Span,
     jitter: Span,
-    cut: bool,
+    cut: CutText,
     seed: u64,
+}
+
+/// Directions of the dedicated link that carry nothing; a is the router that comes first in the topology.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum CutText {
+    #[default]
+    None,
+    Both,
+    AToB,
+    BToA,
 }
 
 impl WeatherText {
@@ -308,7 +313,12 @@ impl WeatherText {
             corrupt: self.corrupt.fraction(),
             delay_ms: milliseconds(self.delay),
             jitter_ms: milliseconds(self.jitter),
-            cut: if self.cut { Cut::Both } else { Cut::None },
+            cut: match self.cut {
+                CutText::None => Cut::None,
+                CutText::Both => Cut::Both,
+                CutText::AToB => Cut::AToB,
+                CutText::BToA => Cut::BToA,
+            },
             seed: self.seed,
         }
     }

@@ -1,0 +1,142 @@
+use std::time::Duration;
+
+use super::load::{Sources, check};
+use super::mistake::line_of;
+use super::{Action, Fault, Mistakes, Prefix, Scenario, Share, Sight, Span};
+
+const TOPOLOGY: &str = include_str!("../../../scenarios/topologies/two-routers.yaml");
+
+fn sources(scenario: &str) -> Sources {
+    Sources {
+        name: "test".to_owned(),
+        scenario: Some(("test.yaml".to_owned(), scenario.to_owned())),
+        topology: ("two-routers.yaml".to_owned(), TOPOLOGY.to_owned()),
+    }
+}
+
+fn checked(scenario: &str) -> Result<Scenario, Mistakes> {
+    check(&sources(scenario))
+}
+
+/// The mistakes of a scenario as they are printed.
+fn mistakes(scenario: &str) -> String {
+    checked(scenario).unwrap_err().to_string()
+}
+
+#[test]
+fn a_scenario_takes_what_it_does_not_say_from_its_topology() {
+    let scenario = checked("title: t\ntopology: two-routers\n").unwrap();
+    assert_eq!(scenario.sync.len(), 2);
+    assert_eq!(scenario.traffic["streams"].iter().map(|group| group.count).sum::<u32>(), 200);
+}
+
+#[test]
+fn events_and_expectations_become_values() {
+    let scenario = checked(
+        "title: t\ntopology: two-routers\ntimeline:\n  - { start: streams }\n  - { at: 1.5s, fault: kill-router, node: r1 }\n\
+         expect:\n  - { streams: streams, alive: 0%, within: 8s, for: 200ms }\n",
+    )
+    .unwrap();
+    assert_eq!(scenario.timeline[0].action, Action::Start("streams".to_owned()));
+    assert_eq!(scenario.timeline[1].at, Some(Span(Duration::from_millis(1500))));
+    assert_eq!(scenario.timeline[1].action, Action::Fault(Fault::KillRouter, "r1".to_owned()));
+    assert_eq!(scenario.expect[0].seen, Sight::Alive("streams".to_owned(), Share::default()));
+    assert_eq!(
+        scenario.expect[0].to_string(),
+        "0% of streams alive, nothing corrupted within 8 s for 200 ms"
+    );
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_their_lines() {
+    let told = mistakes(
+        "title: t\ntopology: two-routers\nsync: { r1: syncd, r3: syncd }\ntimeline:\n  - { start: rivers }\n\
+         \u{20} - { fault: kill-router }\n  - { at: 1s }\nexpect:\n  # one is right\n  - { primary: r1, within: 1s }\n\
+         \u{20} - { primary: r7, within: 0s }\nsnapshot: [flows r9]\n",
+    );
+    let lines: Vec<&str> = told.lines().collect();
+    let expected = [
+        "test.yaml:3: no router is called `r3`: write one of r1, r2",
+        "test.yaml:5: no traffic is called `rivers`: write one of: datagrams, streams",
+        "test.yaml:6: `fault` and `node` belong together: write `fault: kill-router, node: r1`",
+        "test.yaml:7: 0 actions in one entry: give exactly one of start, fault, boot, start-vrrp, start-daemon, weather, births, wait",
+        "test.yaml:11: no router is called `r7`: write one of r1, r2",
+        "test.yaml:11: `within: 0s` can never be met: give it time",
+        "test.yaml:12: no router is called `r9`: write one of r1, r2",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn an_unknown_key_and_a_wrong_value_name_their_line() {
+    let told = mistakes("title: t\ntopology: two-routers\ntimelime: []\n");
+    assert!(told.starts_with("test.yaml:3: unknown field `timelime`"), "{told}");
+    let told = mistakes("title: t\ntopology: two-routers\nexpect:\n  - { primary: r1, within: soon }\n");
+    assert!(told.starts_with("test.yaml:4: "), "{told}");
+    assert!(told.contains("`soon` is no span of time: write 200ms or 1.5s"), "{told}");
+}
+
+#[test]
+fn what_a_daemon_cannot_tell_is_not_expected_of_it() {
+    let told = mistakes(
+        "title: t\ntopology: two-routers\nsync: { r1: syncd, r2: conntrackd }\nexpect:\n\
+         \u{20} - { committed: r2, within: 1s }\nsnapshot: [statistics r2]\n",
+    );
+    assert!(told.contains("test.yaml:5: the daemon of `r2` cannot tell this"), "{told}");
+    assert!(told.contains("test.yaml:6: the daemon of `r2` has no statistics"), "{told}");
+}
+
+#[test]
+fn a_topology_is_checked_too() {
+    let mut sources = sources("title: t\ntopology: two-routers\n");
+    sources.topology.1 = TOPOLOGY.replace("priority: 100", "priority: 150").replace("\"fe80::1:1/64\", ", "");
+    let told = check(&sources).unwrap_err().to_string();
+    assert!(told.contains("priorities must differ"), "{told}");
+    assert!(told.contains("the first IPv6 address is not link-local"), "{told}");
+}
+
+#[test]
+fn a_topology_alone_is_a_scenario_in_which_nothing_happens() {
+    let sources = Sources { scenario: None, ..sources("") };
+    let scenario = check(&sources).unwrap();
+    assert!(scenario.timeline.is_empty() && scenario.expect.is_empty());
+}
+
+#[test]
+fn lines_are_found_by_keys_and_place() {
+    let text =
+        "a: 1\nlist:\n# remark\n- one\n- two:\n    - inner\n- three\nafter: 1\nmap:\n  list:\n    - x\n";
+    assert_eq!(line_of(text, &["list"], Some(0)), 4);
+    assert_eq!(line_of(text, &["list"], Some(2)), 7);
+    assert_eq!(line_of(text, &["map", "list"], Some(0)), 11);
+    assert_eq!(line_of(text, &["map", "none"], None), 9);
+    assert_eq!(line_of(text, &["none"], None), 1);
+}
+
+#[test]
+fn a_prefix_knows_its_network() {
+    let prefix = |text: &str| Prefix::try_from(text.to_owned()).unwrap();
+    assert_eq!(prefix("10.1.2.3/16").network(), prefix("10.1.0.0/16"));
+    assert_eq!(prefix("10.1.2.3/32").network(), prefix("10.1.2.3/32"));
+    assert_eq!(prefix("10.1.2.3/0").network(), prefix("0.0.0.0/0"));
+    assert_eq!(prefix("2001:db8:1::10/64").network(), prefix("2001:db8:1::/64"));
+    assert_eq!(prefix("2001:db8::1/0").network(), prefix("::/0"));
+    assert!(prefix("10.1.2.3/16").contains("10.1.255.1".parse().unwrap()));
+    assert!(!prefix("10.1.2.3/16").contains("10.2.0.1".parse().unwrap()));
+    assert!(!prefix("0.0.0.0/0").contains("::1".parse().unwrap()));
+    assert!(Prefix::try_from("10.1.2.3/33".to_owned()).is_err());
+    assert!(Prefix::try_from("10.1.2.3".to_owned()).is_err());
+}
+
+#[test]
+fn spans_and_shares_are_said_as_they_are_read() {
+    let span = |text: &str| Span::try_from(text.to_owned()).map(|span| span.to_string());
+    assert_eq!(span("8s").unwrap(), "8 s");
+    assert_eq!(span("1.5s").unwrap(), "1.5 s");
+    assert_eq!(span("200ms").unwrap(), "200 ms");
+    assert!(span("-1s").is_err() && span("5").is_err() && span("5m").is_err());
+    let share = |text: &str| Share::try_from(text.to_owned());
+    assert_eq!(share("0.5%").unwrap().to_string(), "0.5%");
+    assert!(share("101%").is_err() && share("half").is_err());
+    assert!(share("50%").unwrap().is(1, 2) && !share("50%").unwrap().is(1, 3));
+}

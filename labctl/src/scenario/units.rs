@@ -133,7 +133,8 @@ impl Prefix {
     pub(crate) fn contains(self, address: IpAddr) -> bool {
         match (self.address, address) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                leading(ours.to_bits().into(), self.length, 32) == leading(theirs.to_bits().into(), self.length, 32)
+                leading(ours.to_bits().into(), self.length, 32)
+                    == leading(theirs.to_bits().into(), self.length, 32)
             }
             (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
                 leading(ours.to_bits(), self.length, 128) == leading(theirs.to_bits(), self.length, 128)

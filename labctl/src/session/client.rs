@@ -1,6 +1,6 @@
 //! The verb's end of a session.
 //!
-//! Never interprets an answer beyond its last one. Driven by the verbs; tested in `labctl/tests/holder.rs`.
+//! Never interprets an answer beyond its last one. Driven by the verbs; tested in `labctl/tests/scenarios/holder.rs`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;

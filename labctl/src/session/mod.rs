@@ -2,7 +2,7 @@
 //!
 //! Never used between different versions: a lab is the same program that asks it. The owner's stream, given to the lab at
 //! its start, carries the same words; the lab ends with it unless it was told to stay. Tested in
-//! `labctl/tests/holder.rs`.
+//! `labctl/tests/scenarios/holder.rs`.
 
 mod client;
 mod server;

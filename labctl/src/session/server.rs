@@ -2,9 +2,10 @@
 //!
 //! One thread per connection; the lab is changed by one of them at a time. Ends when it is told to, or when its owner
 //! goes without having told it to stay: returning from here ends the lab's first process and with it everything.
-//! Never trusts a connection of another user. Driven by `main`; tested in `labctl/tests/holder.rs`.
+//! Never trusts a connection of another user. Driven by `main`; tested in `labctl/tests/scenarios/holder.rs`.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::error::Error;
+use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Sender};
@@ -53,7 +54,8 @@ pub(crate) fn serve(inside: Inside) -> Result<()> {
                 continue;
             }
             let shared = Arc::clone(&shared);
-            let served = thread::Builder::new().name("session".to_owned()).spawn(move || converse(&shared, stream));
+            let served =
+                thread::Builder::new().name("session".to_owned()).spawn(move || converse(&shared, stream));
             if let Err(error) = served {
                 eprintln!("a session was refused: {error}");
             }
@@ -112,7 +114,7 @@ fn say(mut stream: &UnixStream, answer: &Answer) {
 }
 
 fn failed(error: &anyhow::Error) -> Answer {
-    let lacking = error.chain().any(|cause| cause.is::<programs::Missing>());
+    let lacking = error.chain().any(<dyn Error>::is::<programs::Missing>);
     Answer::Failed { message: format!("{error:#}"), lacking }
 }
 
@@ -149,7 +151,10 @@ fn answer(shared: &Shared, request: Request, say: &mut dyn FnMut(&Answer)) -> Re
             };
             for name in names {
                 let opened = lab.start_traffic(name)?;
-                say(&Answer::Text(format!("{name}: {} of {} streams opened\n", opened.opened, opened.wanted)));
+                say(&Answer::Text(format!(
+                    "{name}: {} of {} streams opened\n",
+                    opened.opened, opened.wanted
+                )));
             }
             Ok(true)
         }
@@ -210,7 +215,12 @@ fn failover(lab: &Lab, fault: Fault, say: &mut dyn FnMut(&Answer)) -> Result<boo
     let primary = lab.primary().ok_or_else(|| anyhow!("no router is primary: labctl status"))?;
     lab.break_it(fault, &primary)?;
     let moved = lab.wait_taken_over()?;
-    say(&Answer::Text(format!("{} {primary}: {} is primary after {} ms\n", fault.word(), moved.0, moved.1.as_millis())));
+    say(&Answer::Text(format!(
+        "{} {primary}: {} is primary after {} ms\n",
+        fault.word(),
+        moved.0,
+        moved.1.as_millis()
+    )));
     Ok(true)
 }
 
@@ -220,7 +230,8 @@ fn hand_over(shared: &Shared, node: &str, stream: &UnixStream) -> Result<()> {
         let namespaces = node.namespaces();
         // The user namespace is the lab's own, which this process is in.
         let user = std::fs::File::open("/proc/self/ns/user")?;
-        let all = [namespaces.net.as_fd(), namespaces.mount.as_fd(), namespaces.process.as_fd(), user.as_fd()];
-        Ok(send_descriptors(stream, &message, &all).map_err(io::Error::from)?)
+        let all =
+            [namespaces.net.as_fd(), namespaces.mount.as_fd(), namespaces.process.as_fd(), user.as_fd()];
+        Ok(send_descriptors(stream, &message, &all)?)
     })
 }

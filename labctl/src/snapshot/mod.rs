@@ -28,7 +28,8 @@ pub(crate) fn snapshot(lab: &Lab) -> Result<String> {
             SnapshotPart::Roles => {
                 text += "roles\n";
                 for seen in lab.look_at_routers()? {
-                    let _ = writeln!(text, "  {} {} {}/{} addresses", seen.name, seen.role, seen.held, seen.all);
+                    let _ =
+                        writeln!(text, "  {} {} {}/{} addresses", seen.name, seen.role, seen.held, seen.all);
                 }
             }
             SnapshotPart::Flows(node) => {
@@ -59,7 +60,8 @@ const fn class(value: u64) -> &'static str {
 
 fn link_lines(counters: &DirectionCounters) -> String {
     let DirectionCounters { lost, duplicated, reordered, corrupted, .. } = *counters;
-    let words = [("lost", lost), ("duplicated", duplicated), ("reordered", reordered), ("corrupted", corrupted)];
+    let words =
+        [("lost", lost), ("duplicated", duplicated), ("reordered", reordered), ("corrupted", corrupted)];
     words.iter().map(|(word, value)| format!("  {word} {}\n", class(*value))).collect()
 }
 
@@ -104,7 +106,8 @@ fn rewritten(flow: SeenFlow) -> String {
     // The kernel's own line without its tuples: protocol first, then what it says of the flow.
     let text = flow.to_string();
     let protocol = text.split(' ').next().unwrap_or_default();
-    let words = text.strip_prefix(&format!("{protocol} {} reply {}", flow.original, flow.reply)).unwrap_or_default();
+    let words =
+        text.strip_prefix(&format!("{protocol} {} reply {}", flow.original, flow.reply)).unwrap_or_default();
     format!("{protocol} {original} reply {reply}{words}")
 }
 

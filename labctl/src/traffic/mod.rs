@@ -39,9 +39,13 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use births::{BirthSpec, Births, BirthsSeen};
-pub(crate) use report::{GapMs, Opened, StreamDetail, StreamState, TrafficReport};
-pub(crate) use spec::{Kind, SpecError, StreamGroup, TrafficSpec};
+pub(crate) use births::{BirthSpec, Births};
+#[cfg(test)]
+pub(crate) use report::StreamState;
+pub(crate) use report::{Opened, StreamDetail, TrafficReport};
+#[cfg(test)]
+pub(crate) use spec::SpecError;
+pub(crate) use spec::{Kind, StreamGroup, TrafficSpec};
 
 /// Running traffic. Ends when stopped or dropped.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! `exec` and `shell`: a process in a node, with this terminal.
 //!
 //! The namespaces arrive as descriptors, so nothing needs to be found by number or name. Never starts a thread before it
-//! has entered: a process with several cannot enter a user namespace. Tested in `labctl/tests/holder.rs`.
+//! has entered: a process with several cannot enter a user namespace. Tested in `labctl/tests/scenarios/holder.rs`.
 
 use std::env;
 use std::os::fd::{AsFd, OwnedFd};

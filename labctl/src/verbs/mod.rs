@@ -1,7 +1,7 @@
 //! The verbs: what each command line does.
 //!
 //! Never builds or judges anything itself: a lab is asked, its answers are shown. Driven by `main`; tested in
-//! `labctl/tests/holder.rs`.
+//! `labctl/tests/scenarios/holder.rs`.
 
 mod enter;
 mod run;
@@ -34,7 +34,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Hold { lab, syncd } => sandbox::hold(&lab, syncd.as_deref())?,
         Verb::Inside { holder, syncd } => session::serve(sandbox::enter_lab(holder, syncd.as_deref())?)?,
         Verb::Node { .. } => sandbox::serve_node()?,
-        Verb::Up { file, name, program, dry_run } => return up(&file, name, program.syncd.as_deref(), dry_run),
+        Verb::Up { file, name, program, dry_run } => {
+            return up(&file, name, program.syncd.as_deref(), dry_run);
+        }
         Verb::Run { files, program, keep_on_fail, json, dry_run, report, snapshot } => {
             let wanted = run::Wanted { syncd: program.syncd, keep_on_fail, json, dry_run, report, snapshot };
             return run::run(&files, &wanted);

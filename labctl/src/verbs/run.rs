@@ -1,7 +1,7 @@
 //! `labctl run`: scenarios one after the other, each in a lab of its own.
 //!
 //! Everything is checked before the first lab is built: files, then programs. The lab of a run ends with it, also when
-//! this process is killed, since it owns the lab. Never judges. Tested in `labctl/tests/scenarios.rs`.
+//! this process is killed, since it owns the lab. Never judges. Tested in `labctl/tests/scenarios/main.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use std::process::{self, ExitCode};
 
 use anyhow::{Context, Result};
 
-use super::shown::Shown;
 use super::require_programs;
+use super::shown::Shown;
 use crate::plan::Plan;
 use crate::report;
 use crate::scenario::{self, Mistakes, Scenario, Sources};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::scenario::{Expectation, Sight};
 
-pub(crate) use record::{NodeSeen, Observation, Record, Seen};
+pub(crate) use record::{NodeSeen, Record, Seen};
 
 /// What can be said of an expectation now.
 #[derive(Clone, Debug, PartialEq, Eq)]

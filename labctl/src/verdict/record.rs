@@ -51,7 +51,8 @@ pub(crate) fn primary(node: &str, nodes: &[NodeSeen]) -> (bool, String) {
         let wanted = if seen.name == node { seen.all } else { 0 };
         (seen.role == Role::Primary) == (seen.name == node) && seen.held == wanted
     });
-    let word = |seen: &NodeSeen| format!("{} {} with {}/{} addresses", seen.name, seen.role, seen.held, seen.all);
+    let word =
+        |seen: &NodeSeen| format!("{} {} with {}/{} addresses", seen.name, seen.role, seen.held, seen.all);
     (holds, nodes.iter().map(word).collect::<Vec<_>>().join(", "))
 }
 

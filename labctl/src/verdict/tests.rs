@@ -63,7 +63,10 @@ fn a_corrupted_byte_is_never_as_expected() {
     let report = TrafficReport { wanted: 1, alive: 1, corrupted_bytes: 1, ..TrafficReport::default() };
     record.add(from, Seen::Traffic("streams".to_owned(), report));
     let judged = judge(&alive("100%", 1, 0), &record, from);
-    assert_eq!((judged.judgement, judged.seen.as_str()), (Judgement::Open, "1 of 1 alive, 1 bytes corrupted"));
+    assert_eq!(
+        (judged.judgement, judged.seen.as_str()),
+        (Judgement::Open, "1 of 1 alive, 1 bytes corrupted")
+    );
 }
 
 #[test]
@@ -84,7 +87,8 @@ fn a_primary_is_the_only_one_and_holds_everything() {
         let mut record = Record::default();
         record.add(from, Seen::Nodes(nodes));
         let seen = Sight::Primary("r2".to_owned());
-        judge(&Expectation { seen, within: Span(seconds(1)), stable: Span::default() }, &record, from).judgement
+        judge(&Expectation { seen, within: Span(seconds(1)), stable: Span::default() }, &record, from)
+            .judgement
     };
     let (r1, r2) = (router("r1", Role::Gone, 0), router("r2", Role::Primary, 6));
     assert_eq!(judged(vec![r1.clone(), r2.clone()]), Judgement::Met);

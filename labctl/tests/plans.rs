@@ -1,0 +1,105 @@
+//! Every scenario parses, is valid, and has the plan that its snapshot holds; wrong files and missing programs are told.
+//!
+//! Needs no lab and no privilege. A changed plan is accepted as `CONTRIBUTING.md` says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn labctl(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_labctl"));
+    // As a person would type it: paths from the root of the clone.
+    command.args(arguments).current_dir(root()).output().unwrap()
+}
+
+fn names(directory: &str, ending: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(directory)).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> =
+        entries.filter_map(|name| Some(name.to_str()?.strip_suffix(ending)?.to_owned())).collect();
+    names.sort();
+    names
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn each_scenario_has_its_plan() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../snapshots/plan");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    for name in names("scenarios", ".yaml") {
+        let plan = stdout(&labctl(&["run", "--dry-run", &format!("scenarios/{name}.yaml")]));
+        settings.bind(|| insta::assert_snapshot!(name.as_str(), plan));
+    }
+}
+
+#[test]
+fn each_plan_belongs_to_a_scenario() {
+    assert_eq!(names("snapshots/plan", ".snap"), names("scenarios", ".yaml"));
+}
+
+#[test]
+fn each_topology_can_be_planned_alone() {
+    for name in names("scenarios/topologies", ".yaml") {
+        let plan = stdout(&labctl(&["up", "--dry-run", &format!("scenarios/topologies/{name}.yaml")]));
+        assert!(plan.contains("ip netns add r1"), "{plan}");
+    }
+}
+
+#[test]
+fn an_invalid_file_ends_with_2_and_its_line() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("invalid");
+    fs::create_dir_all(directory.join("topologies")).unwrap();
+    fs::copy(
+        root().join("scenarios/topologies/two-routers.yaml"),
+        directory.join("topologies/two-routers.yaml"),
+    )
+    .unwrap();
+    let file = directory.join("wrong.yaml");
+    fs::write(&file, "title: t\ntopology: two-routers\ntimeline:\n  - { start: rivers }\n").unwrap();
+    let output = labctl(&["run", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains("wrong.yaml:4: no traffic is called `rivers`: write one of: datagrams, streams"),
+        "{told}"
+    );
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    for arguments in [&["fly"][..], &["run"], &["failover", "--kind", "prayer"], &["exec", "r1"]] {
+        assert_eq!(labctl(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_missing_program_ends_with_3_and_the_command_that_installs_it() {
+    let output = labctl(&["run", "scenarios/failover-kill-primary.yaml", "--syncd", "/nowhere/syncd"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains(" is missing: "), "{told}");
+}
+
+#[test]
+fn the_help_is_what_it_was() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../snapshots/cli");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let help: String = ["--help", "run", "up", "failover", "exec"]
+        .iter()
+        .map(|verb| {
+            stdout(&if *verb == "--help" { labctl(&[verb]) } else { labctl(&[verb, "--help"]) }) + "\n"
+        })
+        .collect();
+    settings.bind(|| insta::assert_snapshot!("labctl-help", help));
+}

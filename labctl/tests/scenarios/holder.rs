@@ -1,0 +1,214 @@
+//! What holds a lab, and that nothing is left of it however it ends.
+//!
+//! Namespaces are counted as the kernel shows them: by the processes that are in them. Their removal is asynchronous, so
+//! it is waited for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::{labctl, lock, wanted};
+
+/// Needs keepalived and nft only.
+const SCENARIO: &str = "scenarios/no-sync.yaml";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        look_again_soon();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing tells of the end of somebody else's process")]
+fn look_again_soon() {
+    thread::sleep(Duration::from_millis(20));
+}
+
+/// The namespaces that processes are in: network, mounts, processes. Of all processes, or of those that came from one.
+fn namespaces(from: Option<Pid>) -> BTreeSet<PathBuf> {
+    let parents = parents();
+    let belongs = |process: Pid| match from {
+        None => true,
+        Some(from) => {
+            std::iter::successors(Some(process), |child| parents.get(child).copied()).any(|it| it == from)
+        }
+    };
+    let wanted = parents.keys().filter(|process| belongs(**process));
+    let all = wanted.flat_map(|pid| ["net", "mnt", "pid"].map(|kind| format!("/proc/{pid}/ns/{kind}")));
+    all.filter_map(|link| fs::read_link(link).ok()).collect()
+}
+
+/// The parent of each process.
+fn parents() -> BTreeMap<Pid, Pid> {
+    let parent = |path: PathBuf| {
+        let pid: i32 = path.file_name()?.to_str()?.parse().ok()?;
+        let status = fs::read_to_string(path.join("status")).ok()?;
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
+        Some((Pid::from_raw(pid), Pid::from_raw(parent)))
+    };
+    fs::read_dir("/proc").unwrap().filter_map(|entry| parent(entry.ok()?.path())).collect()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn run(arguments: &[&str]) -> Output {
+    labctl().args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn passes(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "labctl {arguments:?}: {}", text(&output));
+    text(&output)
+}
+
+/// The process that holds a lab.
+fn holder_of(lab: &str) -> Option<Pid> {
+    let wanted = format!("\0hold\0{lab}\0");
+    fs::read_dir("/proc").unwrap().find_map(|entry| {
+        let path = entry.ok()?.path();
+        let pid: i32 = path.file_name()?.to_str()?.parse().ok()?;
+        let line = fs::read(path.join("cmdline")).ok()?;
+        String::from_utf8_lossy(&line).contains(&wanted).then_some(Pid::from_raw(pid))
+    })
+}
+
+/// The host to oneself, as far as labs go.
+struct Alone(#[expect(dead_code, reason = "held for the test's length")] lock::HostLock);
+
+impl Alone {
+    fn take() -> Self {
+        let alone = lock::HostLock::take();
+        // Holders that were left alone become ours, so that no test leaves one to whoever does not reap.
+        prctl::set_child_subreaper(true).unwrap();
+        Self(alone)
+    }
+}
+
+/// A running lab, and the namespaces that it made.
+struct Running {
+    name: String,
+    holder: Pid,
+    made: BTreeSet<PathBuf>,
+}
+
+impl Running {
+    fn find(name: &str) -> Self {
+        let holder = holder_of(name).unwrap();
+        // The holder itself stays in our PID namespace.
+        let ours = ["net", "mnt", "pid"].map(|kind| fs::read_link(format!("/proc/self/ns/{kind}")).unwrap());
+        let made =
+            namespaces(Some(holder)).into_iter().filter(|namespace| !ours.contains(namespace)).collect();
+        Self { name: name.to_owned(), holder, made }
+    }
+
+    /// Waits until nothing is left of it.
+    fn require_gone(self) {
+        until("the lab's namespaces go", || {
+            // The holder, and whom it left behind when it was killed: a dead process that nobody reaps keeps its place.
+            while waitpid(None, Some(WaitPidFlag::WNOHANG))
+                .is_ok_and(|status| status != WaitStatus::StillAlive)
+            {}
+            namespaces(None).is_disjoint(&self.made)
+        });
+        assert!(!Path::new(&format!("/proc/{}", self.holder)).exists());
+        until("the lab's name goes", || !passes(&["list"]).lines().any(|name| name == self.name));
+    }
+}
+
+#[test]
+fn a_lab_is_built_asked_broken_and_ended() {
+    if !wanted("a_lab_is_built_asked_broken_and_ended") {
+        return;
+    }
+    let _alone = Alone::take();
+    let name = ["--name", "test-verbs"];
+    passes(&["up", SCENARIO, "--name", "test-verbs"]);
+    let running = Running::find("test-verbs");
+    let again = run(&["up", SCENARIO, "--name", "test-verbs"]);
+    assert!(!again.status.success() && text(&again).contains("runs already"), "{}", text(&again));
+    assert!(passes(&["list"]).lines().any(|lab| lab == "test-verbs"));
+    let status = passes(&[&["status"][..], &name].concat());
+    assert!(status.contains("r1  primary  6/6 virtual addresses"), "{status}");
+
+    passes(&[&["traffic", "start"][..], &name, &["streams"]].concat());
+    passes(&[&["verify"][..], &name].concat());
+    let links = passes(&[&["exec"][..], &name, &["r1", "--", "cat", "/proc/net/dev"]].concat());
+    assert!(links.contains("lan:") && links.contains("sync:") && !links.contains("eth0:"), "{links}");
+    let code = run(&[&["exec"][..], &name, &["r2", "--", "sh", "-c", "exit 7"]].concat()).status.code();
+    assert_eq!(code, Some(7));
+    assert!(!run(&[&["exec"][..], &name, &["r9", "--", "true"]].concat()).status.success());
+
+    let moved = passes(&[&["failover"][..], &name, &["--kind", "stop-vrrp"]].concat());
+    assert!(moved.contains("r2 is primary after"), "{moved}");
+    passes(&[&["down"][..], &name].concat());
+    running.require_gone();
+}
+
+#[test]
+fn nodes_do_not_see_each_others_run_and_tmp() {
+    if !wanted("nodes_do_not_see_each_others_run_and_tmp") {
+        return;
+    }
+    let _alone = Alone::take();
+    passes(&["up", SCENARIO, "--name", "test-rooms"]);
+    let running = Running::find("test-rooms");
+    let exec = |node: &str, script: &str| {
+        run(&["exec", "--name", "test-rooms", node, "--", "sh", "-c", script]).status.success()
+    };
+    assert!(exec("r1", "echo here > /run/only-r1 && echo here > /tmp/only-r1"));
+    assert!(exec("r1", "test -e /run/only-r1 && test -e /tmp/only-r1"));
+    assert!(exec("r2", "test ! -e /run/only-r1 && test ! -e /tmp/only-r1"));
+    assert!(!Path::new("/run/only-r1").exists() && !Path::new("/tmp/only-r1").exists());
+    // Only its own processes, too: keepalived's two, the first one and the shell.
+    assert!(exec("r1", "test $(ls -d /proc/[0-9]* | wc -l) -lt 10"));
+    passes(&["down", "--name", "test-rooms"]);
+    running.require_gone();
+}
+
+#[test]
+fn nothing_is_left_when_the_holder_is_killed() {
+    if !wanted("nothing_is_left_when_the_holder_is_killed") {
+        return;
+    }
+    let _alone = Alone::take();
+    passes(&["up", SCENARIO, "--name", "test-killed"]);
+    passes(&["traffic", "start", "--name", "test-killed"]);
+    let running = Running::find("test-killed");
+    // The lab's own and its five nodes', of three kinds.
+    assert_eq!(running.made.len(), 18);
+    kill(running.holder, Signal::SIGKILL).unwrap();
+    running.require_gone();
+}
+
+#[test]
+fn nothing_is_left_when_a_run_is_interrupted() {
+    if !wanted("nothing_is_left_when_a_run_is_interrupted") {
+        return;
+    }
+    for signal in [Signal::SIGINT, Signal::SIGKILL] {
+        let _alone = Alone::take();
+        let mut command: Command = labctl();
+        let quiet = command.args(["run", SCENARIO]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut verb = quiet.process_group(0).spawn().unwrap();
+        let lab = format!("no-sync-{}", verb.id());
+        until("the lab is complete", || holder_of(&lab).is_some() && Running::find(&lab).made.len() == 18);
+        let running = Running::find(&lab);
+        // As a terminal does it: to the whole group.
+        kill(Pid::from_raw(-verb.id().cast_signed()), signal).unwrap();
+        verb.wait().unwrap();
+        running.require_gone();
+    }
+}

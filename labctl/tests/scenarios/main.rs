@@ -1,0 +1,124 @@
+//! Labs for real: one test per scenario file, and what holds and ends a lab.
+//!
+//! Each needs namespaces, keepalived and nftables, and time: they run when `LAB=1` is set, as `cargo ci test` does, and
+//! say so when it is not. One lab at a time on this host. `LABCTL` names the program to try (the optimised one, which
+//! has its syncd beside it); without it the one that was built for this test. A changed result is accepted as
+//! `CONTRIBUTING.md` says.
+
+mod holder;
+mod lock;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Whether labs are wanted; says it when they are not.
+fn wanted(test: &str) -> bool {
+    let wanted = env::var_os("LAB").is_some_and(|value| value == "1");
+    if !wanted {
+        eprintln!("{test} was NOT RUN: set LAB=1 to build labs on this machine");
+    }
+    wanted
+}
+
+fn labctl() -> Command {
+    let program = env::var_os("LABCTL").unwrap_or_else(|| env!("CARGO_BIN_EXE_labctl").into());
+    let mut command = Command::new(program);
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    command
+}
+
+/// Runs a scenario and compares what it leaves with its snapshot.
+fn scenario(name: &str) {
+    if !wanted(name) {
+        return;
+    }
+    let _alone = lock::HostLock::take();
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let file = format!("scenarios/{name}.yaml");
+    let output = labctl().args(["run", &file, "--snapshot"]).arg(&directory).output().unwrap();
+    let told =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+
+    let seen = fs::read_to_string(directory.join(format!("{name}.txt"))).unwrap();
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../../snapshots/lab");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, seen));
+    println!("{told}");
+}
+
+#[test]
+fn every_scenario_has_a_test() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let tests = include_str!("main.rs");
+    for entry in fs::read_dir(directory).unwrap() {
+        let file = entry.unwrap().file_name();
+        if let Some(name) = file.to_str().and_then(|file| file.strip_suffix(".yaml")) {
+            assert!(tests.contains(&format!("scenario(\"{name}\")")), "no test here runs {name}");
+        }
+    }
+}
+
+#[test]
+fn failover_kill_primary() {
+    scenario("failover-kill-primary");
+}
+
+#[test]
+fn failover_graceful() {
+    scenario("failover-graceful");
+}
+
+#[test]
+fn failback() {
+    scenario("failback");
+}
+
+#[test]
+fn link_down() {
+    scenario("link-down");
+}
+
+#[test]
+fn unicast() {
+    scenario("unicast");
+}
+
+#[test]
+fn ipv6() {
+    scenario("ipv6");
+}
+
+#[test]
+fn lossy_link() {
+    scenario("lossy-link");
+}
+
+#[test]
+fn daemon_restart() {
+    scenario("daemon-restart");
+}
+
+#[test]
+fn no_sync() {
+    scenario("no-sync");
+}
+
+#[test]
+fn conntrackd_pair() {
+    scenario("conntrackd-pair");
+}
+
+#[test]
+fn interop_conntrackd_to_syncd() {
+    scenario("interop-conntrackd-to-syncd");
+}
+
+#[test]
+fn interop_syncd_to_conntrackd() {
+    scenario("interop-syncd-to-conntrackd");
+}
