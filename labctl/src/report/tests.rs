@@ -1,3 +1,5 @@
+//! The form of the document, the table and the picture.
+
 use std::collections::BTreeMap;
 
 use super::document::{Document, ExpectationSeen, FailoverTimes};

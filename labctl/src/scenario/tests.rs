@@ -1,3 +1,5 @@
+//! Files become scenarios, or all their mistakes with lines.
+
 use std::time::Duration;
 
 use super::load::{Sources, check};

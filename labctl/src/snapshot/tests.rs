@@ -1,3 +1,5 @@
+//! What differs from run to run is rewritten, and nothing else.
+
 use std::net::IpAddr;
 
 use super::{class, flow_lines};

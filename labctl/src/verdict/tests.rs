@@ -1,3 +1,5 @@
+//! Expectations against records made by hand.
+
 use std::time::{Duration, Instant};
 
 use super::{Judgement, NodeSeen, Record, Seen, judge};

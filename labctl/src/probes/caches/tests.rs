@@ -1,3 +1,5 @@
+//! What is equal between a kernel and a cache, and what the filter leaves out.
+
 use std::net::IpAddr;
 
 use super::super::flows::{SeenFamily, SeenFlow, SeenPorts, SeenTuple};
