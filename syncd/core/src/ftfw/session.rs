@@ -9,6 +9,9 @@ use crate::wire::{Control, Flags, Seq, SeqRange};
 /// Something is sent at least so often.
 pub const ALIVE_EVERY: Duration = Duration::from_secs(1);
 
+/// Our hello is repeated so often to a peer that is heard and has not answered it.
+const HELLO_EVERY: Duration = Duration::from_millis(200);
+
 /// After so long without a word the peer counts as lost: three beats.
 pub const SILENCE: Duration = Duration::from_millis(3500);
 
@@ -254,7 +257,9 @@ impl Session {
     /// When [`Self::lapse`] is to be called.
     #[must_use]
     pub fn due(&self) -> Instant {
-        let beat = self.beat + ALIVE_EVERY;
+        // A peer that is heard has only missed our hello, or we its answer: flows wait for it.
+        let unanswered = !self.silent && !self.hello.is_answered();
+        let beat = self.beat + if unanswered { HELLO_EVERY } else { ALIVE_EVERY };
         // Whoever sends all the time must notice a silence too.
         let silence = self.heard.filter(|_| !self.silent).map(|heard| heard + SILENCE);
         let answers =

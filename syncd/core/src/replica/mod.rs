@@ -263,7 +263,7 @@ impl Replica {
             Sync::CatchingUp(Reason::Starting)
         } else if let Some(reason) = self.catch_up.reason() {
             Sync::CatchingUp(reason)
-        } else if !self.resync.is_idle() {
+        } else if !self.resync.is_idle() || self.commit.is_deaf() {
             Sync::CatchingUp(Reason::ReadingKernel)
         } else if !self.bulk.is_idle() {
             Sync::CatchingUp(Reason::Sending)
