@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench;
 use crate::scenario::Fault;
 
 /// Two routers, their links, their traffic and their faults in private network namespaces.
@@ -96,6 +97,16 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "DIR")]
         snapshot: Option<PathBuf>,
     },
+    /// Measure syncd beside conntrackd: commit, flows at full speed, memory
+    Bench {
+        #[command(flatten)]
+        program: Program,
+        #[command(flatten)]
+        options: bench::Options,
+    },
+    /// What restores the host's limits after a benchmark
+    #[command(hide = true)]
+    GuardHost,
     /// The lab's holder
     #[command(hide = true)]
     Hold {

@@ -6,6 +6,7 @@
 mod actors;
 mod apply;
 mod arguments;
+mod bench;
 mod ending;
 mod faults;
 mod lab;

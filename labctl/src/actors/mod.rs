@@ -68,6 +68,12 @@ impl Running {
         self.actor
     }
 
+    /// Its number in the lab.
+    #[must_use]
+    pub(crate) const fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// How it ended, if it did.
     #[must_use]
     pub(crate) fn ended(&self) -> Option<ExitStatus> {

@@ -9,6 +9,7 @@ mod server;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bench;
 use crate::scenario::{Fault, Sources};
 
 pub(crate) use client::Client;
@@ -20,6 +21,8 @@ pub(crate) use server::serve;
 pub(crate) enum Request {
     /// Build it; the first request of the owner.
     Build(Box<Sources>),
+    /// Measure instead; the lab has no nodes but those that are measured.
+    Bench(bench::Plan),
     /// Live on without the owner.
     Stay,
     /// Run the scenario.
@@ -53,6 +56,8 @@ pub(crate) enum Answer {
     Text(String),
     /// The end of a run.
     Outcome(Box<Outcome>),
+    /// What was measured.
+    Sample(bench::Sample),
     /// A piece of evidence: name and text.
     File(String, String),
     /// The answer is complete; whether all is as it should be.

@@ -17,6 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use nix::unistd::geteuid;
 
 use super::{Answer, Outcome, Request};
+use crate::bench;
 use crate::lab::{Lab, timeline};
 use crate::programs;
 use crate::report::{self, Document};
@@ -133,6 +134,10 @@ fn answer(shared: &Shared, request: Request, say: &mut dyn FnMut(&Answer)) -> Re
         shared.lab.set(built).map_err(|_| anyhow!("the lab is built already"))?;
         return Ok(true);
     }
+    if let Request::Bench(plan) = request {
+        bench::measure(&plan, &mut |sample| say(&Answer::Sample(sample)))?;
+        return Ok(true);
+    }
     let lab = lab(shared)?;
     let _driving = match &request {
         Request::Status | Request::TrafficStatus | Request::Verify => None,
@@ -172,7 +177,7 @@ fn answer(shared: &Shared, request: Request, say: &mut dyn FnMut(&Answer)) -> Re
             say(&Answer::Text(report::expectations(&seen)));
             Ok(seen.iter().all(|seen| seen.passed))
         }
-        Request::Build(_) | Request::Stay | Request::Namespaces(_) | Request::Down => Ok(true),
+        Request::Build(_) | Request::Bench(_) | Request::Stay | Request::Namespaces(_) | Request::Down => Ok(true),
     }
 }
 

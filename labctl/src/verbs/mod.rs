@@ -19,7 +19,7 @@ use crate::plan::{Actor, Plan};
 use crate::sandbox::{self, socket};
 use crate::scenario::{self, Fault, Scenario};
 use crate::session::{self, Client, Request};
-use crate::{poll, programs, report};
+use crate::{bench, poll, programs, report};
 use shown::Shown;
 
 /// How long the kernel may take to remove a lab.
@@ -34,6 +34,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Hold { lab, syncd } => sandbox::hold(&lab, syncd.as_deref())?,
         Verb::Inside { holder, syncd } => session::serve(sandbox::enter_lab(holder, syncd.as_deref())?)?,
         Verb::Node { .. } => sandbox::serve_node()?,
+        Verb::GuardHost => bench::guard()?,
+        Verb::Bench { program, options } => bench::bench(&options, program.syncd.as_deref())?,
         Verb::Up { file, name, program, dry_run } => {
             return up(&file, name, program.syncd.as_deref(), dry_run);
         }

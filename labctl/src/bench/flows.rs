@@ -1,0 +1,241 @@
+//! Flows by the hundred thousand: written into a kernel's table as fast as it takes them, and counted.
+//!
+//! A few constant attributes per flow, so no library is needed and none slows the writer down. Never reads a flow back:
+//! a count is enough here, and `probes::flows` is for looking closely. Driven by `pair.rs`; the messages are tested
+//! below, the rest through `labctl bench`.
+
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use serde::{Deserialize, Serialize};
+
+use crate::link::namespace;
+use crate::poll;
+
+/// What the flows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// TCP, established, no NAT.
+    Plain,
+    /// The same behind source NAT to one address.
+    Translated,
+}
+
+/// Messages per `sendmsg`: more bring nothing, and the kernel's complaints about so many fit a receive buffer.
+const BATCH: u32 = 128;
+/// Flows between one pair of addresses; with more, ports would run out.
+const PER_PAIR: u32 = 60_000;
+/// The most flows there are addresses for.
+pub(crate) const MOST: u32 = PER_PAIR * 200;
+
+/// Seconds a flow lives: longer than any run.
+const TIMEOUT: u32 = 3600;
+/// `IPS_SEEN_REPLY`, `IPS_ASSURED` and `IPS_CONFIRMED`, which the kernel demands (linux/netfilter/nf_conntrack_common.h).
+const STATUS: u32 = 0x2 | 0x4 | 0x8;
+
+// linux/netfilter/nfnetlink.h and nfnetlink_conntrack.h: subsystem 1, messages 0 and 2.
+const NEW: u16 = 0x100;
+const DELETE: u16 = 0x102;
+/// `NLM_F_REQUEST`, and `NLM_F_CREATE | NLM_F_EXCL`.
+const REQUEST: u16 = 0x1;
+const CREATE: u16 = 0x600;
+const NESTED: u16 = 0x8000;
+
+/// Writes `count` flows into the table of a namespace, at most `pace` in a second; says how long the writing took.
+///
+/// # Errors
+/// What the kernel said to the first flow that it did not take.
+pub(crate) fn insert(ns: BorrowedFd<'_>, kind: Kind, count: u32, pace: Option<u32>) -> io::Result<Duration> {
+    namespace::run_in(ns, || {
+        let socket = open()?;
+        let mut batch = Vec::new();
+        let start = Instant::now();
+        for first in (0..count).step_by(BATCH as usize) {
+            if let Some(pace) = pace {
+                let due = start + Duration::from_secs_f64(f64::from(first) / f64::from(pace));
+                let early = due.saturating_duration_since(Instant::now());
+                if early > Duration::from_millis(1) {
+                    poll::pause(early);
+                }
+            }
+            batch.clear();
+            for index in first..count.min(first + BATCH) {
+                create(&mut batch, kind, index);
+            }
+            // Executed by the time it returns.
+            socket.send(&batch, 0)?;
+            complaint(&socket)?;
+        }
+        Ok(start.elapsed())
+    })
+}
+
+/// Empties the table of a namespace.
+///
+/// # Errors
+/// What the kernel said.
+pub(crate) fn flush(ns: BorrowedFd<'_>) -> io::Result<()> {
+    namespace::run_in(ns, || {
+        let socket = open()?;
+        let mut message = Vec::new();
+        // Without a tuple a deletion is of everything.
+        write_message(&mut message, DELETE, REQUEST, |_| {});
+        socket.send(&message, 0)?;
+        complaint(&socket)
+    })
+}
+
+/// How many flows a namespace holds.
+///
+/// # Errors
+/// When there is no connection tracking in this kernel.
+pub(crate) fn count(ns: BorrowedFd<'_>) -> io::Result<u64> {
+    // What is read belongs to the network namespace of whoever opens it.
+    let text = namespace::run_in(ns, || fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_count"))?;
+    text.trim().parse().map_err(|_| io::Error::other(format!("nf_conntrack_count says {text:?}")))
+}
+
+fn open() -> io::Result<Socket> {
+    let socket = Socket::new(NETLINK_NETFILTER)?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    Ok(socket)
+}
+
+/// Success is silent (no message asks for an acknowledgement); whatever there is to read is an error.
+fn complaint(socket: &Socket) -> io::Result<()> {
+    let mut buffer = [0_u8; 512];
+    match socket.recv(&mut &mut buffer[..], libc::MSG_DONTWAIT) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(error),
+        // struct nlmsgerr: a negative errno behind the header.
+        Ok(_) => {
+            let code = i32::from_ne_bytes([buffer[16], buffer[17], buffer[18], buffer[19]]);
+            Err(io::Error::from_raw_os_error(code.wrapping_neg()))
+        }
+    }
+}
+
+/// One creation.
+fn create(batch: &mut Vec<u8>, kind: Kind, index: u32) {
+    assert!(index < MOST, "there are addresses for {MOST} flows");
+    let pair = u8::try_from(index / PER_PAIR).unwrap_or(u8::MAX);
+    let port = 1024 + u16::try_from(index % PER_PAIR).unwrap_or(0);
+    let client = Ipv4Addr::new(10, 64, pair, 2);
+    let server = Ipv4Addr::new(198, 51, 100, 10 + pair);
+    write_message(batch, NEW, REQUEST | CREATE, |out| {
+        nest(out, 1, |out| tuple(out, (client, port), (server, 443)));
+        // The plain inverse even with NAT: the kernel translates it itself, and believes nobody who has done so.
+        nest(out, 2, |out| tuple(out, (server, 443), (client, port)));
+        attribute(out, 3, &STATUS.to_be_bytes());
+        nest(out, 4, |out| nest(out, 1, established));
+        attribute(out, 7, &TIMEOUT.to_be_bytes());
+        if kind == Kind::Translated {
+            nest(out, 6, |out| source_nat(out, Ipv4Addr::new(198, 51, 100, 1), port));
+        }
+    });
+}
+
+/// `CTA_TUPLE_*`: addresses, then protocol (TCP) and ports.
+fn tuple(out: &mut Vec<u8>, source: (Ipv4Addr, u16), target: (Ipv4Addr, u16)) {
+    nest(out, 1, |out| {
+        attribute(out, 1, &source.0.octets());
+        attribute(out, 2, &target.0.octets());
+    });
+    nest(out, 2, |out| {
+        attribute(out, 1, &[6]);
+        attribute(out, 2, &source.1.to_be_bytes());
+        attribute(out, 3, &target.1.to_be_bytes());
+    });
+}
+
+/// `CTA_PROTOINFO_TCP_*`: state, window scales, flags (each with a mask that says that it is meant).
+fn established(out: &mut Vec<u8>) {
+    attribute(out, 1, &[3]);
+    attribute(out, 2, &[7]);
+    attribute(out, 3, &[7]);
+    attribute(out, 4, &[0x03, 0x03]);
+    attribute(out, 5, &[0x03, 0x03]);
+}
+
+/// `CTA_NAT_*`: one address and one port.
+fn source_nat(out: &mut Vec<u8>, address: Ipv4Addr, port: u16) {
+    attribute(out, 1, &address.octets());
+    attribute(out, 2, &address.octets());
+    nest(out, 3, |out| {
+        attribute(out, 1, &port.to_be_bytes());
+        attribute(out, 2, &port.to_be_bytes());
+    });
+}
+
+/// `struct nlmsghdr` and `struct nfgenmsg` (IPv4), then what `fill` writes.
+fn write_message(out: &mut Vec<u8>, kind: u16, flags: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    out.extend([0; 4]);
+    out.extend(kind.to_ne_bytes());
+    out.extend(flags.to_ne_bytes());
+    out.extend([0; 8]);
+    out.extend([2, 0, 0, 0]);
+    fill(out);
+    let length = u32::try_from(out.len() - at).expect("a few hundred bytes");
+    out[at..at + 4].copy_from_slice(&length.to_ne_bytes());
+}
+
+fn nest(out: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    out.extend([0; 4]);
+    fill(out);
+    write_head(out, at, kind | NESTED);
+}
+
+fn attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    let at = out.len();
+    out.extend([0; 4]);
+    out.extend(value);
+    write_head(out, at, kind);
+    out.resize(out.len().next_multiple_of(4), 0);
+}
+
+fn write_head(out: &mut [u8], at: usize, kind: u16) {
+    let length = u16::try_from(out.len() - at).expect("a few hundred bytes");
+    out[at..at + 2].copy_from_slice(&length.to_ne_bytes());
+    out[at + 2..at + 4].copy_from_slice(&kind.to_ne_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, PER_PAIR, create};
+    use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+    use netlink_packet_netfilter::NetfilterMessage;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn another_decoder_understands_a_creation() {
+        for kind in [Kind::Plain, Kind::Translated] {
+            let mut bytes = Vec::new();
+            create(&mut bytes, kind, 7);
+            assert_eq!(bytes.len() % 4, 0);
+            let message = NetlinkMessage::<NetfilterMessage>::deserialize(&bytes).unwrap();
+            assert_eq!(message.header.length as usize, bytes.len());
+            let NetlinkPayload::InnerMessage(inner) = message.payload else { panic!("a creation") };
+            let text = format!("{inner:?}");
+            assert!(text.contains("10.64.0.2") && text.contains("198.51.100.10"), "{text}");
+            assert!(text.contains("1031") && text.contains("CtaTimeout(3600)"), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_two_flows_are_equal() {
+        let flow = |index| {
+            let mut bytes = Vec::new();
+            create(&mut bytes, Kind::Translated, index);
+            bytes
+        };
+        let around = (0..10).chain(PER_PAIR - 10..PER_PAIR + 10).chain(3 * PER_PAIR - 1..3 * PER_PAIR + 1);
+        assert_eq!(around.clone().map(flow).collect::<BTreeSet<_>>().len(), around.count());
+    }
+}

@@ -1,0 +1,112 @@
+//! `labctl bench`: syncd beside conntrackd, in figures.
+//!
+//! Two routers per measurement, flows by the hundred thousand, both daemons in turns on the same machine. Never asserts
+//! by a timer: it prints what it saw. As root the host's limits are raised for the run; else the sizes fit them.
+//!
+//! ```text
+//! labctl bench ── starts ──► guardian   raises the host's limits, restores them when we are gone
+//!       │
+//!       └─────── starts ──► lab         measure: pair by pair; samples come back, one line each
+//! ```
+//!
+//! Driven by `main.rs` and by `cargo ci bench`; the parts are tested beside them, the whole in `labctl/tests/bench.rs`.
+
+mod daemon;
+mod figures;
+mod flows;
+mod limits;
+mod measure;
+mod others;
+mod outside;
+mod pair;
+
+use clap::{Args, ValueEnum};
+use nix::unistd::geteuid;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use limits::guard;
+pub(crate) use measure::{Sample, measure};
+pub(crate) use outside::bench;
+
+/// What to measure.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Options {
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Only one of the figures
+    #[arg(long, value_enum)]
+    only: Option<Figure>,
+    /// Flows of every measurement [default: 100000 committed, 300000 inserted]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(flows::MOST)))]
+    flows: Option<u32>,
+    /// How often everything is measured
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repetitions: u32,
+    /// End when this process, which must be the one that started us, ends
+    #[arg(long, value_name = "PID", hide = true)]
+    parent: Option<i32>,
+}
+
+/// What can be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Figure {
+    /// The external cache into the kernel
+    Commit,
+    /// Flows at full speed, and how many get lost
+    Insert,
+    /// Resident memory per flow
+    Memory,
+}
+
+/// What is measured, with the sizes this host allows.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Plan {
+    /// Everything, if None.
+    only: Option<Figure>,
+    /// Flows of a commit.
+    committed: u32,
+    /// Flows inserted at full speed.
+    inserted: u32,
+    /// How often.
+    repetitions: u32,
+    /// Whether the real root asks. In a lab everybody looks like root.
+    root: bool,
+}
+
+impl Plan {
+    fn wants(&self, figure: Figure) -> bool {
+        self.only.is_none_or(|only| only == figure)
+    }
+
+    /// The sizes asked for, or less where a namespace may hold only `max` flows: beyond fifteen sixteenths the kernel
+    /// begins to evict.
+    fn fitting(options: &Options, max: u32) -> Self {
+        let fitting = |flows: u32| flows.min(max - max / 16).max(1);
+        Self {
+            only: options.only,
+            committed: fitting(options.flows.unwrap_or(100_000)),
+            inserted: fitting(options.flows.unwrap_or(300_000)),
+            repetitions: options.repetitions,
+            root: geteuid().is_root(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, Plan};
+
+    #[test]
+    fn sizes_fit_what_a_namespace_may_hold() {
+        let options = |flows| Options { json: false, only: None, flows, repetitions: 3, parent: None };
+        let sizes = |flows, max| {
+            let plan = Plan::fitting(&options(flows), max);
+            (plan.committed, plan.inserted)
+        };
+        assert_eq!(sizes(None, 4_000_000), (100_000, 300_000));
+        assert_eq!(sizes(None, 262_144), (100_000, 245_760));
+        assert_eq!(sizes(Some(50_000), 16_000), (15_000, 15_000));
+    }
+}

@@ -1,0 +1,91 @@
+//! The benchmark's end on the host: limits, lab, progress, result.
+//!
+//! Whatever ends it, the lab ends with its stream and the limits with its pipe. Driven by `main.rs`; tested in
+//! `labctl/tests/bench.rs`.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process;
+
+use anyhow::{Result, bail};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
+use serde_json::json;
+
+use super::limits::{Limits, Values};
+use super::measure::{Committed, Inserted, Sample, Sides};
+use super::{Options, Plan, figures, others};
+use crate::programs;
+use crate::session::{Answer, Client, Request};
+
+/// Measures and prints.
+///
+/// # Errors
+/// What the environment lacks, or what failed.
+pub(crate) fn bench(options: &Options, syncd: Option<&Path>) -> Result<()> {
+    if let Some(parent) = options.parent {
+        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // The signal is for deaths from now on.
+        if getppid().as_raw() != parent {
+            bail!("process {parent}, which started this benchmark, is gone");
+        }
+    }
+    let syncd = programs::find_syncd(syncd)?;
+    programs::find("conntrackd")?;
+    let mut remarks: Vec<String> = others::busy().into_iter().collect();
+    let limits = Limits::raise()?;
+    let plan = Plan::fitting(options, limits.values.max);
+    let most = plan.inserted.max(plan.committed);
+    remarks.extend(limits.not_raised.as_ref().map(|why| format!("{why}: at most {most} flows are used")));
+    for remark in &remarks {
+        eprintln!("{remark}");
+    }
+    let host = limits.values;
+    let measured = measure(&plan, &syncd);
+    // First the host, then the result, whatever it is.
+    limits.restore()?;
+    print(options, &plan, host, &remarks, &measured?)
+}
+
+/// The lab is ours: it ends with us, however we end.
+fn measure(plan: &Plan, syncd: &Path) -> Result<Vec<Sample>> {
+    let mut client = Client::start(&format!("bench-{}", process::id()), Some(syncd))?;
+    let mut samples = Vec::new();
+    client.ask(&Request::Bench(plan.clone()), |answer| {
+        if let Answer::Sample(sample) = answer {
+            eprintln!("{}", describe(&sample));
+            samples.push(sample);
+        }
+    })?;
+    Ok(samples)
+}
+
+/// One line of progress.
+fn describe(sample: &Sample) -> String {
+    match sample {
+        Sample::Committed(Committed { daemon, kind, flows, committed, milliseconds }) => {
+            format!("{daemon:?}: {committed} of {flows} flows ({kind:?}) committed in {milliseconds:.0} ms")
+        }
+        Sample::Inserted(Inserted { daemon, flows, per_second, settled_milliseconds, missing, .. }) => {
+            let Sides { r1, r2 } = missing;
+            format!(
+                "{daemon:?}: {flows} flows at {per_second:.0}/s, settled after {settled_milliseconds:.0} ms; missing \
+                 on r1 {r1}, on r2 {r2}"
+            )
+        }
+    }
+}
+
+fn print(options: &Options, plan: &Plan, host: Values, remarks: &[String], samples: &[Sample]) -> Result<()> {
+    let rows = figures::rows(plan, samples);
+    let mut out = io::stdout().lock();
+    if options.json {
+        let document =
+            json!({ "host": host, "remarks": remarks, "plan": plan, "rows": rows, "samples": samples });
+        writeln!(out, "{document:#}")?;
+    } else {
+        write!(out, "\n{}", figures::table(&rows))?;
+    }
+    Ok(out.flush()?)
+}

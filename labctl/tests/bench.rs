@@ -1,0 +1,103 @@
+//! The host's limits after a benchmark that was killed.
+//!
+//! Needs root, who alone may raise them; others leave the test out (`-- --skip needs_root`). It raises two settings of
+//! the host for a moment: the benchmark's guardian restores them, and that is what is tested.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+
+const LABCTL: &str = env!("CARGO_BIN_EXE_labctl");
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// `nf_conntrack_max` and `nf_conntrack_buckets`.
+fn limits() -> [String; 2] {
+    ["nf_conntrack_max", "nf_conntrack_buckets"]
+        .map(|key| fs::read_to_string(format!("/proc/sys/net/netfilter/{key}")).expect("connection tracking"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "neither a setting nor somebody else's child tells when it changes"
+)]
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A daemon that never answers, so that the benchmark waits for it.
+struct Mute(PathBuf);
+
+impl Mute {
+    fn new() -> io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("labctl-mute-{}", std::process::id()));
+        fs::write(&path, "#!/bin/sh\nexec sleep 60\n")?;
+        fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Mute {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Starts it, waits until the limits are raised, shakes the guardian, kills `child` and waits for the old limits.
+fn raise_kill_and_wait(mut child: Child) {
+    let before = limits();
+    let result = std::panic::catch_unwind(|| wait_for("the limits are raised", || limits() != before));
+    let guardians = guardians();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        guardians.iter().for_each(|guardian| kill(*guardian, signal).expect("it lives"));
+    }
+    child.kill().expect("it is ours");
+    child.wait().expect("it is ours");
+    result.expect("see above");
+    assert_eq!(guardians.len(), 1, "one guardian");
+    wait_for("the limits are restored", || limits() == before);
+    wait_for("the lab is gone", || {
+        let labs = Command::new(LABCTL).arg("list").output().expect("labctl runs");
+        !String::from_utf8_lossy(&labs.stdout).contains("bench-")
+    });
+}
+
+fn guardians() -> Vec<Pid> {
+    let numbers = fs::read_dir("/proc").expect("/proc").flatten();
+    let is_guardian = |pid: &i32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line == [LABCTL.as_bytes(), b"\0guard-host\0"].concat()
+    };
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter(is_guardian).map(Pid::from_raw).collect()
+}
+
+#[test]
+fn needs_root_the_hosts_limits_come_back_after_kill_9() {
+    assert!(
+        geteuid().is_root(),
+        "only root raises the host's limits: leave this out with -- --skip needs_root"
+    );
+    let mute = Mute::new().unwrap();
+    // The benchmark itself.
+    let mut bench = Command::new(LABCTL);
+    bench.args(["bench", "--syncd"]).arg(&mute.0).stdout(Stdio::null());
+    raise_kill_and_wait(bench.spawn().unwrap());
+    // Whoever started it, as `cargo ci bench` does.
+    let mut parent = Command::new("sh");
+    parent
+        .args(["-c", "\"$0\" bench --syncd \"$1\" --parent $$; true", LABCTL])
+        .arg(&mute.0)
+        .stdout(Stdio::null());
+    raise_kill_and_wait(parent.spawn().unwrap());
+}
