@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 use setup::{Lacking, Need};
 use workspace::Workspace;
 
+mod bench;
 mod demo;
 mod gates;
 mod lock;
@@ -40,6 +41,8 @@ enum Gate {
     Demo,
     /// Everything a change must pass: fmt, tidy, clippy, tests, simulator, lab scenarios
     Test,
+    /// syncd's figures beside conntrackd's, in one table; as root with the host's limits raised for the run
+    Bench,
     /// `test`, then a long sweep of the simulator and every scenario twenty times
     Full,
     /// Root only: the demonstration's scenario and one with conntrackd, as the user `nobody`
@@ -64,6 +67,7 @@ fn run(gate: &Gate) -> Result<ExitCode> {
         Gate::Setup => setup::setup(&workspace, Need::Everything)?,
         Gate::Demo => return demo::demo(&workspace),
         Gate::Test => suite::test(&workspace)?,
+        Gate::Bench => bench::bench(&workspace)?,
         Gate::Full => suite::full(&workspace)?,
         Gate::Nobody => suite::nobody(&workspace)?,
         Gate::Tidy => tidy::gate(&workspace)?,
