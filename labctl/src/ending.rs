@@ -21,12 +21,15 @@ pub(crate) enum Ending {
     Lacking(String),
 }
 
+/// The exit code of an expectation that was not met, and of everything that is nobody's usage.
+pub(crate) const FAILED: u8 = 1;
+
 /// The exit code of an error.
 #[must_use]
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     let cause = |cause: &(dyn std::error::Error + 'static)| {
         let ending = cause.downcast_ref::<Ending>().map(|ending| match ending {
-            Ending::Failed(_) => 1,
+            Ending::Failed(_) => FAILED,
             Ending::Usage(_) => 2,
             Ending::Lacking(_) => 3,
         });
@@ -34,7 +37,7 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
         let lacking = cause.is::<Missing>().then_some(3);
         ending.or(usage).or(lacking)
     };
-    error.chain().find_map(cause).unwrap_or(1)
+    error.chain().find_map(cause).unwrap_or(FAILED)
 }
 
 #[cfg(test)]

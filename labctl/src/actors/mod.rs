@@ -3,6 +3,7 @@
 //! Never restarts one: an actor that ends when nobody asked for it is an observation. Each is reaped by a thread of its
 //! own the moment it ends, since a dead node's namespace waits for that. Driven by `lab`; tested through the scenarios.
 
+pub(crate) mod answer;
 pub(crate) mod ready;
 
 use std::fs::{self, File};

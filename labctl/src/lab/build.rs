@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::{Lab, locked};
-use crate::actors::{self, Running, ready};
+use crate::actors::{self, Running, answer, ready};
 use crate::apply::{self, Nodes, find};
 use crate::link::{Link, LinkEnd, Side, Weather};
 use crate::plan::{Actor, Plan, SWITCH, Step, far_end, keepalived};
@@ -130,7 +130,8 @@ impl Lab {
     pub(crate) fn ask(&self, node: &str, actor: Actor, arguments: &[String]) -> Result<Vec<u8>> {
         // The lock is for finding the node, not for the length of the answer.
         let child = self.with_node(node, |node| actors::begin(node, actor, arguments))?;
-        let output = child.wait_with_output()?;
+        let output = answer::output(child, answer::PATIENCE)
+            .with_context(|| format!("{} {} on {node}", actor.program(), arguments.join(" ")))?;
         if !output.status.success() {
             bail!(
                 "{} {} on {node}: {}: {}",

@@ -10,10 +10,22 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::actors::answer;
 use crate::lab::Lab;
 use crate::plan::Step;
 use crate::programs;
 use crate::sandbox::LAB_DIRECTORY;
+
+/// What is left of a lab that could not be built: configurations and logs.
+#[must_use]
+pub(crate) fn remains() -> Vec<(String, String)> {
+    let entries = fs::read_dir(LAB_DIRECTORY).into_iter().flatten().filter_map(Result::ok);
+    let nodes = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    nodes
+        .filter(|node| node.file_name() != "bin")
+        .flat_map(|node| files_of(&node.path().to_string_lossy(), &node.file_name().to_string_lossy()))
+        .collect()
+}
 
 /// What is asked of every node.
 const QUESTIONS: [(&str, &[&str]); 4] = [
@@ -62,7 +74,7 @@ fn ask(lab: &Lab, node: &str, question: &[&str]) -> Result<String> {
     let mut command = Command::new(programs::find(question[0])?);
     command.args(&question[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = lab.with_node(node, |node| Ok(node.spawn(&mut command)?))?;
-    let output = child.wait_with_output()?;
+    let output = answer::output(child, answer::PATIENCE)?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
 }
 

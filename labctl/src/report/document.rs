@@ -78,6 +78,19 @@ fn since(fault_ns: u64, at_ns: u64) -> Option<u64> {
 }
 
 impl Document {
+    /// The result of a scenario whose lab could not be built.
+    #[must_use]
+    pub(crate) fn of_no_lab(scenario: &str, why: String) -> Self {
+        let text = "the lab can be built".to_owned();
+        Self {
+            scenario: scenario.to_owned(),
+            passed: false,
+            expectations: vec![ExpectationSeen { text, passed: false, seen: why }],
+            traffic: BTreeMap::new(),
+            failover: FailoverTimes::default(),
+        }
+    }
+
     /// The result of a lab's scenario now.
     #[must_use]
     pub(crate) fn of(lab: &Lab, expectations: Vec<ExpectationSeen>) -> Self {

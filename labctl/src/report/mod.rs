@@ -11,7 +11,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use diagnosis::diagnose;
+pub(crate) use diagnosis::{diagnose, remains};
 pub(crate) use document::{Document, ExpectationSeen};
 pub(crate) use picture::picture;
 pub(crate) use status::status;

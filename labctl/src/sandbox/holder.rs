@@ -18,6 +18,7 @@ use nix::unistd::{getegid, geteuid, setsid};
 use thiserror::Error;
 
 use super::socket;
+use crate::ending::Ending;
 
 /// The hidden verbs of this program.
 pub(super) const HOLD: &str = "hold";
@@ -29,9 +30,14 @@ pub(crate) enum StartError {
     /// The program could not be started again.
     #[error("cannot start the lab's holder: {0}")]
     Io(#[from] io::Error),
-    /// It ended before the lab was ready; its own words.
-    #[error("{0}")]
-    Refused(String),
+    /// It ended before the lab was ready.
+    #[error("{words}")]
+    Refused {
+        /// Its own words.
+        words: String,
+        /// Whether the machine lacks something; otherwise the lab was asked for wrongly.
+        lacking: bool,
+    },
 }
 
 /// Starts a detached holder. The stream is the owner's: the lab ends with it until the owner says that it may stay.
@@ -59,13 +65,10 @@ impl StartError {
             // What was said until now is all there will be.
             let _ = stderr.read_to_string(&mut words);
         }
-        let _ = child.wait();
-        let words = words.trim();
-        Self::Refused(if words.is_empty() {
-            "the lab's holder ended without a word".into()
-        } else {
-            words.into()
-        })
+        let usage = child.wait().is_ok_and(|status| status.code() == Some(2));
+        let words = words.trim().trim_start_matches("labctl: ");
+        let words = if words.is_empty() { "the lab's holder ended without a word" } else { words };
+        Self::Refused { words: words.to_owned(), lacking: !usage }
     }
 }
 
@@ -79,9 +82,10 @@ pub(crate) fn hold(lab: &str, syncd: Option<&Path>) -> Result<()> {
     let listener = match socket::listen(lab) {
         Ok(listener) => listener,
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            anyhow::bail!(
+            let text = format!(
                 "a lab called `{lab}` runs already: labctl down --name {lab}, or take another --name"
             );
+            anyhow::bail!(Ending::Usage(text));
         }
         Err(error) => return Err(error).context("cannot take the lab's name"),
     };

@@ -38,8 +38,9 @@ impl Client {
     /// # Errors
     /// When there is none of this name.
     pub(crate) fn connect(lab: &str) -> Result<Self> {
-        let stream = socket::connect(lab)
-            .with_context(|| format!("cannot reach the lab `{lab}`; `labctl list` shows those that run"))?;
+        let stream = socket::connect(lab).map_err(|error| {
+            Ending::Usage(format!("cannot reach the lab `{lab}` ({error}); labctl list shows those that run"))
+        })?;
         Ok(Self { stream: BufReader::new(stream), holder: None })
     }
 
@@ -78,7 +79,10 @@ impl Client {
 
     fn lost(&mut self) -> anyhow::Error {
         match self.holder.take() {
-            Some(holder) => Ending::Lacking(StartError::of(holder).to_string()).into(),
+            Some(holder) => match StartError::of(holder) {
+                StartError::Refused { words, lacking: false } => Ending::Usage(words).into(),
+                error => Ending::Lacking(error.to_string()).into(),
+            },
             None => Ending::Failed("the lab is gone".to_owned()).into(),
         }
     }

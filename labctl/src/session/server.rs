@@ -128,9 +128,15 @@ fn answer(shared: &Shared, request: Request, say: &mut dyn FnMut(&Answer)) -> Re
     if let Request::Build(sources) = request {
         let scenario = load::check(&sources)?;
         let built = {
-            let say = std::cell::RefCell::new(say);
-            Lab::build(scenario, &|what| say.borrow_mut()(&Answer::Progress(what.to_owned())))?
+            let say = std::cell::RefCell::new(&mut *say);
+            Lab::build(scenario, &|what| say.borrow_mut()(&Answer::Progress(what.to_owned())))
         };
+        if built.is_err() {
+            for (name, text) in report::remains() {
+                say(&Answer::File(name, text));
+            }
+        }
+        let built = built?;
         shared.lab.set(built).map_err(|_| anyhow!("the lab is built already"))?;
         return Ok(true);
     }
@@ -177,7 +183,9 @@ fn answer(shared: &Shared, request: Request, say: &mut dyn FnMut(&Answer)) -> Re
             say(&Answer::Text(report::expectations(&seen)));
             Ok(seen.iter().all(|seen| seen.passed))
         }
-        Request::Build(_) | Request::Bench(_) | Request::Stay | Request::Namespaces(_) | Request::Down => Ok(true),
+        Request::Build(_) | Request::Bench(_) | Request::Stay | Request::Namespaces(_) | Request::Down => {
+            Ok(true)
+        }
     }
 }
 

@@ -11,8 +11,9 @@ use anyhow::{Context, Result};
 
 use super::require_programs;
 use super::shown::Shown;
+use crate::ending::{FAILED, exit_code};
 use crate::plan::Plan;
-use crate::report;
+use crate::report::{self, Document};
 use crate::scenario::{self, Mistakes, Scenario, Sources};
 use crate::session::{Answer, Client, Outcome, Request};
 
@@ -73,11 +74,25 @@ fn one(sources: Sources, scenario: &Scenario, syncd: Option<&Path>, wanted: &Wan
     }
     let mut client = Client::start(&lab, syncd)?;
     let shown = Shown::new();
-    client
-        .ask(&Request::Build(Box::new(sources)), |answer| shown.show(answer))
-        .with_context(|| format!("{} was not run", scenario.name))?;
-    let mut outcome = None;
     let mut evidence = Vec::new();
+    let mut hear = |answer| match answer {
+        Answer::File(name, text) => evidence.push((name, text)),
+        other => shown.show(other),
+    };
+    if let Err(error) = client.ask(&Request::Build(Box::new(sources)), &mut hear) {
+        shown.finish();
+        if exit_code(&error) != FAILED {
+            return Err(error.context(format!("{} was not run", scenario.name)));
+        }
+        // A program under test that does not come up is a result.
+        let document = Document::of_no_lab(&scenario.name, format!("{error:#}"));
+        let table = report::table(&document);
+        let outcome = Outcome { table, document: serde_json::to_value(&document)?, snapshot: String::new() };
+        show(&outcome, scenario, wanted)?;
+        tell_evidence(scenario, &evidence, wanted)?;
+        return Ok(false);
+    }
+    let mut outcome = None;
     let passed = client.ask(&Request::Run, |answer| match answer {
         Answer::Outcome(seen) => outcome = Some(seen),
         Answer::File(name, text) => evidence.push((name, text)),
@@ -87,14 +102,19 @@ fn one(sources: Sources, scenario: &Scenario, syncd: Option<&Path>, wanted: &Wan
     let outcome = outcome.context("the lab told no outcome")?;
     show(&outcome, scenario, wanted)?;
     if !passed {
-        let directory = keep_evidence(&scenario.name, &evidence, wanted.report.as_deref())?;
-        eprintln!("labctl: {} failed; what was there is in {}", scenario.name, directory.display());
+        tell_evidence(scenario, &evidence, wanted)?;
         if wanted.keep_on_fail {
             client.let_stay()?;
             eprintln!("labctl: the lab stays: labctl shell --name {lab} r1; labctl down --name {lab}");
         }
     }
     Ok(passed)
+}
+
+fn tell_evidence(scenario: &Scenario, evidence: &[(String, String)], wanted: &Wanted) -> Result<()> {
+    let directory = keep_evidence(&scenario.name, evidence, wanted.report.as_deref())?;
+    eprintln!("labctl: {} failed; what was there is in {}", scenario.name, directory.display());
+    Ok(())
 }
 
 fn show(outcome: &Outcome, scenario: &Scenario, wanted: &Wanted) -> Result<()> {
