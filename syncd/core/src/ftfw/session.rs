@@ -272,7 +272,7 @@ impl Session {
         let mut lapsed = Lapsed::default();
         if !self.silent && self.heard.is_some_and(|heard| now.since(heard) >= SILENCE) {
             self.silent = true;
-                lapsed.lost = Some(self.send.take_all_back());
+            lapsed.lost = Some(self.send.take_all_back());
         }
         if self.is_open() && self.send.awaits() && now.since(self.progress) >= STUCK {
             lapsed.stuck = Some(self.say_hello(now));
