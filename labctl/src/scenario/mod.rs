@@ -3,19 +3,24 @@
 //! Never starts anything. The verbs load a file here; `plan`, `lab` and `verdict` use the model. Tested in `tests.rs`
 //! and, for every file of `scenarios/`, in `labctl/tests/plans.rs`.
 
+mod check;
+mod event;
+mod expectation;
 pub(crate) mod load;
 mod mistake;
-pub(crate) mod model;
+mod model;
+mod streams;
 pub(crate) mod topology;
 pub(crate) mod units;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use event::{Action, Event, Fault};
+pub(crate) use expectation::{Expectation, Sight};
 pub(crate) use load::{Sources, load};
 pub(crate) use mistake::Mistakes;
-pub(crate) use model::{
-    Action, Channel, Event, Expectation, Fault, Path, Scenario, Sight, SnapshotPart, SyncKind,
-};
+pub(crate) use model::{Channel, Scenario, SnapshotPart, SyncKind};
+pub(crate) use streams::Path;
 pub(crate) use topology::{Router, Topology, VirtualAddresses};
 pub(crate) use units::{Prefix, Share, Span};

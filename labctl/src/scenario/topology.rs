@@ -8,7 +8,8 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::model::{StreamText, SyncKind};
+use super::model::SyncKind;
+use super::streams::StreamText;
 use super::units::Prefix;
 
 /// A client behind two routers, and a server before them.

@@ -1,0 +1,72 @@
+//! What must be seen in a scenario, and until when.
+//!
+//! Never judges; `verdict` does. Checked by `check.rs`; tested in `tests.rs`.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::units::{Share, Span};
+
+/// Something that must be seen.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Expectation {
+    /// What.
+    pub(crate) seen: Sight,
+    /// Not later than this after the last event.
+    pub(crate) within: Span,
+    /// And without interruption for this long.
+    pub(crate) stable: Span,
+}
+
+/// What can be expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// This router is primary, no other is, and it holds every virtual address.
+    Primary(String),
+    /// This share of a traffic's streams is alive, and no byte of it is corrupted.
+    Alive(String, Share),
+    /// The router's daemon says that it is in sync with its peer.
+    InSync(String),
+    /// The router's external cache holds what its peer's kernel holds, after the filter.
+    CacheEqual(String),
+    /// The router's commit has ended, and nothing failed.
+    Committed(String),
+}
+
+impl fmt::Display for Sight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Primary(node) => write!(f, "{node} is the only primary and holds all virtual addresses"),
+            Self::Alive(name, share) => write!(f, "{share} of {name} alive, nothing corrupted"),
+            Self::InSync(node) => write!(f, "{node} is in sync"),
+            Self::CacheEqual(node) => write!(f, "the external cache of {node} equals its peer's kernel"),
+            Self::Committed(node) => write!(f, "{node} has committed, nothing failed"),
+        }
+    }
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} within {}", self.seen, self.within)?;
+        if self.stable > Span::default() {
+            write!(f, " for {}", self.stable)?;
+        }
+        Ok(())
+    }
+}
+
+/// An expectation as the file gives it: one subject, `within`, perhaps `for`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ExpectationText {
+    pub(crate) primary: Option<String>,
+    pub(crate) streams: Option<String>,
+    pub(crate) alive: Option<Share>,
+    pub(crate) in_sync: Option<String>,
+    pub(crate) cache_equal: Option<String>,
+    pub(crate) committed: Option<String>,
+    pub(crate) within: Span,
+    #[serde(rename = "for", default)]
+    pub(crate) stable: Span,
+}
