@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::actors;
+use crate::actors::{self, answer};
 use crate::plan::{Actor, Step, Text, conntrackd};
 use crate::probes::syncd::read_status;
 use crate::sandbox::Node;
+
+/// How long a commit of all flows there are addresses for may take.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -125,7 +128,7 @@ impl Daemon {
         };
         let arguments: Vec<String> = own.iter().map(|word| (*word).to_owned()).collect();
         let Output { status, stdout, stderr } =
-            actors::begin(node, self.actor(), &arguments)?.wait_with_output()?;
+            answer::output(actors::begin(node, self.actor(), &arguments)?, PATIENCE)?;
         if !status.success() {
             let said = String::from_utf8_lossy(&stderr);
             bail!("{} {}: {status}: {}", self.actor().program(), own.join(" "), said.trim());
