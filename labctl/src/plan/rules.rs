@@ -1,9 +1,10 @@
 //! A router's packet filter.
 //!
-//! Three rules decide whether streams survive a failover: what belongs to no known flow is dropped, in INPUT too (a
+//! Four rules decide whether streams survive a failover: what belongs to no known flow is dropped, in INPUT too (a
 //! server's packet to the shared address is the router's own until its flow is known, and would be answered with RST);
-//! a TCP flow begins with SYN only; and VRRP and the dedicated link are never tracked. Never about a host. Driven by
-//! `mod.rs`; tested through `labctl/tests/plans.rs`.
+//! a TCP flow begins with SYN only; nobody outside opens a UDP flow to the router (an answer that comes between the move
+//! of the addresses and the end of the commit would make one); and VRRP and the dedicated link are never tracked. Never
+//! about a host. Driven by `mod.rs`; tested through `labctl/tests/plans.rs`.
 
 use std::fmt::Write as _;
 
@@ -36,6 +37,7 @@ table inet filter {
   chain input {
     type filter hook input priority filter
     ct state invalid drop
+    iifname \"wan\" meta l4proto udp ct state new drop
   }
   chain forward {
     type filter hook forward priority filter; policy drop
