@@ -278,7 +278,7 @@ pub(super) fn snapshot(parts: &[SnapshotPart], checker: &mut Checker<'_>) {
         match part {
             SnapshotPart::Roles | SnapshotPart::Link => {}
             SnapshotPart::Flows(node) => checker.router(&["snapshot"], None, node),
-            SnapshotPart::Statistics(node) => {
+            SnapshotPart::Statistics(node, _) => {
                 checker.router(&["snapshot"], None, node);
                 if checker.known.sync.get(node).is_some_and(|kind| *kind != SyncKind::Syncd) {
                     let what = format!("the daemon of `{node}` has no statistics that a snapshot could hold");

@@ -86,7 +86,7 @@ pub(crate) enum Channel {
     Unicast,
 }
 
-/// A part of the result snapshot: `roles`, `flows r2`, `statistics r2`, `link`.
+/// A part of the result snapshot: `roles`, `flows r2`, `statistics r2 commit link.malformed`, `link`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) enum SnapshotPart {
@@ -94,8 +94,8 @@ pub(crate) enum SnapshotPart {
     Roles,
     /// A router's flow table.
     Flows(String),
-    /// A router's daemon's counters, each as `0` or `>0`.
-    Statistics(String),
+    /// Counters of a router's daemon, each as `0` or `>0`; a name is a counter's, or a group's.
+    Statistics(String, Vec<String>),
     /// What the dedicated link did, each as `0` or `>0`.
     Link,
 }
@@ -108,9 +108,16 @@ impl TryFrom<String> for SnapshotPart {
             None if text == "roles" => Ok(Self::Roles),
             None if text == "link" => Ok(Self::Link),
             Some(("flows", node)) => Ok(Self::Flows(node.to_owned())),
-            Some(("statistics", node)) => Ok(Self::Statistics(node.to_owned())),
+            Some(("statistics", rest)) => {
+                let mut words = rest.split_whitespace().map(str::to_owned);
+                let (node, names) = (words.next().unwrap_or_default(), words.collect::<Vec<_>>());
+                if names.is_empty() {
+                    return Err(format!("`{text}` names no counter: write `statistics NODE commit.failed`"));
+                }
+                Ok(Self::Statistics(node, names))
+            }
             _ => Err(format!(
-                "`{text}` is no part of a snapshot: write roles, link, `flows NODE` or `statistics NODE`"
+                "`{text}` is no part of a snapshot: write roles, link, `flows NODE` or `statistics NODE COUNTER...`"
             )),
         }
     }

@@ -82,7 +82,7 @@ fn an_unknown_key_and_a_wrong_value_name_their_line() {
 fn what_a_daemon_cannot_tell_is_not_expected_of_it() {
     let told = mistakes(
         "title: t\ntopology: two-routers\nsync: { r1: syncd, r2: conntrackd }\nexpect:\n\
-         \u{20} - { committed: r2, within: 1s }\nsnapshot: [statistics r2]\n",
+         \u{20} - { committed: r2, within: 1s }\nsnapshot: [statistics r2 commit]\n",
     );
     assert!(told.contains("test.yaml:5: the daemon of `r2` cannot tell this"), "{told}");
     assert!(told.contains("test.yaml:6: the daemon of `r2` has no statistics"), "{told}");

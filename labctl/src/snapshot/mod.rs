@@ -10,7 +10,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::lab::Lab;
 use crate::link::DirectionCounters;
@@ -36,11 +36,9 @@ pub(crate) fn snapshot(lab: &Lab) -> Result<String> {
                 let _ = writeln!(text, "flows of {node}");
                 text += &flow_lines(&lab.flows(node)?);
             }
-            SnapshotPart::Statistics(node) => {
+            SnapshotPart::Statistics(node, names) => {
                 let _ = writeln!(text, "statistics of {node}");
-                for (name, value) in lab.daemon_statistics(node)? {
-                    let _ = writeln!(text, "  {name} {}", class(value));
-                }
+                text += &counter_lines(&lab.daemon_statistics(node)?, names)?;
             }
             SnapshotPart::Link => {
                 let counters = lab.with_link(crate::link::Link::counters).unwrap_or_default();
@@ -56,6 +54,22 @@ pub(crate) fn snapshot(lab: &Lab) -> Result<String> {
 
 const fn class(value: u64) -> &'static str {
     if value == 0 { "0" } else { ">0" }
+}
+
+/// The named counters, or all of a named group.
+fn counter_lines(counters: &BTreeMap<String, u64>, names: &[String]) -> Result<String> {
+    let mut text = String::new();
+    for name in names {
+        let group = format!("{name}.");
+        let named = counters.iter().filter(|(counter, _)| *counter == name || counter.starts_with(&group));
+        let lines: String =
+            named.map(|(counter, value)| format!("  {counter} {}\n", class(*value))).collect();
+        if lines.is_empty() {
+            bail!("the daemon counts nothing that is called {name}");
+        }
+        text += &lines;
+    }
+    Ok(text)
 }
 
 fn link_lines(counters: &DirectionCounters) -> String {

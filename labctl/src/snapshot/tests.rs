@@ -1,8 +1,9 @@
 //! What differs from run to run is rewritten, and nothing else.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{class, flow_lines};
+use super::{class, counter_lines, flow_lines};
 use crate::probes::flows::{SeenFamily, SeenFlow, SeenPorts, SeenTuple};
 
 fn flow(client_port: u16, chosen_port: u16) -> SeenFlow {
@@ -51,6 +52,16 @@ fn an_echo_has_an_identifier_instead() {
         flow_lines(&[echo]),
         "  1 x icmp 10.1.0.10 > 198.51.100.10 type=8 id=<id:a> reply 198.51.100.10 > 198.51.100.1 type=0 id=<id:b>\n"
     );
+}
+
+#[test]
+fn counters_are_named_alone_or_by_their_group() {
+    let counters = [("commit.committed", 5), ("commit.failed", 0), ("commits", 1), ("link.malformed", 2)];
+    let counters: BTreeMap<String, u64> = counters.map(|(name, value)| (name.to_owned(), value)).into();
+    let lines = |name: &str| counter_lines(&counters, &[name.to_owned()]);
+    assert_eq!(lines("commit").unwrap(), "  commit.committed >0\n  commit.failed 0\n");
+    assert_eq!(lines("link.malformed").unwrap(), "  link.malformed >0\n");
+    assert!(lines("link.mal").is_err());
 }
 
 #[test]
