@@ -31,7 +31,11 @@ fn a_life_is_new_then_updated_then_ended_until_buried() {
     assert_eq!(cache.news(slot).unwrap().0, Change::New);
     cache.told(slot);
     assert_eq!(cache.apply(Change::Update, &flow(1, 7, 3), 1), Applied::Changed(slot));
-    assert_eq!(cache.news(slot).unwrap().0, Change::New, "the peer may hold an earlier life, which UPD would keep");
+    assert_eq!(
+        cache.news(slot).unwrap().0,
+        Change::New,
+        "the peer may hold an earlier life, which UPD would keep"
+    );
     cache.acknowledged(slot);
     assert_eq!(cache.news(slot).unwrap().0, Change::Update);
     assert_eq!(cache.apply(Change::Destroy, &flow(1, 7, 3), 2), Applied::Ended(slot));
