@@ -19,7 +19,7 @@ pub(crate) struct Missing {
 }
 
 /// Where system programs are, which the search path of an ordinary user often leaves out.
-const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+pub(crate) const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// Finds a program.
 ///

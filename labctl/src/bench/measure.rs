@@ -37,6 +37,8 @@ pub(crate) struct Committed {
     pub(crate) committed: u64,
     /// From begin to end.
     pub(crate) milliseconds: f64,
+    /// The daemon's CPU time for it and for what else the change of role brings.
+    pub(crate) cpu_milliseconds: f64,
 }
 
 /// Flows at full speed, and what they cost.
@@ -101,9 +103,10 @@ fn commit(daemon: Daemon, kind: Kind, plan: &Plan) -> Result<Committed> {
     if external < u64::from(flows - flows / 100) {
         bail!("{daemon:?} on r2 was to hold {flows} flows before the commit, and holds {external}");
     }
-    let (took, committed) = pair.fail_over()?;
+    let (took, cpu, committed) = pair.fail_over()?;
     pair.stop()?;
-    Ok(Committed { daemon, kind, flows, committed, milliseconds: took.as_secs_f64() * 1e3 })
+    let [milliseconds, cpu_milliseconds] = [took, cpu].map(|time| time.as_secs_f64() * 1e3);
+    Ok(Committed { daemon, kind, flows, committed, milliseconds, cpu_milliseconds })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bytes and flows are far below 2^52")]

@@ -64,8 +64,10 @@ fn measure(plan: &Plan, syncd: &Path) -> Result<Vec<Sample>> {
 /// One line of progress.
 fn describe(sample: &Sample) -> String {
     match sample {
-        Sample::Committed(Committed { daemon, kind, flows, committed, milliseconds }) => {
-            format!("{daemon:?}: {committed} of {flows} flows ({kind:?}) committed in {milliseconds:.0} ms")
+        Sample::Committed(Committed { daemon, kind, flows, committed, milliseconds, cpu_milliseconds }) => {
+            format!(
+                "{daemon:?}: {committed} of {flows} flows ({kind:?}) committed in {milliseconds:.0} ms ({cpu_milliseconds:.0} ms of CPU)"
+            )
         }
         Sample::Inserted(Inserted { daemon, flows, per_second, settled_milliseconds, missing, .. }) => {
             let Sides { r1, r2 } = missing;

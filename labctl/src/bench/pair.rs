@@ -140,16 +140,19 @@ impl Pair {
         Ok([Cost::of(r1)?, Cost::of(r2)?])
     }
 
-    /// Kills the first router's daemon and makes the second commit. How long that took, and how many flows its kernel
-    /// holds then.
+    /// Kills the first router's daemon and makes the second commit. How long that took, how much of it in CPU time (and
+    /// with whatever else belongs to the change of role), and how many flows its kernel holds then.
     ///
     /// # Errors
     /// When the daemon refuses.
-    pub(super) fn fail_over(&mut self) -> Result<(Duration, u64)> {
+    pub(super) fn fail_over(&mut self) -> Result<(Duration, Duration, u64)> {
         self.running.remove(0).kill()?;
+        let [left] = &self.running[..] else { bail!("a daemon is missing") };
         let r2 = self.node("r2")?;
+        let before = Cost::of(left)?;
         let took = self.daemon.commit(r2, "r2")?;
-        Ok((took, flows::count(r2.net())?))
+        let cpu = Cost::of(left)?.time.saturating_sub(before.time);
+        Ok((took, cpu, flows::count(r2.net())?))
     }
 
     /// Ends both routers, and their flows first, which would otherwise be removed during the next measurement.

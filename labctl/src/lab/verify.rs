@@ -13,8 +13,8 @@ use crate::report::ExpectationSeen;
 use crate::scenario::{Expectation, Share, Sight, Span, SyncKind};
 use crate::verdict::{Judgement, Record, judge};
 
-/// How long two tables may take to become equal under traffic.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long two tables may take to become equal: a daemon sends everything it has at most once in five seconds.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 impl Lab {
     /// The router that VRRP calls primary, if it is one only.

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::{self, Child, Command, Stdio};
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{getegid, geteuid, setsid};
 use thiserror::Error;
@@ -89,11 +90,7 @@ pub(crate) fn hold(lab: &str, syncd: Option<&Path>) -> Result<()> {
         }
         Err(error) => return Err(error).context("cannot take the lab's name"),
     };
-    if !geteuid().is_root() {
-        enter_user_namespace().context(USER_NAMESPACE)?;
-    }
-    unshare(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET)
-        .context("cannot make the lab's namespaces: does a container forbid them (CAP_SYS_ADMIN)?")?;
+    enter_namespaces()?;
     let mut command = Command::new("/proc/self/exe");
     command.args([INSIDE, "--holder", &process::id().to_string()]);
     if let Some(syncd) = syncd {
@@ -107,6 +104,19 @@ pub(crate) fn hold(lab: &str, syncd: Option<&Path>) -> Result<()> {
     nix::unistd::dup2_stderr(fs::File::create("/dev/null")?)?;
     inside.wait()?;
     Ok(())
+}
+
+/// Makes the lab's namespaces; whoever may not, makes a user namespace first, in which he may.
+fn enter_namespaces() -> Result<()> {
+    let lab = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET;
+    match unshare(lab) {
+        Err(Errno::EPERM) => {
+            enter_user_namespace().context(USER_NAMESPACE)?;
+            unshare(lab)
+        }
+        other => other,
+    }
+    .context("cannot make the lab's namespaces")
 }
 
 const USER_NAMESPACE: &str = "cannot make a user namespace; as root: sysctl user.max_user_namespaces=1000 \

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! labctl up ── starts ──► holder          host's network namespace: owns the abstract socket
-//!                           │             user namespace of its own, unless root
+//!                           │             user namespace of its own, where it needs one
 //!                           ▼
 //!                         inside          PID 1 of the lab: private PID, mount and network namespaces,
 //!                           │             dies with the holder (PR_SET_PDEATHSIG)

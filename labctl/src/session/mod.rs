@@ -39,8 +39,8 @@ pub(crate) enum Request {
     Failover(Fault),
     /// Look whether the pair is healthy.
     Verify,
-    /// A node's namespaces, as descriptors: of its network, mounts and processes, then, unless root made the lab, of
-    /// its users.
+    /// A node's namespaces, as descriptors: of its network, mounts, processes and users, in this order. That of users
+    /// may be the asker's own.
     Namespaces(String),
     /// End.
     Down,

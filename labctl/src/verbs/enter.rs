@@ -4,15 +4,18 @@
 //! has entered: a process with several cannot enter a user namespace. Tested in `labctl/tests/scenarios/holder.rs`.
 
 use std::env;
+use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::sandbox::{NodeNamespaces, join_node};
+use crate::programs;
+use crate::sandbox::{LAB_DIRECTORY, NodeNamespaces, join_node};
 use crate::session::Client;
 
 /// Runs a command in a node; its exit code becomes ours.
@@ -54,6 +57,15 @@ fn enter(lab: &str, node: &str) -> Result<()> {
     Ok(())
 }
 
+/// Where commands are looked for: as outside, then where the lab's own programs are, and system programs.
+fn search_path() -> OsString {
+    let outside = env::var_os("PATH").unwrap_or_default();
+    let inside = [format!("{LAB_DIRECTORY}/bin")].into_iter().chain(programs::SYSTEM.map(str::to_owned));
+    let all = env::split_paths(&outside).chain(inside.map(PathBuf::from));
+    // Fails only for a directory with a colon in its name, which cannot have come from a search path.
+    env::join_paths(all).unwrap_or(outside)
+}
+
 /// Waits for the command. Ctrl-C is for the command, which gets it from the terminal as well: it ends or it does not.
 fn finish(command: &mut Command, program: &str) -> Result<ExitCode> {
     let mut ours = SigSet::empty();
@@ -61,6 +73,7 @@ fn finish(command: &mut Command, program: &str) -> Result<ExitCode> {
     ours.add(Signal::SIGQUIT);
     // A started program has nothing blocked: the standard library sees to it.
     ours.thread_block()?;
+    command.env("PATH", search_path());
     let status = command.status().with_context(|| format!("cannot run {program}"))?;
     // As a shell says it: a signal is 128 and its number.
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());

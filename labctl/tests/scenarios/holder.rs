@@ -148,6 +148,7 @@ fn a_lab_is_built_asked_broken_and_ended() {
     assert!(links.contains("lan:") && links.contains("sync:") && !links.contains("eth0:"), "{links}");
     let code = run(&[&["exec"][..], &name, &["r2", "--", "sh", "-c", "exit 7"]].concat()).status.code();
     assert_eq!(code, Some(7));
+    passes(&[&["exec"][..], &name, &["r1", "--", "nft", "list", "ruleset"]].concat());
     assert!(!run(&[&["exec"][..], &name, &["r9", "--", "true"]].concat()).status.success());
 
     let moved = passes(&[&["failover"][..], &name, &["--kind", "stop-vrrp"]].concat());
@@ -213,4 +214,23 @@ fn nothing_is_left_when_a_run_is_interrupted() {
         verb.wait().unwrap();
         running.require_gone();
     }
+}
+
+/// A user namespace in which no further one may be made, and no privilege to do without.
+const CLOSED: &str = "echo 0 > /proc/sys/user/max_user_namespaces && \
+    exec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin \"$@\"";
+
+#[test]
+fn a_machine_without_namespaces_is_told_what_it_lacks() {
+    if !wanted("a_machine_without_namespaces_is_told_what_it_lacks") {
+        return;
+    }
+    let _alone = Alone::take();
+    let program = labctl().get_program().to_owned();
+    let mut closed = Command::new("unshare");
+    closed.args(["--user", "--map-root-user", "sh", "-c", CLOSED, "sh"]).arg(program).args(["run", SCENARIO]);
+    closed.current_dir(labctl().get_current_dir().unwrap());
+    let output = closed.output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("sysctl user.max_user_namespaces"), "{}", text(&output));
 }
