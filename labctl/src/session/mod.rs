@@ -4,6 +4,7 @@
 //! its start, carries the same words; the lab ends with it unless it was told to stay. Tested in
 //! `labctl/tests/scenarios/holder.rs`.
 
+mod answer;
 mod client;
 mod server;
 

@@ -207,7 +207,11 @@ fn nothing_is_left_when_a_run_is_interrupted() {
         let quiet = command.args(["run", SCENARIO]).stdout(Stdio::null()).stderr(Stdio::null());
         let mut verb = quiet.process_group(0).spawn().unwrap();
         let lab = format!("no-sync-{}", verb.id());
-        until("the lab is complete", || holder_of(&lab).is_some() && Running::find(&lab).made.len() == 18);
+        // In the midst of it: a verb is busy with the scenario then.
+        until("the streams flow", || {
+            let status = run(&["status", "--name", &lab]);
+            status.status.success() && text(&status).contains("200 of 200 streams alive")
+        });
         let running = Running::find(&lab);
         // As a terminal does it: to the whole group.
         kill(Pid::from_raw(-verb.id().cast_signed()), signal).unwrap();
