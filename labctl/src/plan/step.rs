@@ -47,7 +47,7 @@ impl Actor {
     }
 }
 
-/// A text with a place: lines of a file.
+/// The lines of a file, or of what a program reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Text(pub(crate) String);
 
