@@ -49,9 +49,7 @@ pub(crate) struct Row {
 pub(crate) fn rows(plan: &Plan, samples: &[Sample]) -> Vec<Row> {
     let mut rows = Vec::new();
     if plan.wants(Figure::Commit) {
-        rows.extend(
-            [Kind::Plain, Kind::Translated].into_iter().filter_map(|kind| commit(kind, plan, samples)),
-        );
+        rows.extend([Kind::Plain, Kind::Translated].into_iter().flat_map(|kind| commit(kind, plan, samples)));
     }
     let inserted: Vec<Inserted> = samples
         .iter()
@@ -80,7 +78,7 @@ pub(crate) fn rows(plan: &Plan, samples: &[Sample]) -> Vec<Row> {
     rows
 }
 
-fn commit(kind: Kind, plan: &Plan, samples: &[Sample]) -> Option<Row> {
+fn commit(kind: Kind, plan: &Plan, samples: &[Sample]) -> Vec<Row> {
     let commits: Vec<&Committed> = samples
         .iter()
         .filter_map(|sample| if let Sample::Committed(it) = sample { Some(it) } else { None })
@@ -92,15 +90,19 @@ fn commit(kind: Kind, plan: &Plan, samples: &[Sample]) -> Option<Row> {
     };
     let figure = format!("commit of {} {words} flows", grouped(plan.committed));
     let times: Vec<_> = commits.iter().map(|it| (it.daemon, it.milliseconds)).collect();
-    let mut row = row(figure, "ms", &times)?;
-    if kind == Kind::Plain {
+    let cpu: Vec<_> = commits.iter().map(|it| (it.daemon, it.cpu_milliseconds)).collect();
+    let rows = [row(figure, "ms", &times), row("  CPU time on r2".to_owned(), "ms", &cpu)];
+    let mut rows: Vec<Row> = rows.into_iter().flatten().collect();
+    if kind == Kind::Plain
+        && let Some(row) = rows.first_mut()
+    {
         // Quick because something was left out is not quick.
         let whole =
             commits.iter().all(|it| it.daemon != Daemon::Syncd || it.committed == u64::from(it.flows));
         row.target = Some(format!("at most {COMMIT_RATIO} of conntrackd's time"));
         row.met = Some(whole && row.ratio.is_some_and(|ratio| ratio <= COMMIT_RATIO));
     }
-    Some(row)
+    rows
 }
 
 /// None may be missing in any repetition.
@@ -181,7 +183,8 @@ mod tests {
     use super::{Committed, Daemon, Inserted, Kind, Plan, Sample, Sides, grouped, rows, spread, table};
 
     fn commit(daemon: Daemon, milliseconds: f64, committed: u64) -> Sample {
-        Sample::Committed(Committed { daemon, kind: Kind::Plain, flows: 100, committed, milliseconds })
+        let (kind, flows, cpu_milliseconds) = (Kind::Plain, 100, milliseconds);
+        Sample::Committed(Committed { daemon, kind, flows, committed, milliseconds, cpu_milliseconds })
     }
 
     fn plan() -> Plan {

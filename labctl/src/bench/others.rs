@@ -1,4 +1,4 @@
-//! Whether the machine has other work: then figures say less, and not the same for both daemons.
+//! What else is going on: other work, other labs. Then figures say less, and not the same for both daemons.
 //!
 //! Looks once, before anything is started. Never waits for quiet. Driven by `outside.rs`; the reading is tested below.
 
@@ -6,15 +6,31 @@ use std::fs;
 use std::time::Duration;
 
 use crate::poll;
+use crate::sandbox::socket;
 
 /// How long others are watched.
 const WATCHED: Duration = Duration::from_millis(500);
 /// So much of all processors is noticeable.
 const MUCH: f64 = 0.2;
 
+/// What one should know of this machine before one believes a figure.
+pub(super) fn remarks() -> Vec<String> {
+    [busy(), labs()].into_iter().flatten().collect()
+}
+
+/// A remark about other labs. syncd does not listen to NEW while it commits, which saves the kernel the event; but the
+/// kernel (6.18) asks only whether anybody listens in any namespace of the host.
+fn labs() -> Option<String> {
+    let labs = socket::list().ok().filter(|labs| !labs.is_empty())?.join(", ");
+    Some(format!(
+        "other labs run on this host ({labs}): their listeners make the kernel tell every flow that is committed, which \
+         slows down syncd only"
+    ))
+}
+
 /// A remark about other work, if there is much: conntrackd gives itself the highest real-time priority (`SCHED_RR`, 99),
 /// syncd leaves that to whoever starts it, so other work slows down only one of them.
-pub(super) fn busy() -> Option<String> {
+fn busy() -> Option<String> {
     let before = Processors::read()?;
     poll::pause(WATCHED);
     let share = Processors::read()?.busy_since(before)?;

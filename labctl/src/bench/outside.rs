@@ -33,7 +33,7 @@ pub(crate) fn bench(options: &Options, syncd: Option<&Path>) -> Result<()> {
     }
     let syncd = programs::find_syncd(syncd)?;
     programs::find("conntrackd")?;
-    let mut remarks: Vec<String> = others::busy().into_iter().collect();
+    let mut remarks = others::remarks();
     let limits = Limits::raise()?;
     let plan = Plan::fitting(options, limits.values.max);
     let most = plan.inserted.max(plan.committed);
