@@ -215,7 +215,7 @@ impl Commit {
         let Some(index) = self.conflicts.iter().position(|conflict| conflict.awaits(token)) else {
             return Settled::NotOurs;
         };
-        match self.conflicts[index].reply(reply) {
+        match self.conflicts[index].reply(token, reply) {
             Outcome::GoesOn => Settled::Nothing,
             Outcome::Removed => Settled::Replaced,
             Outcome::Written => {

@@ -382,7 +382,7 @@ fn what_stands_in_the_way_is_removed() {
     let mut other_nat = flow(1);
     other_nat.reply.target_port = 4444;
     let (asked, replica) = conflict(Some(other_nat), Some(flow(9)), None);
-    assert_eq!(asked[..6], ["create", "find by Original", "delete 1", "find by Reply", "delete 9", "create"]);
+    assert_eq!(asked[..6], ["create", "find by Original", "find by Reply", "delete 1", "delete 9", "create"]);
     assert_eq!((replica.stats().commit.committed, replica.external().len()), (1, 0));
     assert_eq!((replica.stats().commit.conflicts, replica.stats().commit.replaced), (1, 2));
 }
