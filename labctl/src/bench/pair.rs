@@ -25,8 +25,9 @@ const NAMES: [&str; 2] = ["r1", "r2"];
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long replication may take after the last flow was written.
 const SETTLING: Duration = Duration::from_secs(30);
-/// Unchanged for so long, a count that is not what it should be will not become it.
-const STILL: Duration = Duration::from_secs(5);
+/// Unchanged for so long, a count that is not what it should be will not become it: longer than syncd waits between two
+/// bulks.
+const STILL: Duration = Duration::from_secs(12);
 /// Between two looks at the counts; each starts two processes, which compete with the daemons.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -124,7 +125,11 @@ impl Pair {
         Ok((since.duration_since(start), seen))
     }
 
-    fn counts(&self) -> Result<Counts> {
+    /// How many flows are where now.
+    ///
+    /// # Errors
+    /// When a daemon does not answer.
+    pub(super) fn counts(&self) -> Result<Counts> {
         let (r1, r2) = (self.node("r1")?, self.node("r2")?);
         let Caches { internal, .. } = self.daemon.caches(r1, "r1")?;
         let Caches { external, .. } = self.daemon.caches(r2, "r2")?;
