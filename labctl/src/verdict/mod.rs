@@ -56,7 +56,13 @@ pub(crate) fn judge(expectation: &Expectation, record: &Record, from: Instant) -
             let words = format!("{words}, after {}", milliseconds(since.duration_since(from)));
             (if stable { Judgement::Met } else { Judgement::Open }, words)
         }
-        (Some((end, words)), _) => (if end > deadline { Judgement::Missed } else { Judgement::Open }, words),
+        (Some((_, words)), Some(since)) => {
+            let late = milliseconds(since.duration_since(from));
+            (Judgement::Missed, format!("{words}, but only after {late}"))
+        }
+        (Some((end, words)), None) => {
+            (if end > deadline { Judgement::Missed } else { Judgement::Open }, words)
+        }
     };
     Judged { judgement, seen }
 }

@@ -9,7 +9,7 @@ use crate::cache::{InternalCache, Slot};
 use crate::ftfw::{Item, Session};
 use crate::time::{Duration, Instant};
 
-/// Bulks begin at least so far apart: a hello may come on thousands of messages.
+/// Bulks that the peer causes begin at least so far apart: a hello may come on thousands of messages.
 pub(super) const SPACING: Duration = Duration::from_secs(5);
 
 /// After a hello the peer's own RESYNC is awaited so long, so that one bulk serves both.
@@ -34,12 +34,15 @@ enum State {
 pub(super) struct Bulk {
     state: State,
     begun: Option<Instant>,
+    /// Whether the peer caused it, and when the last one that it caused began.
+    for_peer: bool,
+    spaced: Option<Instant>,
     flows: u32,
 }
 
 impl Bulk {
     pub(super) const fn new() -> Self {
-        Self { state: State::Idle, begun: None, flows: 0 }
+        Self { state: State::Idle, begun: None, for_peer: false, spaced: None, flows: 0 }
     }
 
     /// Whether nothing is to be sent.
@@ -49,13 +52,37 @@ impl Bulk {
 
     /// The peer said hello: it gets a bulk, with the one it asks for itself if it does so soon.
     pub(super) fn peer_hello(&mut self, now: Instant) {
+        self.for_peer = true;
         self.state = State::Waiting { due: self.earliest(now + GRACE) };
     }
 
-    /// The peer asked, or our role demands it.
+    /// Our role demands it. It is not the peer's fault, so the peer's next question need not wait.
+    pub(super) fn demand(&mut self, now: Instant, internal: &InternalCache) {
+        match self.state {
+            State::Idle => {
+                self.for_peer = false;
+                self.state = State::Waiting { due: now };
+            }
+            State::Waiting { .. } => self.state = State::Waiting { due: now },
+            State::Running { .. } | State::Draining { .. } => self.go_round(internal),
+        }
+    }
+
+    /// The peer asked.
     pub(super) fn want(&mut self, now: Instant, internal: &InternalCache) {
+        self.for_peer = true;
+        if matches!(self.state, State::Idle | State::Waiting { .. }) {
+            self.state = State::Waiting { due: self.earliest(now) };
+        } else {
+            self.spaced = Some(now);
+            self.go_round(internal);
+        }
+    }
+
+    /// Every slot once more, from where we are.
+    fn go_round(&mut self, internal: &InternalCache) {
         self.state = match self.state {
-            State::Idle | State::Waiting { .. } => State::Waiting { due: self.earliest(now) },
+            waiting @ (State::Idle | State::Waiting { .. }) => waiting,
             State::Running { cursor, .. } => State::Running { cursor, left: internal.end() },
             State::Draining { .. } => State::Running { cursor: 0, left: internal.end() },
         };
@@ -86,6 +113,9 @@ impl Bulk {
         {
             self.state = State::Running { cursor: 0, left: internal.end() };
             (self.begun, self.flows) = (Some(now), 0);
+            if self.for_peer {
+                self.spaced = Some(now);
+            }
             notice = Some(Notice::BulkBegun { flows: internal.len() });
         }
         let State::Running { cursor, left } = self.state else { return notice };
@@ -138,6 +168,6 @@ impl Bulk {
     }
 
     fn earliest(&self, due: Instant) -> Instant {
-        self.begun.map_or(due, |begun| due.max(begun + SPACING))
+        self.spaced.map_or(due, |last| due.max(last + SPACING))
     }
 }

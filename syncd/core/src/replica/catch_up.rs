@@ -45,8 +45,11 @@ impl CatchUp {
     pub(super) const fn reason(&self) -> Option<Reason> {
         match self.state {
             State::InSync => None,
+            // Once it is asked, that is what we wait for, whatever the start was.
+            State::Asked { reason: Reason::Starting, .. } | State::Sweeping { .. } => {
+                Some(Reason::AwaitingFlows)
+            }
             State::Wanted { reason, .. } | State::Asked { reason, .. } => Some(reason),
-            State::Sweeping { .. } => Some(Reason::Starting),
         }
     }
 

@@ -387,7 +387,7 @@ impl Replica {
             JobKind::Bulk => {
                 let unsaid = core::mem::take(&mut self.unsaid);
                 self.tell_of_forgotten(now, unsaid);
-                self.bulk.want(now, &self.internal);
+                self.bulk.demand(now, &self.internal);
                 0
             }
             // Asked for when the role was entered, where it is known what the router was before.

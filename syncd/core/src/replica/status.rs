@@ -60,6 +60,8 @@ pub enum Sync {
 pub enum Reason {
     /// We have just started and were not answered yet.
     Starting,
+    /// The peer was asked for its flows and has not sent them all.
+    AwaitingFlows,
     /// The peer said hello.
     PeerHello,
     /// The peer was silent for a while.
@@ -88,6 +90,9 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Starting => "starting: no answer from the peer yet",
+            Self::AwaitingFlows => {
+                "the peer was asked for its flows, which it sends at most once in five seconds"
+            }
             Self::PeerHello => "the peer said hello: it has started or restarted",
             Self::PeerReturned => "the peer was silent for a while",
             Self::BecameBackup => "this router became backup",

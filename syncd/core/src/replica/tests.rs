@@ -206,6 +206,24 @@ fn bulks_are_five_seconds_apart() {
 }
 
 #[test]
+fn the_bulk_of_a_role_does_not_make_the_peer_wait() {
+    let (mut replica, mut peer) = settled();
+    replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
+    transmitted(&mut replica, at(3));
+    role(&mut replica, at(4), Role::Primary);
+    play_kernel(&mut replica, at(4), |_, request| match request {
+        KernelRequest::Dump { token } => Some(Played::Done(token)),
+        KernelRequest::Find { token, flow, .. } => Some(Played::Found(token, *flow)),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(flows(&mut replica, at(5)).len(), 1, "the role's own");
+    peer.says(&mut replica, at(100), Control::Resync, Flags::NONE);
+    assert_eq!(flows(&mut replica, at(100)).len(), 1, "the peer's");
+    peer.says(&mut replica, at(1000), Control::Resync, Flags::NONE);
+    assert_eq!(flows(&mut replica, at(1000)), [], "but not twice in five seconds");
+}
+
+#[test]
 fn a_hello_causes_one_bulk_with_the_resync_the_peer_asks_for() {
     let (mut replica, mut peer) = settled();
     replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
