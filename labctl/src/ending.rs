@@ -21,6 +21,18 @@ pub(crate) enum Ending {
     Lacking(String),
 }
 
+impl Ending {
+    /// The ending that belongs to an exit code which the lab has sent.
+    #[must_use]
+    pub(crate) const fn of(code: u8, message: String) -> Self {
+        match code {
+            2 => Self::Usage(message),
+            3 => Self::Lacking(message),
+            _ => Self::Failed(message),
+        }
+    }
+}
+
 /// The exit code of an expectation that was not met, and of everything that is nobody's usage.
 pub(crate) const FAILED: u8 = 1;
 

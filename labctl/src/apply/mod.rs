@@ -11,8 +11,9 @@ use std::io::Write;
 use std::os::fd::BorrowedFd;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
+use crate::ending::Ending;
 use crate::link::{disable_tx_checksum, namespace};
 use crate::plan::{Interface, Step, Text};
 use crate::programs;
@@ -70,7 +71,10 @@ fn attempt(nodes: &mut Nodes, step: &Step) -> Result<()> {
 /// # Errors
 /// When there is none of this name.
 pub(crate) fn find<'a>(nodes: &'a Nodes, name: &str) -> Result<&'a Node> {
-    nodes.get(name).ok_or_else(|| anyhow!("node {name} is not there"))
+    nodes.get(name).ok_or_else(|| {
+        let living = nodes.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        Ending::Usage(format!("node {name} is not there: it may be dead, or name one of {living}")).into()
+    })
 }
 
 fn net<'a>(nodes: &'a Nodes, name: &str) -> Result<BorrowedFd<'a>> {

@@ -18,6 +18,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::actors::Running;
 use crate::apply::{Nodes, find};
+use crate::ending::Ending;
 use crate::link::Link;
 use crate::plan::{Actor, Plan};
 use crate::poll;
@@ -121,7 +122,10 @@ impl Lab {
     /// # Errors
     /// When it runs already, is not known, or a stream does not open.
     pub(crate) fn start_traffic(&self, name: &str) -> Result<Opened> {
-        let groups = self.scenario.traffic.get(name).ok_or_else(|| anyhow!("no traffic is called {name}"))?;
+        let groups = self.scenario.traffic.get(name).ok_or_else(|| {
+            let known = self.scenario.traffic.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Ending::Usage(format!("no traffic is called {name}: write one of {known}"))
+        })?;
         let groups = groups.iter().enumerate();
         let groups = groups
             .filter_map(|(place, group)| group.group(u16::try_from(place).ok()?, &self.scenario.topology));

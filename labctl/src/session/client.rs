@@ -60,8 +60,7 @@ impl Client {
             }
             match serde_json::from_str(&line).context("the lab's answer is not understood")? {
                 Answer::Done { well } => return Ok(well),
-                Answer::Failed { message, lacking: true } => bail!(Ending::Lacking(message)),
-                Answer::Failed { message, lacking: false } => bail!(Ending::Failed(message)),
+                Answer::Failed { message, code } => bail!(Ending::of(code, message)),
                 answer => hear(answer),
             }
         }
@@ -98,7 +97,7 @@ impl Client {
         let (message, descriptors) = receive_descriptors(self.stream.get_ref())?;
         match serde_json::from_slice(&message).context("the lab's answer is not understood")? {
             Answer::Done { .. } => Ok(descriptors),
-            Answer::Failed { message, .. } => bail!(Ending::Failed(message)),
+            Answer::Failed { message, code } => bail!(Ending::of(code, message)),
             _ => bail!("the lab answered something else"),
         }
     }

@@ -70,8 +70,8 @@ pub(crate) enum Answer {
     Failed {
         /// What and why.
         message: String,
-        /// Whether the machine lacks something.
-        lacking: bool,
+        /// The exit code that belongs to it.
+        code: u8,
     },
 }
 

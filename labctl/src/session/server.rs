@@ -4,7 +4,6 @@
 //! from here ends the lab's first process and with it everything. Never trusts a connection of another user. Driven by
 //! `main`; tested in `labctl/tests/scenarios/holder.rs`.
 
-use std::error::Error;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -20,8 +19,8 @@ use nix::unistd::geteuid;
 
 use super::answer::{Place, answer, lab};
 use super::{Answer, Request};
+use crate::ending::exit_code;
 use crate::poll as again;
-use crate::programs;
 use crate::sandbox::{Inside, send_descriptors, socket};
 
 /// What all connections share.
@@ -125,8 +124,7 @@ fn say(mut stream: &UnixStream, answer: &Answer) {
 }
 
 fn failed(error: &anyhow::Error) -> Answer {
-    let lacking = error.chain().any(<dyn Error>::is::<programs::Missing>);
-    Answer::Failed { message: format!("{error:#}"), lacking }
+    Answer::Failed { message: format!("{error:#}"), code: exit_code(error) }
 }
 
 fn hand_over(shared: &Shared, node: &str, stream: &UnixStream) -> Result<()> {

@@ -89,12 +89,12 @@ fn flow_lines(flows: &[SeenFlow]) -> String {
 }
 
 /// A flow with every chosen port and identifier renamed in the order of appearance, so that the same port in both
-/// directions keeps one name.
+/// directions keeps one name. One that source NAT has chosen has a name of its own, also when it chose the same.
 fn rewritten(flow: SeenFlow) -> String {
     let mut names: Vec<u16> = Vec::new();
-    let mut name = |port: u16| match names.iter().position(|known| *known == port) {
-        Some(place) => place,
-        None => {
+    let mut name = |port: u16, anew: bool| match names.iter().position(|known| *known == port) {
+        Some(place) if !anew => place,
+        _ => {
             names.push(port);
             names.len() - 1
         }
@@ -103,7 +103,8 @@ fn rewritten(flow: SeenFlow) -> String {
     // is the scenario's.
     let mut tuple = |tuple: SeenTuple, source_chosen: bool| {
         let mut word = |port: u16, chosen: bool| {
-            if chosen { format!("<port:{}>", letter(name(port))) } else { port.to_string() }
+            let anew = flow.src_nat() && !source_chosen;
+            if chosen { format!("<port:{}>", letter(name(port, anew))) } else { port.to_string() }
         };
         match tuple.ports {
             SeenPorts::Ports { source, target } => {
@@ -111,7 +112,7 @@ fn rewritten(flow: SeenFlow) -> String {
                 format!("{}:{source} > {}:{target}", tuple.source, tuple.target)
             }
             SeenPorts::Echo { id, kind, .. } => {
-                format!("{} > {} type={kind} id=<id:{}>", tuple.source, tuple.target, letter(name(id)))
+                format!("{} > {} type={kind} id=<id:{}>", tuple.source, tuple.target, letter(name(id, false)))
             }
             SeenPorts::Nothing => format!("{} > {}", tuple.source, tuple.target),
         }

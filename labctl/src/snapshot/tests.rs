@@ -39,7 +39,14 @@ fn chosen_ports_are_renamed_and_equal_flows_counted() {
 
 #[test]
 fn a_kept_port_keeps_its_name() {
-    assert!(flow_lines(&[flow(40_000, 40_000)]).contains("198.51.100.1:<port:a> "));
+    let mut untranslated = flow(40_000, 40_000);
+    untranslated.status = 0x18e;
+    assert!(flow_lines(&[untranslated]).contains("198.51.100.1:<port:a> "));
+}
+
+#[test]
+fn a_port_that_nat_chose_has_its_own_name_also_when_it_is_the_same_by_chance() {
+    assert!(flow_lines(&[flow(40_000, 40_000)]).contains("198.51.100.1:<port:b> "));
 }
 
 #[test]
