@@ -51,7 +51,10 @@ fn main() -> Result<ExitCode> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         if let Some(seed) = sweep::running() {
-            eprintln!("seed {seed} broke an assertion; replay it with: sim run {seed} --trace");
+            eprintln!(
+                "seed {seed} broke an assertion; replay it, with the same overrides if there were any, by:\n    \
+                 cargo run --release -p syncd-sim -- run {seed} --trace"
+            );
         }
         hook(info);
     }));
