@@ -5,7 +5,6 @@ use super::command::{Command, RequestId};
 use super::commit::Settled;
 use super::kernel::{Errno, KernelReply};
 use super::notice::Notice;
-use super::role::{JobKind, Role};
 use super::status::Reason;
 use super::turn::ChannelId;
 use crate::cache::Slot;
@@ -318,115 +317,6 @@ impl Replica {
         self.stats.internal.swept += 1;
         self.resync.count_swept();
         self.news(applied, Origin::Kernel);
-    }
-
-    // ----- Roles and their jobs. -----
-
-    /// The one function by which a role is entered.
-    fn enter(&mut self, now: Instant, role: Role) {
-        let from = core::mem::replace(&mut self.role, role);
-        self.role_since = now;
-        self.tell(Some(Notice::RoleEntered { from, to: role }));
-        if self.commit.is_deaf() {
-            // Births were not heard for a while.
-            self.resync.want(now);
-        }
-        self.commit.abandon(now);
-        if !role.replicates() {
-            // A backup says no word of an end: its timers expire while the flow lives on the primary.
-            self.unsaid += self.forget_ends();
-        }
-        self.jobs.replace(role);
-        if role == Role::Backup {
-            let notice = self.catch_up.became_backup(now, from == Role::Unknown);
-            self.tell(notice);
-        }
-        self.step_jobs(now);
-    }
-
-    /// Begins and ends jobs as far as it goes.
-    pub(super) fn step_jobs(&mut self, now: Instant) {
-        if let Some(notice) = self.commit.step(now, &self.external) {
-            self.tell(Some(notice));
-        }
-        while let Some(notice) = self.commit.take_notice() {
-            self.tell(Some(notice));
-        }
-        let notice = self.resync.finish(now, &self.internal);
-        self.tell(notice);
-        loop {
-            if let Some(job) = self.jobs.to_begin() {
-                let until = self.begin_job(now, job);
-                self.jobs.begin(until);
-            }
-            let done = match self.jobs.current() {
-                None => break,
-                Some((JobKind::Commit, _)) => self.commit.is_idle(),
-                Some((JobKind::ReloadInternal, until)) => self.resync.completed() >= until,
-                Some((JobKind::Bulk | JobKind::RequestResync, _)) => true,
-            };
-            if !done {
-                break;
-            }
-            self.jobs.done();
-        }
-        self.jobs.answer();
-    }
-
-    fn begin_job(&mut self, now: Instant, job: JobKind) -> u32 {
-        match job {
-            JobKind::Commit => {
-                self.stats.commit.begun += 1;
-                let notice = self.commit.begin(now, &self.external);
-                self.tell(Some(notice));
-                let notice = self.commit.step(now, &self.external);
-                self.tell(notice);
-                0
-            }
-            JobKind::ReloadInternal => self.resync.want(now),
-            JobKind::Bulk => {
-                let unsaid = core::mem::take(&mut self.unsaid);
-                self.tell_of_forgotten(now, unsaid);
-                self.bulk.demand(now, &self.internal);
-                0
-            }
-            // Asked for when the role was entered, where it is known what the router was before.
-            JobKind::RequestResync => 0,
-        }
-    }
-
-    /// A cache that was full has room again: what did not fit is fetched.
-    fn room_again(&mut self, now: Instant) {
-        let (internal, external) = (&self.internal, &self.external);
-        if self.full.0 && internal.len() + internal.dead() < internal.limit() {
-            self.full.0 = false;
-            self.resync.events_lost(now);
-        }
-        if self.full.1 && external.len() < external.limit() {
-            self.full.1 = false;
-            let notice = self.catch_up.want(now, Reason::CacheFull);
-            self.tell(notice);
-        }
-    }
-
-    /// Ends the peer was not told of must not fill the cache while nobody listens: they are forgotten, and a hello
-    /// makes the peer ask for a resync, which sweeps them there.
-    fn limit_ends(&mut self, now: Instant) {
-        let dead = self.internal.dead();
-        if self.session.is_silent() && dead > self.internal.limit() / 4 {
-            let flows = self.forget_ends();
-            self.tell_of_forgotten(now, flows);
-        }
-    }
-
-    /// The peer holds flows whose end it was never told, and a bulk removes nothing: a hello makes it ask for a
-    /// resync, which does.
-    fn tell_of_forgotten(&mut self, now: Instant, flows: u32) {
-        if flows > 0 {
-            self.stats.ftfw.ends_forgotten += u64::from(flows);
-            self.session.say_hello(now);
-            self.tell(Some(Notice::EndsForgotten { flows }));
-        }
     }
 }
 

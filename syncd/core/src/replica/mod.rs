@@ -12,6 +12,7 @@ mod command;
 mod commit;
 mod conflict;
 mod doors;
+mod entering;
 mod jobs;
 mod kernel;
 mod notice;
