@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use syncd_core::filter::Filter;
 use syncd_core::flow::{Address, AttrSet, Change, Family, Flow, Origin, Protocol, Status, TcpState, Tuple};
-use syncd_core::replica::{ChannelId, Config, KernelReply, KernelRequest, Replica};
+use syncd_core::replica::{ChannelId, Config, Ends, KernelReply, KernelRequest, PEER_KEEPS, Replica};
 use syncd_core::time::Instant;
 use syncd_core::wire::{Datagram, Options, payload_limit};
 
@@ -46,12 +46,17 @@ fn replica(entropy: u8) -> Replica {
         external_limit: 10_000,
         channels: 1,
         wire: Options::default(),
+        ends: Ends::Told,
+        peer_keeps: PEER_KEEPS,
     };
     let mut replica = Replica::new(config, [entropy; 32], Instant::PAST);
     replica.handle_channel(Instant::PAST, LINK, true);
-    let Some(KernelRequest::Dump { token }) = replica.poll_kernel(Instant::PAST) else {
-        panic!("a dump comes first")
+    let asked = |replica: &mut Replica| match replica.poll_kernel(Instant::PAST) {
+        Some(KernelRequest::Count { .. }) => None,
+        Some(KernelRequest::Dump { token }) => Some(token),
+        other => panic!("a count and a dump come first, not {other:?}"),
     };
+    let token = asked(&mut replica).or_else(|| asked(&mut replica)).expect("a dump");
     replica.handle_kernel(Instant::PAST, KernelReply::Done(token));
     replica
 }

@@ -27,6 +27,7 @@ use crate::show::flows;
 use crate::show::view::{DaemonView, Setting, StatisticsView, StatusView, role_named};
 use crate::signals::Signal;
 use crate::timer::Timer;
+use crate::vrrp::Vrrp;
 use rhythm::Rhythm;
 
 /// Events of one round: about 1 µs each, with the merge.
@@ -47,8 +48,8 @@ const GATHER: Duration = Duration::from_millis(1);
 pub(crate) struct Inputs {
     /// Requests of clients.
     pub(crate) calls: mpsc::Receiver<Call>,
-    /// Roles from keepalived, with the lines that made no sense before each.
-    pub(crate) vrrp: mpsc::Receiver<(Role, u64)>,
+    /// What keepalived says, with the number of lines that made no sense before each.
+    pub(crate) vrrp: mpsc::Receiver<(Vrrp, u64)>,
     /// The order to end.
     pub(crate) signals: mpsc::Receiver<Signal>,
 }
@@ -192,9 +193,9 @@ impl EventLoop {
             self.parts.inputs.calls.poll_recv_many(context, &mut self.calls, room),
             Poll::Ready(1..)
         );
-        if let Poll::Ready(Some((role, garbage))) = self.parts.inputs.vrrp.poll_recv(context) {
+        if let Poll::Ready(Some((said, garbage))) = self.parts.inputs.vrrp.poll_recv(context) {
             self.fifo_garbage += garbage;
-            self.enter(clock::now(), role, None);
+            self.follow(clock::now(), said);
             ready = true;
         }
         if ready { Poll::Ready(None) } else { Poll::Pending }
@@ -232,13 +233,13 @@ impl EventLoop {
         let events = kernel.gather_events(now, replica, journal, EVENTS)?;
         channels.gather(DATAGRAMS, |from, bytes| replica.handle_datagram(now, from, bytes));
         let answers = kernel.gather_answers(now, replica, ANSWERS);
-        let mut roles = Vec::new();
-        while let Ok(role) = inputs.vrrp.try_recv() {
-            roles.push(role);
+        let mut lines = Vec::new();
+        while let Ok(said) = inputs.vrrp.try_recv() {
+            lines.push(said);
         }
-        for (role, garbage) in roles {
+        for (said, garbage) in lines {
             self.fifo_garbage += garbage;
-            self.enter(now, role, None);
+            self.follow(now, said);
         }
         while self.calls.len() < CALLS
             && let Ok(call) = self.parts.inputs.calls.try_recv()
@@ -251,6 +252,7 @@ impl EventLoop {
         if now >= self.links_due {
             self.links_due = now + LOOK_AT_LINKS;
             self.look_at_links(now);
+            self.parts.kernel.look_at_drops(now, &mut self.parts.replica);
         }
         Ok(Gathered { events, more: events == EVENTS || answers == ANSWERS })
     }
@@ -309,6 +311,18 @@ impl EventLoop {
         })
     }
 
+    /// Tells the replica what keepalived says.
+    fn follow(&mut self, now: Instant, said: Vrrp) {
+        match said {
+            Vrrp::Role(role) => self.enter(now, role, None),
+            Vrrp::PeerYielded => {
+                let id = RequestId(self.next_id);
+                self.next_id += 1;
+                self.parts.replica.handle_command(now, id, Command::PeerYielded);
+            }
+        }
+    }
+
     /// Tells the replica its role; whoever waits is answered when the role's jobs are done.
     fn enter(&mut self, now: Instant, role: Role, waits: Option<oneshot::Sender<Response>>) {
         let id = RequestId(self.next_id);
@@ -331,6 +345,7 @@ impl EventLoop {
             events_malformed: counts.malformed,
             event_attributes_skipped: counts.attributes_skipped,
             batches_refused: counts.batches_refused,
+            events_dropped: counts.events_dropped,
             fifo_garbage: self.fifo_garbage,
         };
         StatisticsView::new(replica.stats(), replica.internal().len(), replica.external().len(), daemon)

@@ -82,6 +82,9 @@ const fn level(notice: &Notice) -> Level {
         Notice::CommitFailed { .. }
         | Notice::PeerLost
         | Notice::EventsLost
+        | Notice::EndMissed
+        | Notice::CountDiffers { .. }
+        | Notice::EndsUnheard { .. }
         | Notice::ReloadFailed(_)
         | Notice::SendingStuck
         | Notice::ReceivingStuck
@@ -114,6 +117,17 @@ impl Display for Line<'_> {
                 write!(f, "sent bulk update of {flows} flows in {}", Took(*took))
             }
             Notice::EventsLost => f.write_str("the kernel dropped events; its table is read again"),
+            Notice::EndMissed => {
+                f.write_str("a flow began again whose end was not heard: events were lost; the kernel's table is read again")
+            }
+            Notice::CountDiffers { kernel, difference } => {
+                let (count, word) = (difference.unsigned_abs(), if *difference > 0 { "more" } else { "fewer" });
+                write!(f, "the kernel has {kernel} flows, {count} {word} than were heard of; its table is read again")
+            }
+            Notice::EndsUnheard { flows } => {
+                write!(f, "{flows} flows may end without an event, because nf_conntrack_events was not 1 when they ")?;
+                f.write_str("were born; until they have ended the table is read again and again")
+            }
             Notice::Reloaded { flows, added, swept, took } => {
                 write!(
                     f,

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use syncd_conntrack::{
     Batch, EventError, EventSocket, Message, Messages, RequestSocket, SocketError, decode,
 };
-use syncd_core::replica::{Errno, KernelReply, KernelRequest, Replica, Token};
+use syncd_core::replica::{Ends, Errno, KernelReply, KernelRequest, Replica, Token};
 use syncd_core::time::Instant;
 
 use crate::journal::Journal;
@@ -34,6 +34,8 @@ pub(crate) struct KernelCounts {
     pub(crate) attributes_skipped: u64,
     /// Batches of requests the kernel did not take.
     pub(crate) batches_refused: u64,
+    /// Events the kernel could not deliver, attempts to deliver an end again included.
+    pub(crate) events_dropped: u64,
 }
 
 /// A dump that was asked for.
@@ -133,6 +135,8 @@ impl Kernel {
                     return Ok(done);
                 }
                 Err(EventError::Overrun | EventError::Truncated { .. }) => {
+                    // What was dropped up to here is told by this; see `look_at_drops`.
+                    self.counts.events_dropped = self.events.drops().unwrap_or(self.counts.events_dropped);
                     replica.handle_overrun(now);
                     let size = self.events.grow(self.buffer_limit)?;
                     journal.event_buffer(size, size >= self.buffer_limit);
@@ -156,6 +160,17 @@ impl Kernel {
         }
         self.begin_dump(now, replica, budget);
         Ok(budget)
+    }
+
+    /// Compares the kernel's own count of undelivered events with what it has reported: a loss it was silent about
+    /// (it reports one per congestion, and none while an option says so) is a loss all the same.
+    pub(crate) fn look_at_drops(&mut self, now: Instant, replica: &mut Replica) {
+        // Where `/proc` does not tell, the count of the table does.
+        let Ok(dropped) = self.events.drops() else { return };
+        if dropped > self.counts.events_dropped {
+            self.counts.events_dropped = dropped;
+            replica.handle_overrun(now);
+        }
     }
 
     /// So many events were read: the dump that waits begins when none from before it can be left.
@@ -188,6 +203,9 @@ impl Kernel {
                 }
                 Answer::Found(token, flow) => replica.handle_kernel(now, KernelReply::Found(token, &flow)),
                 Answer::Done(token) => replica.handle_kernel(now, KernelReply::Done(token)),
+                Answer::Counted(token, flows) => {
+                    replica.handle_kernel(now, KernelReply::Counted(token, flows));
+                }
                 Answer::Failed(token, errno) => replica.handle_kernel(now, KernelReply::Failed(token, errno)),
             }
         }
@@ -215,6 +233,7 @@ impl Kernel {
                 let queued = 2 * self.event_buffer() / EVENT_SIZE;
                 self.dump = Some(Waiting { token, queued });
             }
+            KernelRequest::Count { token } => self.queries.ask(Ask::Count(token)),
             KernelRequest::ListenNew(listen) => {
                 // What was asked for before happens before.
                 self.execute();
@@ -262,14 +281,16 @@ impl Kernel {
     }
 }
 
-/// Sees to it that flows carry events from their birth. Says why not, if it cannot.
-pub(crate) fn enable_events() -> Result<(), String> {
-    let now =
-        fs::read_to_string(EVENTS_SYSCTL).map_err(|error| format!("cannot read {EVENTS_SYSCTL}: {error}"))?;
-    if now.trim() == "1" {
-        return Ok(());
+/// Sees to it that flows carry events from their birth. Says which ones do not, and why not if it cannot.
+pub(crate) fn enable_events() -> (Ends, Result<(), String>) {
+    match fs::read_to_string(EVENTS_SYSCTL) {
+        Err(error) => (Ends::Untold, Err(format!("cannot read {EVENTS_SYSCTL}: {error}"))),
+        Ok(now) if now.trim() == "1" => (Ends::Told, Ok(())),
+        Ok(_) => match fs::write(EVENTS_SYSCTL, "1") {
+            Ok(()) => (Ends::UntoldBefore, Ok(())),
+            Err(error) => (Ends::Untold, Err(format!("cannot set {EVENTS_SYSCTL} to 1: {error}"))),
+        },
     }
-    fs::write(EVENTS_SYSCTL, "1").map_err(|error| format!("cannot set {EVENTS_SYSCTL} to 1: {error}"))
 }
 
 /// How many flows each cache may hold: as conntrackd's users set it, twice what the kernel may; at least half a

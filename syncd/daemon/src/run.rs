@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use syncd_core::replica::{self, Replica};
+use syncd_core::replica::{self, Ends, PEER_KEEPS, Replica};
 use syncd_core::wire::Options;
 use tokio::sync::mpsc;
 
@@ -20,7 +20,7 @@ use crate::kernel::{self, Kernel};
 use crate::last_role::LastRole;
 use crate::show::view::Setting;
 use crate::signals;
-use crate::vrrp::Fifo;
+use crate::vrrp::{Fifo, Vrrp};
 
 /// So many values of one kind wait for the loop.
 const WAITING: usize = 16;
@@ -51,8 +51,9 @@ async fn serve(
     let (tell_signals, signals) = mpsc::channel(1);
     // Before anything else that a signal could leave behind.
     tokio::spawn(signals::listen(tell_signals)?);
-    if let Err(reason) = kernel::enable_events() {
-        let consequence = "flows born while nobody listened may never tell their end";
+    let (ends, enabled) = kernel::enable_events();
+    if let Err(reason) = enabled {
+        let consequence = "flows may never tell their end, so the table is read again and again";
         journal.say(Level::Warn, format_args!("{reason}; {consequence}"));
     }
     let kernel = Kernel::open(config.event_buffer)
@@ -69,7 +70,7 @@ async fn serve(
 
     let start = clock::now();
     let parts = Parts {
-        replica: Replica::new(replica_config(config), entropy()?, start),
+        replica: Replica::new(replica_config(config, ends), entropy()?, start),
         kernel,
         channels,
         setting: setting(config),
@@ -94,7 +95,7 @@ async fn serve(
 }
 
 /// Hands over keepalived's roles for ever.
-async fn follow(mut fifo: Fifo, tell: mpsc::Sender<(replica::Role, u64)>, journal: Journal) {
+async fn follow(mut fifo: Fifo, tell: mpsc::Sender<(Vrrp, u64)>, journal: Journal) {
     loop {
         match fifo.next().await {
             Ok(news) => {
@@ -111,7 +112,7 @@ async fn follow(mut fifo: Fifo, tell: mpsc::Sender<(replica::Role, u64)>, journa
     }
 }
 
-fn replica_config(config: &Config) -> replica::Config {
+fn replica_config(config: &Config, ends: Ends) -> replica::Config {
     let limit = kernel::cache_limit();
     replica::Config {
         filter: config.filter.clone(),
@@ -119,6 +120,8 @@ fn replica_config(config: &Config) -> replica::Config {
         external_limit: limit,
         channels: u8::try_from(config.links.len()).expect("at most MAX_LINKS"),
         wire: Options::default(),
+        ends,
+        peer_keeps: PEER_KEEPS,
     }
 }
 

@@ -1,7 +1,7 @@
 //! keepalived's notify FIFO: lines in, roles out.
 //!
 //! keepalived writes one line per event, `GROUP "NAME" STATE PRIORITY`, each with one `write`. Only the lines of our
-//! sync group count; repetitions are harmless, because entering a role twice is idempotent for the replica's owner.
+//! sync group count, and of instances `MASTER_RX_LOWER_PRI`; repetitions are harmless, because entering a role twice is idempotent for the replica's owner.
 //! Never starts a program and never answers keepalived. Driven by a task of the daemon; tested in `vrrp/tests.rs`.
 
 #[cfg(test)]
@@ -48,6 +48,16 @@ pub(crate) enum FifoError {
     },
 }
 
+/// What keepalived says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vrrp {
+    /// Our group has this role.
+    Role(Role),
+    /// A master of lower priority was heard while we are master: both were, and the other one steps back. Our own
+    /// group has no transition then.
+    PeerYielded,
+}
+
 /// The FIFO, open for reading.
 #[derive(Debug)]
 pub(crate) struct Fifo {
@@ -83,15 +93,15 @@ impl Fifo {
         Ok(Self { file, ready, lines: Lines::new(group) })
     }
 
-    /// Waits for the next role. Returns also how many lines made no sense since the last call.
+    /// Waits for the next line that means something. Returns also how many lines made no sense since the last call.
     ///
     /// # Errors
     ///
     /// When the FIFO cannot be read any more.
-    pub(crate) async fn next(&mut self) -> io::Result<(Role, u64)> {
+    pub(crate) async fn next(&mut self) -> io::Result<(Vrrp, u64)> {
         loop {
-            if let Some(role) = self.lines.next() {
-                return Ok((role, self.lines.take_garbage()));
+            if let Some(said) = self.lines.next() {
+                return Ok((said, self.lines.take_garbage()));
             }
             let mut bytes = [0; 4096];
             let len = self.ready.read(|| (&self.file).read(&mut bytes)).await?;
@@ -123,15 +133,15 @@ impl Lines {
         std::mem::take(&mut self.garbage)
     }
 
-    /// The next role of our group among the complete lines.
-    fn next(&mut self) -> Option<Role> {
+    /// The next line that means something to us, among the complete ones.
+    fn next(&mut self) -> Option<Vrrp> {
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.rest.drain(..=end).collect();
             if std::mem::take(&mut self.skipping) {
                 continue;
             }
             match read_line(&line[..end], &self.group) {
-                Line::Ours(role) => return Some(role),
+                Line::Ours(said) => return Some(said),
                 Line::OfOthers => {}
                 Line::Garbage => self.garbage += 1,
             }
@@ -148,9 +158,9 @@ impl Lines {
 /// What a line means to us.
 #[derive(Debug, PartialEq, Eq)]
 enum Line {
-    /// Our group has this role.
-    Ours(Role),
-    /// It is about an instance, or about another group.
+    /// It is for us.
+    Ours(Vrrp),
+    /// It is about an instance's role, or about another group.
     OfOthers,
     /// It is not keepalived's.
     Garbage,
@@ -163,9 +173,12 @@ fn read_line(line: &[u8], group: &str) -> Line {
     let Some((name, state_and_priority)) = rest.rsplit_once("\" ") else { return Line::Garbage };
     let state = state_and_priority.split(' ').next().unwrap_or("");
     match kind {
+        // Which instances are in our group the FIFO does not say; that of another group costs a resync and takes over
+        // nothing, because a backup of ours tells nothing that we do not have.
+        "INSTANCE" if state == "MASTER_RX_LOWER_PRI" => Line::Ours(Vrrp::PeerYielded),
         "INSTANCE" => Line::OfOthers,
         "GROUP" if name != group => Line::OfOthers,
-        "GROUP" => role_of(state).map_or(Line::Garbage, Line::Ours),
+        "GROUP" => role_of(state).map_or(Line::Garbage, |role| Line::Ours(Vrrp::Role(role))),
         _ => Line::Garbage,
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use syncd_core::filter::Filter;
 use syncd_core::flow::{Flow, Status};
-use syncd_core::replica::{Reason, Replica, Role, Sync};
+use syncd_core::replica::{Divergence, Replica, Role, Sync};
 use syncd_core::time::Instant;
 
 use crate::host::{Daemon, Host};
@@ -67,7 +67,10 @@ fn unsettled(side: Side, host: &Host, now: Instant) -> Option<String> {
     };
     let status = replica.status(now);
     // A cache that is full says so for as long as it is; there is nothing to wait for.
-    let full = status.sync == Sync::CatchingUp(Reason::CacheFull);
+    let full = matches!(
+        status.sync,
+        Sync::Diverged(Divergence::InternalFull { .. } | Divergence::ExternalFull { .. })
+    );
     if status.sync != Sync::InSync && !full {
         return Some(format!("{} says {:?}", side.name(), status.sync));
     }

@@ -51,6 +51,7 @@ pub enum Daemon {
 enum Work {
     Find { token: Token, tuple: Name },
     Dump { token: Token, cursor: Option<u16> },
+    Count { token: Token },
 }
 
 /// What the helper thread hands over.
@@ -62,6 +63,8 @@ pub enum Answer {
     Found(Token, Result<Flow, Errno>),
     /// The end of a dump.
     Done(Token),
+    /// How many flows there are.
+    Counted(Token, u32),
 }
 
 /// One router.
@@ -205,6 +208,10 @@ impl Host {
                 let found = self.kernel.find(&tuple).copied().ok_or(Errno::ENOENT);
                 vec![Answer::Found(token, found)]
             }
+            Some(Work::Count { token }) => {
+                let entries = u32::try_from(self.kernel.len()).expect("its limit is 32 bits");
+                vec![Answer::Counted(token, entries)]
+            }
             Some(Work::Dump { token, cursor }) => {
                 let from = cursor.unwrap_or(0);
                 let to = from.checked_add(BUCKETS);
@@ -330,6 +337,7 @@ impl Outside for SimOutside<'_> {
                 self.helper.push_back(Work::Find { token, tuple });
             }
             KernelRequest::Dump { token } => *self.dump_wanted = Some(token),
+            KernelRequest::Count { token } => self.helper.push_back(Work::Count { token }),
             KernelRequest::ListenNew(hears) => self.kernel.listen_new(hears),
         }
     }

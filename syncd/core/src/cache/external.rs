@@ -45,6 +45,8 @@ pub struct ExternalCache {
     table: Table,
     generation: u32,
     resync_began: Instant,
+    /// Flows named since then.
+    named: u32,
     in_the_way: BTreeMap<u32, Flow>,
 }
 
@@ -56,6 +58,7 @@ impl ExternalCache {
             table: Table::new(limit, seed),
             generation: 0,
             resync_began: Instant::default(),
+            named: 0,
             in_the_way: BTreeMap::new(),
         }
     }
@@ -111,7 +114,11 @@ impl ExternalCache {
         match (self.table.find(&flow.key()), change) {
             (None, Change::Destroy) => Applied::Nothing,
             (None, _) => {
-                self.table.insert(flow, generation, second, 0).map_or(Applied::Full, |_| Applied::Added)
+                if self.table.insert(flow, generation, second, 0).is_none() {
+                    return Applied::Full;
+                }
+                self.named += 1;
+                Applied::Added
             }
             (Some(slot), Change::Destroy) => {
                 self.remove(slot);
@@ -126,6 +133,7 @@ impl ExternalCache {
                 } else {
                     entry.flow.merge(flow);
                 }
+                self.named += u32::from(entry.stamp != generation);
                 (entry.stamp, entry.changed) = (generation, second);
                 entry.marks &= !(FAILED | ERRNO_MAX << ERRNO_SHIFT);
                 Applied::Changed
@@ -155,6 +163,13 @@ impl ExternalCache {
     pub const fn begin_resync(&mut self, now: Instant) {
         self.generation += 1;
         self.resync_began = now;
+        self.named = 0;
+    }
+
+    /// How many flows the peer has named since then, those that ended meanwhile included.
+    #[must_use]
+    pub const fn named(&self) -> u32 {
+        self.named
     }
 
     /// When the last resync was asked for.

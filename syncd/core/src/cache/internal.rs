@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use super::table::{Entry, Slot, Table};
-use crate::flow::{AttrSet, Change, Flow};
+use crate::flow::{AttrSet, Change, Flow, Key};
 
 /// Changed at least once since it was born: the peer hears UPD, not NEW (conntrackd's rule).
 const UPDATED: u16 = 1;
@@ -20,6 +20,11 @@ const TOLD: u16 = 1 << 2;
 /// replaces what it may hold of an earlier life (also one from before our start), UPD would leave the mark of that one
 /// in place. conntrackd says UPD here, and leaves it.
 const FRESH: u16 = 1 << 3;
+/// An event told the birth of this life. A second one under the same id is the birth of the next life, between which
+/// and this one an end was lost.
+const BORN: u16 = 1 << 4;
+/// Only a dump has told of it, and its end may make no event (see [`InternalCache::doubt_ends`]).
+const UNHEARD: u16 = 1 << 5;
 
 /// What a change did to the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub enum Applied {
     Ended(Slot),
     /// A flow the peer never heard of ended; the slot is about to be free: forget it everywhere.
     Vanished(Slot),
+    /// A flow was born whose earlier life, under the same id, had not ended for us: an end was lost. As `Added`.
+    Again(Slot),
     /// Nothing the peer would care about.
     Nothing,
     /// The end of an earlier life of a flow that lives again.
@@ -45,6 +52,8 @@ pub enum Applied {
 pub struct InternalCache {
     table: Table,
     dead: u32,
+    unheard: u32,
+    doubts_ends: bool,
     generation: u32,
     dumping: bool,
     graves: Vec<Slot>,
@@ -54,7 +63,15 @@ impl InternalCache {
     /// An empty cache for at most `limit` flows.
     #[must_use]
     pub fn new(limit: u32, seed: u64) -> Self {
-        Self { table: Table::new(limit, seed), dead: 0, generation: 0, dumping: false, graves: Vec::new() }
+        Self {
+            table: Table::new(limit, seed),
+            dead: 0,
+            unheard: 0,
+            doubts_ends: false,
+            generation: 0,
+            dumping: false,
+            graves: Vec::new(),
+        }
     }
 
     /// Living flows.
@@ -73,6 +90,18 @@ impl InternalCache {
     #[must_use]
     pub const fn dead(&self) -> u32 {
         self.dead
+    }
+
+    /// Living flows whose end may make no event.
+    #[must_use]
+    pub const fn unheard(&self) -> u32 {
+        self.unheard
+    }
+
+    /// Whether flows that a dump brings from now on may end without an event: they were born while nobody listened,
+    /// and `nf_conntrack_events` was not 1. The first event of such a flow proves that it is not mute.
+    pub const fn doubt_ends(&mut self, doubt: bool) {
+        self.doubts_ends = doubt;
     }
 
     /// The most slots it may hold.
@@ -111,6 +140,12 @@ impl InternalCache {
         self.table.get(slot).is_some_and(|entry| !entry.is(DEAD))
     }
 
+    /// Whether a flow of this key lives here.
+    #[must_use]
+    pub fn has(&self, key: &Key) -> bool {
+        self.table.find(key).is_some_and(|slot| self.is_alive(slot))
+    }
+
     /// Living flows from slot `from` on.
     pub fn iter_from(&self, from: u32) -> impl Iterator<Item = (Slot, &Entry)> {
         self.table.iter_from(from).filter(|(_, entry)| !entry.is(DEAD))
@@ -125,8 +160,8 @@ impl InternalCache {
     pub fn apply(&mut self, change: Change, flow: &Flow, second: u32) -> Applied {
         match (self.table.find(&flow.key()), change) {
             (None, Change::Destroy) => self.remember_end(flow, second),
-            (None, _) => self.add(flow, second),
-            (Some(slot), Change::New) => self.reborn(slot, flow, second),
+            (None, change) => self.add(flow, second, if change == Change::New { BORN } else { 0 }),
+            (Some(slot), Change::New) => self.born(slot, flow, second),
             (Some(slot), Change::Update) => self.update(slot, flow, second),
             (Some(slot), Change::Destroy) => self.end_of(slot, flow),
         }
@@ -134,19 +169,20 @@ impl InternalCache {
 
     /// Takes over a flow from a dump or a single look-up.
     pub fn apply_dumped(&mut self, flow: &Flow, second: u32) -> Applied {
-        let Some(slot) = self.table.find(&flow.key()) else { return self.add(flow, second) };
+        let doubted = if self.doubts_ends { UNHEARD } else { 0 };
+        let Some(slot) = self.table.find(&flow.key()) else { return self.add(flow, second, doubted) };
         let generation = self.generation;
         let entry = self.entry(slot);
         if entry.is(DEAD) {
             // It ended after the picture was taken, or it lives again and its birth went unheard.
             let ended_since = entry.stamp == generation;
-            return if ended_since { Applied::Nothing } else { self.reborn(slot, flow, second) };
+            return if ended_since { Applied::Nothing } else { self.reborn(slot, flow, second, doubted) };
         }
         let before = entry.flow;
         if is_other_life(&before, flow) {
             // Either the picture is older than an event we heard, or events of this life were lost.
             let heard = entry.stamp == generation;
-            return if heard { Applied::Nothing } else { self.reborn(slot, flow, second) };
+            return if heard { Applied::Nothing } else { self.reborn(slot, flow, second, doubted) };
         }
         if entry.stamp == generation {
             // What an event said is newer than the picture; the rest of what we know is older.
@@ -167,7 +203,7 @@ impl InternalCache {
     /// Takes over a flow that we have just written to the kernel ourselves.
     pub fn adopt(&mut self, flow: &Flow, second: u32) -> Applied {
         match self.table.find(&flow.key()) {
-            Some(slot) if self.entry(slot).is(DEAD) => self.reborn(slot, flow, second),
+            Some(slot) if self.entry(slot).is(DEAD) => self.reborn(slot, flow, second, 0),
             _ => self.apply_dumped(flow, second),
         }
     }
@@ -240,8 +276,12 @@ impl InternalCache {
         self.table.get_mut(slot).expect("slots come from this table")
     }
 
-    fn add(&mut self, flow: &Flow, second: u32) -> Applied {
-        self.table.insert(flow, self.generation, second, FRESH).map_or(Applied::Full, Applied::Added)
+    fn add(&mut self, flow: &Flow, second: u32, mark: u16) -> Applied {
+        let Some(slot) = self.table.insert(flow, self.generation, second, FRESH | mark) else {
+            return Applied::Full;
+        };
+        self.unheard += u32::from(mark == UNHEARD);
+        Applied::Added(slot)
     }
 
     /// An end of something unknown matters only while a dump may still bring its picture.
@@ -255,22 +295,32 @@ impl InternalCache {
         Applied::Nothing
     }
 
-    fn reborn(&mut self, slot: Slot, flow: &Flow, second: u32) -> Applied {
+    fn born(&mut self, slot: Slot, flow: &Flow, second: u32) -> Applied {
+        let entry = self.entry(slot);
+        let known = !entry.is(DEAD) && entry.is(BORN) && !is_other_life(&entry.flow, flow);
+        let applied = self.reborn(slot, flow, second, BORN);
+        if known { Applied::Again(slot) } else { applied }
+    }
+
+    fn reborn(&mut self, slot: Slot, flow: &Flow, second: u32, mark: u16) -> Applied {
         self.revive(slot);
+        self.heard(slot);
+        self.unheard += u32::from(mark == UNHEARD);
         let generation = self.generation;
         let entry = self.entry(slot);
         entry.flow = *flow;
         (entry.stamp, entry.said) = (generation, flow.present);
         (entry.created, entry.changed) = (second, second);
-        entry.marks = entry.marks & !UPDATED | FRESH;
+        entry.marks = entry.marks & !(UPDATED | BORN) | FRESH | mark;
         Applied::Added(slot)
     }
 
     fn update(&mut self, slot: Slot, flow: &Flow, second: u32) -> Applied {
         let entry = self.entry(slot);
         if entry.is(DEAD) || is_other_life(&entry.flow, flow) {
-            return self.reborn(slot, flow, second);
+            return self.reborn(slot, flow, second, 0);
         }
+        self.heard(slot);
         let generation = self.generation;
         let entry = self.entry(slot);
         entry.flow.merge(flow);
@@ -300,7 +350,17 @@ impl InternalCache {
         self.lay_to_rest(slot)
     }
 
+    /// An event was heard of it, or it ended: it is not mute.
+    fn heard(&mut self, slot: Slot) {
+        let entry = self.entry(slot);
+        if entry.is(UNHEARD) {
+            entry.marks &= !UNHEARD;
+            self.unheard -= 1;
+        }
+    }
+
     fn lay_to_rest(&mut self, slot: Slot) -> Applied {
+        self.heard(slot);
         let generation = self.generation;
         let entry = self.entry(slot);
         entry.marks |= DEAD;

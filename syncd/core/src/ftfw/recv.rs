@@ -1,7 +1,8 @@
 //! The peer's numbers: what is new, what is missing, what is to be acknowledged and what must not be yet.
 //!
 //! The acknowledgement of a RESYNC is held back until the last frame of our answer was sent: to whoever asked, it
-//! is the end of the bulk. Other numbers are acknowledged around it.
+//! is the end of the bulk. So is that of a NACK until what it asked for was sent again: to whoever asked, it is the
+//! end of the gap. Other numbers are acknowledged around them.
 
 use alloc::vec::Vec;
 
@@ -13,6 +14,9 @@ const ACK_WINDOW: u32 = 300;
 
 /// The most RESYNCs whose acknowledgement is held; a peer that asks more often is answered with the last.
 const HELD: usize = 16;
+
+/// The most NACKs whose acknowledgement is held; what comes beyond is acknowledged at once.
+const HELD_NACKS: usize = 64;
 
 /// So long only late numbers must come before we believe that the peer started over without saying so.
 const STUCK_FOR: Duration = Duration::from_secs(2);
@@ -47,6 +51,7 @@ pub struct Receiver {
     pending: Option<Seq>,
     count: u32,
     held: Vec<Seq>,
+    held_nacks: Vec<Seq>,
     late: Option<Late>,
 }
 
@@ -91,13 +96,40 @@ impl Receiver {
 
     /// Holds back the acknowledgement of the number accepted last. Returns what can be acknowledged before it.
     pub fn hold(&mut self) -> Option<SeqRange> {
-        let last = self.last.expect("a frame was accepted");
-        let from = self.pending.take().expect("the number accepted last is pending");
+        let (last, before) = self.withhold();
         if self.held.len() == HELD {
             self.held.remove(0);
         }
         self.held.push(last);
-        (from != last).then_some(SeqRange { from, to: last.previous() })
+        before
+    }
+
+    /// As [`Self::hold`], for a NACK.
+    pub fn hold_nack(&mut self) -> Option<SeqRange> {
+        if self.held_nacks.len() == HELD_NACKS {
+            return None;
+        }
+        let (last, before) = self.withhold();
+        self.held_nacks.push(last);
+        before
+    }
+
+    /// The NACKs whose acknowledgement is held back, which may be acknowledged now.
+    pub fn release_nacks(&mut self) -> Vec<Seq> {
+        core::mem::take(&mut self.held_nacks)
+    }
+
+    /// Takes the number accepted last out of what is to be acknowledged; with what is before it.
+    fn withhold(&mut self) -> (Seq, Option<SeqRange>) {
+        let last = self.last.expect("a frame was accepted");
+        let from = self.pending.take().expect("the number accepted last is pending");
+        (last, (from != last).then_some(SeqRange { from, to: last.previous() }))
+    }
+
+    /// Whether the acknowledgement of a number is held back.
+    #[must_use]
+    pub const fn holds(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// The numbers held back, which may be acknowledged now.
@@ -115,6 +147,7 @@ impl Receiver {
     /// The peer started over: numbers held back mean nothing to it.
     pub fn start_over(&mut self) {
         self.held.clear();
+        self.held_nacks.clear();
         self.pending = None;
         self.count = 0;
     }

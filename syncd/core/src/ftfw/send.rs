@@ -83,6 +83,10 @@ pub struct Sender {
     nacks: u32,
     /// RESYNCs that wait or are in flight.
     resyncs: u32,
+    /// NACKs that were dropped unsent.
+    dropped_nacks: u32,
+    /// So many items at the head of the queue were asked for by the peer.
+    asked_for: u32,
 }
 
 impl Sender {
@@ -100,7 +104,23 @@ impl Sender {
             controls: VecDeque::new(),
             nacks: 0,
             resyncs: 0,
+            dropped_nacks: 0,
+            asked_for: 0,
         }
+    }
+
+    /// How many NACKs were dropped since the last call, because nothing could be sent for long: what they asked for
+    /// will never come by itself.
+    pub fn take_dropped_nacks(&mut self) -> u32 {
+        core::mem::take(&mut self.dropped_nacks)
+    }
+
+    /// Whether the peer, which acknowledges from `seq` on, has passed over a RESYNC of ours that was sent before.
+    /// conntrackd acknowledges without holes; who does this keeps what it owes until it is acknowledged.
+    #[must_use]
+    pub fn passed_over(&self, seq: Seq) -> bool {
+        let before = self.indices(SeqRange { from: seq, to: seq }).start;
+        self.resyncs > 0 && self.ring.range(..before).any(|sent| *sent == Sent::Control(Control::Resync))
     }
 
     /// NACKs the peer has not acknowledged yet.
@@ -173,6 +193,7 @@ impl Sender {
     pub fn enqueue_control(&mut self, control: Control) {
         if self.controls.len() == CONTROLS {
             let dropped = self.controls.pop_front().expect("it is full");
+            self.dropped_nacks += u32::from(matches!(dropped, Control::Nack(_)));
             self.discount(dropped);
         }
         self.nacks += u32::from(matches!(control, Control::Nack(_)));
@@ -195,6 +216,7 @@ impl Sender {
         let entry = match outgoing {
             Outgoing::Item(item) => {
                 self.unlink(item);
+                self.asked_for = self.asked_for.saturating_sub(1);
                 let number = self.next.0;
                 self.links[item.0 as usize] = Link { previous: NONE, next: number, place: Place::InFlight };
                 self.in_flight += 1;
@@ -237,6 +259,9 @@ impl Sender {
     /// that were.
     pub fn nacked(&mut self, range: SeqRange) -> u32 {
         let before = self.in_flight;
+        if self.head == NONE {
+            self.asked_for = 0;
+        }
         for index in self.indices(range).rev() {
             match self.take_out(index) {
                 Some(Outgoing::Item(item)) => self.prepend(item),
@@ -245,7 +270,15 @@ impl Sender {
             }
         }
         self.shrink();
-        before - self.in_flight
+        let again = before - self.in_flight;
+        self.asked_for += again;
+        again
+    }
+
+    /// Whether all items that the peer has asked for were sent again.
+    #[must_use]
+    pub const fn asked_for_is_sent(&self) -> bool {
+        self.asked_for == 0 || self.head == NONE
     }
 
     /// Whatever was sent before number `before` and is still unanswered is sent again. Says how many items that were.
@@ -266,7 +299,7 @@ impl Sender {
         }
         self.ring.clear();
         self.controls.clear();
-        (self.nacks, self.resyncs) = (0, 0);
+        (self.nacks, self.resyncs, self.asked_for) = (0, 0, 0);
         before
     }
 

@@ -66,6 +66,10 @@ pub struct Session {
     progress: Instant,
     /// Whatever was sent before this number and still awaits an answer [`STUCK`] after this instant is overdue.
     watermark: (Seq, Instant),
+    /// An acknowledgement has passed over our RESYNC; once that is acknowledged itself, the peer has shown that it
+    /// keeps what it owes.
+    passed_over: bool,
+    keeps: bool,
 }
 
 impl Session {
@@ -82,6 +86,8 @@ impl Session {
             silent: true,
             progress: now,
             watermark: (first, now),
+            passed_over: false,
+            keeps: false,
         }
     }
 
@@ -133,6 +139,19 @@ impl Session {
         self.send.resyncs() > 0
     }
 
+    /// Whether the peer has shown that it forgets nothing that was not acknowledged, however much it is: it has
+    /// acknowledged what came after a RESYNC before the RESYNC itself, as we do. A conntrackd acknowledges without
+    /// holes, and forgets what goes beyond its resend queue.
+    #[must_use]
+    pub const fn peer_keeps(&self) -> bool {
+        self.keeps
+    }
+
+    /// How many NACKs were dropped since the last call.
+    pub fn take_dropped_nacks(&mut self) -> u32 {
+        self.send.take_dropped_nacks()
+    }
+
     /// When the peer last acknowledged something, or had nothing to acknowledge.
     #[must_use]
     pub const fn progress(&self) -> Instant {
@@ -161,9 +180,12 @@ impl Session {
         self.send.holds(item)
     }
 
-    /// Asks the peer for everything it has.
+    /// Asks the peer for everything it has. The ALIVE behind it is something that can be acknowledged before the
+    /// RESYNC is.
     pub fn ask_resync(&mut self) {
+        self.passed_over = false;
         self.send.enqueue_control(Control::Resync);
+        self.send.enqueue_control(Control::Alive);
     }
 
     /// Says hello again: whoever hears it asks for a resync.
@@ -218,8 +240,14 @@ impl Session {
         }
     }
 
-    /// The last frame of the answer to all RESYNCs held was sent.
+    /// The last frame of the answer to all RESYNCs held was sent. What came after them is acknowledged first: so the
+    /// peer sees that we held them.
     pub fn release_resync(&mut self) {
+        if self.recv.holds()
+            && let Some(range) = self.recv.take_ack()
+        {
+            self.send.enqueue_control(Control::Ack(range));
+        }
         for seq in self.recv.release() {
             self.send.enqueue_control(Control::Ack(SeqRange { from: seq, to: seq }));
         }
@@ -227,15 +255,26 @@ impl Session {
 
     /// The peer has these numbers.
     pub fn acked(&mut self, now: Instant, range: SeqRange, settled: impl FnMut(Outgoing)) {
+        // While a frame is missing it may be the acknowledgement of the RESYNC.
+        self.passed_over |= !self.has_gap() && self.send.passed_over(range.from);
+        let asked = self.send.resyncs();
         let progress = self.send.acked(range, settled);
+        self.keeps |= self.passed_over && self.send.resyncs() < asked;
         if progress {
             self.progress = now;
         }
     }
 
-    /// The peer misses these numbers. Says how many items are sent again.
+    /// The frame that arrived last was a NACK: the peer misses these numbers. Says how many items are sent again; only
+    /// when they are sent is the NACK acknowledged.
     pub fn nacked(&mut self, range: SeqRange) -> u32 {
-        self.send.nacked(range)
+        let again = self.send.nacked(range);
+        if again > 0
+            && let Some(range) = self.recv.hold_nack()
+        {
+            self.send.enqueue_control(Control::Ack(range));
+        }
+        again
     }
 
     /// What is to be sent now, and its flags.
@@ -250,6 +289,11 @@ impl Session {
             self.progress = now;
         }
         self.send.sent(outgoing);
+        if self.send.asked_for_is_sent() {
+            for seq in self.recv.release_nacks() {
+                self.send.enqueue_control(Control::Ack(SeqRange { from: seq, to: seq }));
+            }
+        }
         self.hello.sent();
         self.beat = now;
     }
@@ -293,6 +337,7 @@ impl Session {
     /// The peer started over: what it had not acknowledged is sent again, its hello is answered at once.
     fn begin_episode(&mut self, now: Instant) -> u32 {
         self.recv.start_over();
+        (self.passed_over, self.keeps) = (false, false);
         self.ack_due = None;
         self.progress = now;
         let taken_back = self.send.take_all_back();

@@ -65,7 +65,10 @@ fn a_resend_takes_a_new_number_and_goes_before_what_is_newer() {
     assert_eq!(items(&drain(&mut session, at(2))), [(101, 1), (102, 2), (103, 3)]);
     session.enqueue(Item(9));
     assert_eq!(session.nacked(range(101, 102)), 2);
-    assert_eq!(items(&drain(&mut session, at(3))), [(104, 1), (105, 2), (106, 9)]);
+    let sent = drain(&mut session, at(3));
+    assert_eq!(items(&sent), [(104, 1), (105, 2), (107, 9)]);
+    let ack = sent.iter().find(|(.., outgoing, _)| matches!(outgoing, Outgoing::Control(Control::Ack(_))));
+    assert_eq!(ack.expect("the NACK's").0, 106, "whoever asked knows by it that all was sent again");
 }
 
 #[test]

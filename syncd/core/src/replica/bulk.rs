@@ -5,6 +5,7 @@
 //! the RESYNCs (see [`crate::ftfw::recv`]) follows the last frame.
 
 use super::notice::Notice;
+use super::status::Progress;
 use crate::cache::{InternalCache, Slot};
 use crate::ftfw::{Item, Session};
 use crate::time::{Duration, Instant};
@@ -48,6 +49,11 @@ impl Bulk {
     /// Whether nothing is to be sent.
     pub(super) const fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
+    }
+
+    /// How many flows were queued, and of how many.
+    pub(super) const fn progress(&self, internal: &InternalCache) -> Progress {
+        Progress { done: if self.begun.is_some() { self.flows } else { 0 }, of: Some(internal.len()) }
     }
 
     /// The peer said hello: it gets a bulk, with the one it asks for itself if it does so soon.

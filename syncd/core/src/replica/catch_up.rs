@@ -1,12 +1,14 @@
 //! Peer → external cache: ask for a resync, know when its answer is complete, sweep what it did not name.
 //!
 //! The first acknowledgement that covers our RESYNC comes after the last frame of the bulk, from us as from
-//! conntrackd. Only if no gap was open in between is everything that was not named stale; otherwise we ask again
-//! and sweep nothing (a conntrackd peer forgets what it should resend beyond 131,072 objects).
+//! conntrackd. Everything that was not named is stale then, unless a gap was open in between: a conntrackd forgets
+//! what it should send again beyond `ResendQueueSize` (131,072 objects), without a word. Then we ask again and sweep
+//! nothing. A peer that has shown that it forgets nothing ([`Session::peer_keeps`]) is believed in spite of gaps: on a
+//! link that always loses something nobody else would ever be in sync.
 
 use super::bulk;
 use super::notice::Notice;
-use super::status::Reason;
+use super::status::{Progress, Reason};
 use crate::cache::ExternalCache;
 use crate::ftfw::Session;
 use crate::time::{Duration, Instant};
@@ -23,9 +25,21 @@ const SLICE: u32 = 8192;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     InSync,
-    Wanted { reason: Reason, not_before: Instant },
-    Asked { reason: Reason, at: Instant, doubted: bool },
-    Sweeping { cursor: u32, swept: u32 },
+    Wanted {
+        reason: Reason,
+        not_before: Instant,
+    },
+    /// `answered`: the end of the answer is there, but not yet all of its frames.
+    Asked {
+        reason: Reason,
+        at: Instant,
+        doubted: bool,
+        answered: bool,
+    },
+    Sweeping {
+        cursor: u32,
+        swept: u32,
+    },
 }
 
 /// The job.
@@ -33,12 +47,41 @@ enum State {
 pub(super) struct CatchUp {
     state: State,
     pause: Duration,
+    /// Answers that were complete and trusted.
+    completed: u32,
+    /// Frames about flows that were refused since the last question.
+    refused: u32,
+    /// As many flows as a peer is trusted to keep for sending them again.
+    trusted: u32,
 }
 
 impl CatchUp {
     /// A fresh router has nothing of the peer.
-    pub(super) const fn new(now: Instant) -> Self {
-        Self { state: State::Wanted { reason: Reason::Starting, not_before: now }, pause: bulk::SPACING }
+    pub(super) const fn new(now: Instant, trusted: u32) -> Self {
+        let state = State::Wanted { reason: Reason::Starting, not_before: now };
+        Self { state, pause: bulk::SPACING, completed: 0, refused: 0, trusted }
+    }
+
+    /// Answers that were complete and trusted.
+    pub(super) const fn completed(&self) -> u32 {
+        self.completed
+    }
+
+    /// A frame of the peer about a flow was refused.
+    pub(super) const fn refused(&mut self) {
+        self.refused = self.refused.saturating_add(1);
+    }
+
+    /// Frames about flows that were refused since the last question.
+    pub(super) const fn refusals(&self) -> u32 {
+        self.refused
+    }
+
+    /// How far the peer's answer has come.
+    pub(super) fn progress(&self, external: &ExternalCache) -> Option<Progress> {
+        let State::Asked { .. } = self.state else { return None };
+        let (done, known) = (external.named(), external.len());
+        Some(Progress { done, of: (known > done).then_some(known) })
     }
 
     /// Why the external cache may not equal the peer's internal one; none if it does.
@@ -74,11 +117,14 @@ impl CatchUp {
         }
     }
 
-    /// Frames of the peer are missing.
-    pub(super) fn gap(&mut self) {
+    /// So many frames of the peer are missing. Where that may be more than it has kept, asking for them again is not
+    /// enough.
+    pub(super) fn gap(&mut self, now: Instant, frames: u32, peer_keeps: bool) -> Option<Notice> {
         if let State::Asked { doubted, .. } = &mut self.state {
             *doubted = true;
+            return None;
         }
+        if frames > self.trusted && !peer_keeps { self.want(now, Reason::LargeGap) } else { None }
     }
 
     /// When [`Self::step`] has something to do by itself.
@@ -101,8 +147,9 @@ impl CatchUp {
         match self.state {
             State::Wanted { reason, not_before } if session.is_open() && not_before <= now => {
                 external.begin_resync(now);
+                self.refused = 0;
                 session.ask_resync();
-                self.state = State::Asked { reason, at: now, doubted: session.has_gap() };
+                self.state = State::Asked { reason, at: now, doubted: session.has_gap(), answered: false };
                 (true, None)
             }
             State::Asked { at, .. } if now.since(at) >= PATIENCE => {
@@ -117,6 +164,7 @@ impl CatchUp {
                     return (false, None);
                 }
                 self.state = State::InSync;
+                self.completed += 1;
                 self.pause = bulk::SPACING;
                 let took = now.since(external.resync_began());
                 (false, Some(Notice::CaughtUp { flows: external.len(), swept, took }))
@@ -125,11 +173,25 @@ impl CatchUp {
         }
     }
 
-    /// Our RESYNC was acknowledged: the bulk is complete. Says whether it cannot be trusted.
-    pub(super) fn answered(&mut self, now: Instant) -> bool {
+    /// Our RESYNC was acknowledged: the last frame of the answer was sent. What is missing of it is on its way.
+    pub(super) const fn answered(&mut self) {
+        if let State::Asked { answered, .. } = &mut self.state {
+            *answered = true;
+        }
+    }
+
+    /// Whether the answer is there with all its frames: then [`Self::decide`] says what it is worth.
+    pub(super) fn is_complete(&self, session: &Session) -> bool {
+        matches!(self.state, State::Asked { answered: true, .. }) && !session.has_gap()
+    }
+
+    /// Says whether the answer cannot be trusted.
+    pub(super) fn decide(&mut self, now: Instant, external: &ExternalCache, peer_keeps: bool) -> bool {
         let State::Asked { at, doubted, .. } = self.state else { return false };
-        if !doubted {
-            self.state = State::Sweeping { cursor: 0, swept: 0 };
+        if !doubted || peer_keeps {
+            // What a refused frame has named is not known: nothing is swept then, and the status says so.
+            let cursor = if self.refused > 0 { external.end() } else { 0 };
+            self.state = State::Sweeping { cursor, swept: 0 };
             return false;
         }
         let not_before = (at + self.pause).max(now);

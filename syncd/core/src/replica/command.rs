@@ -13,6 +13,10 @@ pub struct RequestId(pub u64);
 pub enum Command {
     /// This router has that role from now on. Answered when the jobs of the role are done.
     Role(Role),
+    /// Both routers were primary, and the other one, which has the lower priority, is stepping back
+    /// (keepalived's `MASTER_RX_LOWER_PRI`). Means something to a primary only; may be said any number of times.
+    /// Answered when its flows are taken over.
+    PeerYielded,
 }
 
 /// The answer to a [`Command`].

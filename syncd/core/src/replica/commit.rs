@@ -1,4 +1,4 @@
-//! External cache → kernel, on failover.
+//! External cache → kernel, on failover, and when the peer yields after both were primary.
 //!
 //! Flows without parent go first, related ones after them. For the duration births are not listened to: inserts
 //! are 2.3 times as fast, ends and updates still arrive. Every flow that was written leaves the external cache, so
@@ -16,8 +16,8 @@ use super::notice::Notice;
 use super::status::CommitStatus;
 use super::tokens::Tokens;
 use crate::cache::external::Failure;
-use crate::cache::{Entry, ExternalCache, Slot};
-use crate::flow::{AttrSet, Flow, Key, Status};
+use crate::cache::{Entry, ExternalCache, InternalCache, Slot};
+use crate::flow::{AttrSet, Flow, Key, Protocol, Status, TcpState};
 use crate::time::Instant;
 
 /// Conflicts being resolved at once; while there are more, no new flow is tried.
@@ -41,6 +41,15 @@ const TOLD: u32 = 16;
 
 /// Rounds over the cache at most: the third and later ones are for flows that came meanwhile.
 const ROUNDS: u8 = 8;
+
+/// Whose word counts where two flows want one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// The peer's: it was primary until now, and what stands here is left over.
+    TakeOver,
+    /// Ours: we were and are primary. Only what we do not have is created, nothing gives way, births are heard on.
+    Adopt,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -88,6 +97,7 @@ pub(super) enum Settled {
 #[derive(Debug)]
 pub(super) struct Commit {
     state: State,
+    manner: Manner,
     deaf: bool,
     begun: Instant,
     committed: u32,
@@ -102,6 +112,7 @@ impl Commit {
     pub(super) const fn new(now: Instant) -> Self {
         Self {
             state: State::Idle,
+            manner: Manner::TakeOver,
             deaf: false,
             begun: now,
             committed: 0,
@@ -137,9 +148,15 @@ impl Commit {
         self.told.pop_front()
     }
 
+    /// Whether it adopts what the peer has and we have not.
+    pub(super) fn adopts(&self) -> bool {
+        self.manner == Manner::Adopt
+    }
+
     /// Begins.
-    pub(super) fn begin(&mut self, now: Instant, external: &ExternalCache) -> Notice {
+    pub(super) fn begin(&mut self, now: Instant, manner: Manner, external: &ExternalCache) -> Notice {
         self.state = State::Running { round: 0, cursor: 0, tried: 0 };
+        self.manner = manner;
         (self.begun, self.committed, self.failed) = (now, 0, 0);
         Notice::CommitBegun { flows: external.len() }
     }
@@ -168,11 +185,12 @@ impl Commit {
         second: u32,
         tokens: &mut Tokens,
         external: &ExternalCache,
+        internal: &InternalCache,
     ) -> Option<Next> {
         let State::Running { round, .. } = self.state else {
             return core::mem::take(&mut self.deaf).then_some(Next::ListenNew(true));
         };
-        if round == 0 && !self.deaf && !external.is_empty() {
+        if round == 0 && !self.deaf && !external.is_empty() && !self.adopts() {
             self.deaf = true;
             return Some(Next::ListenNew(false));
         }
@@ -182,7 +200,7 @@ impl Commit {
         if self.open.len() >= OPEN || self.conflicts.len() >= CONFLICTS {
             return None;
         }
-        let slot = self.next_slot(external)?;
+        let slot = self.next_slot(external, internal)?;
         let entry = external.get(slot).expect("just found");
         let token = tokens.next();
         self.open.push_back(Open { token, slot, key: entry.flow.key() });
@@ -206,6 +224,7 @@ impl Commit {
             | KernelReply::Begun(token)
             | KernelReply::Failed(token, _)
             | KernelReply::Dumped(token, _)
+            | KernelReply::Counted(token, _)
             | KernelReply::Found(token, _) => token,
         };
         if let Some(index) = self.open.iter().position(|open| open.token == token) {
@@ -255,11 +274,14 @@ impl Commit {
         self.state = State::Idle;
     }
 
-    fn next_slot(&mut self, external: &ExternalCache) -> Option<Slot> {
+    fn next_slot(&mut self, external: &ExternalCache, internal: &InternalCache) -> Option<Slot> {
         let State::Running { round, cursor, tried } = self.state else { return None };
         let end = external.end().min(cursor.saturating_add(SLICE));
         let found = (cursor..end).map(Slot).find(|slot| {
             external.get(*slot).is_some_and(|entry| {
+                if self.adopts() && (is_over(&entry.flow) || internal.has(&entry.flow.key())) {
+                    return false;
+                }
                 let related = entry.flow.status.has(Status::EXPECTED);
                 match round {
                     0 => !related,
@@ -283,7 +305,7 @@ impl Commit {
         let entry = external.get(open.slot).filter(|entry| entry.flow.key() == open.key);
         let Some(entry) = entry.copied() else { return Settled::Nothing };
         match reply {
-            KernelReply::Failed(_, Errno::EEXIST) => {
+            KernelReply::Failed(_, Errno::EEXIST) if !self.adopts() => {
                 self.conflicts.push(Conflict::new(open.slot, &entry.flow, remaining(&entry, second)));
                 Settled::Conflict
             }
@@ -291,6 +313,7 @@ impl Commit {
             KernelReply::Done(_)
             | KernelReply::Found(..)
             | KernelReply::Dumped(..)
+            | KernelReply::Counted(..)
             | KernelReply::Begun(_) => self.written(open.slot, &entry.flow, external),
         }
     }
@@ -320,6 +343,12 @@ impl Commit {
         }
         Settled::Refused
     }
+}
+
+/// Whether no more packets of the flow are expected.
+fn is_over(flow: &Flow) -> bool {
+    let states = [TcpState::TIME_WAIT, TcpState::CLOSE];
+    flow.protocol == Protocol::TCP && flow.has(AttrSet::TCP_STATE) && states.contains(&flow.tcp_state)
 }
 
 /// Seconds a flow shall live in the kernel, `second` being now.

@@ -116,6 +116,7 @@ impl Conflict {
             KernelReply::Done(_)
             | KernelReply::Found(..)
             | KernelReply::Dumped(..)
+            | KernelReply::Counted(..)
             | KernelReply::Begun(_) => None,
         };
         let done = error.is_none();

@@ -5,6 +5,7 @@ use super::command::{Command, RequestId};
 use super::commit::Settled;
 use super::kernel::{Errno, KernelReply};
 use super::notice::Notice;
+use super::resync::Ends;
 use super::status::Reason;
 use super::turn::ChannelId;
 use crate::cache::Slot;
@@ -19,11 +20,19 @@ impl Replica {
     /// An event of our kernel.
     pub fn handle_flow(&mut self, now: Instant, origin: Origin, change: Change, flow: &Flow) {
         self.stats.kernel.count_event(change);
+        self.audit.event();
         if !self.filter.accepts(flow) {
             self.stats.kernel.filtered += 1;
+            self.audit.filtered(change);
             return;
         }
         let applied = self.internal.apply(change, flow, self.second(now));
+        if matches!(applied, Applied::Again(_)) {
+            self.stats.kernel.unheard_ends += 1;
+            let certain = self.resync.is_certain();
+            self.resync.events_lost(now);
+            self.tell(certain.then_some(Notice::EndMissed));
+        }
         self.news(applied, origin);
     }
 
@@ -96,6 +105,11 @@ impl Replica {
                 self.jobs.wait(id);
                 self.jobs.answer();
             }
+            Command::PeerYielded => {
+                self.jobs.append(self.role.on_peer_yielded());
+                self.jobs.wait(id);
+                self.step_jobs(now);
+            }
         }
     }
 
@@ -117,6 +131,12 @@ impl Replica {
             self.tell(Some(Notice::SendingStuck));
         }
         self.stats.ftfw.resent += u64::from(lapsed.overdue);
+        let dropped = self.session.take_dropped_nacks();
+        if dropped > 0 {
+            self.stats.ftfw.nacks_dropped += u64::from(dropped);
+            let notice = self.catch_up.want(now, Reason::LargeGap);
+            self.tell(notice);
+        }
         self.limit_ends(now);
         self.feed(now);
         self.step_jobs(now);
@@ -137,7 +157,8 @@ impl Replica {
         stats.nacks_sent += u64::from(arrival.lost > 0);
         stats.before += u64::from(!arrival.deliver);
         if arrival.lost > 0 {
-            self.catch_up.gap();
+            let notice = self.catch_up.gap(now, arrival.lost, self.session.peer_keeps());
+            self.tell(notice);
         }
         if arrival.returned {
             self.tell(Some(Notice::PeerHeard));
@@ -213,7 +234,7 @@ impl Replica {
         });
         // The answer to an earlier question says nothing about the last one.
         if answered && !self.session.awaits_resync() {
-            self.stats.ftfw.resyncs_doubted += u64::from(self.catch_up.answered(now));
+            self.catch_up.answered();
         }
     }
 
@@ -223,6 +244,7 @@ impl Replica {
             Err(_) => {
                 self.stats.link.malformed += 1;
                 self.stats.link.bad_payload += 1;
+                self.catch_up.refused();
                 return;
             }
         };
@@ -244,8 +266,10 @@ impl Replica {
     // ----- A reply of the kernel. -----
 
     fn dumped(&mut self, flow: &Flow, second: u32) {
+        self.resync.count_seen();
         if !self.filter.accepts(flow) {
             self.stats.kernel.filtered += 1;
+            self.audit.filtered(Change::New);
             return;
         }
         let applied = self.internal.apply_dumped(flow, second);
@@ -261,7 +285,9 @@ impl Replica {
             let mut flow = *flow;
             flow.present = flow.present.without(AttrSet::ID);
             let applied = self.internal.adopt(&flow, second);
-            self.news(applied, Origin::Ourselves);
+            // After a take-over a bulk tells the peer all there is; what was adopted it hears one by one.
+            let origin = if self.commit.adopts() { Origin::Kernel } else { Origin::Ourselves };
+            self.news(applied, origin);
         }
     }
 
@@ -271,6 +297,7 @@ impl Replica {
             KernelReply::Done(token) if self.resync.is_dump(token) => {
                 self.stats.kernel.dumps += 1;
                 self.resync.dumped(&mut self.internal);
+                self.internal.doubt_ends(self.ends == Ends::Untold);
             }
             KernelReply::Failed(token, error) if self.resync.is_dump(token) => {
                 self.stats.kernel.dump_failures += 1;
@@ -286,6 +313,7 @@ impl Replica {
                 }
                 Some(_) | None => {}
             },
+            KernelReply::Failed(token, _) if self.audit.is_ours(token) => self.audit.failed(now),
             KernelReply::Failed(token, error) => {
                 if let Some(slot) = self.resync.take_confirmed(token)
                     && self.internal.is_unnamed(slot)
@@ -299,8 +327,26 @@ impl Replica {
                     }
                 }
             }
-            KernelReply::Begun(token) if self.resync.is_dump(token) => self.internal.begin_dump(),
-            KernelReply::Done(_) | KernelReply::Dumped(..) | KernelReply::Begun(_) => {}
+            KernelReply::Begun(token) if self.resync.is_dump(token) => {
+                self.internal.begin_dump();
+                self.audit.begin_dump();
+            }
+            KernelReply::Counted(token, kernel) if self.audit.is_ours(token) => self.counted(now, kernel),
+            KernelReply::Done(_)
+            | KernelReply::Dumped(..)
+            | KernelReply::Begun(_)
+            | KernelReply::Counted(..) => {}
+        }
+    }
+
+    /// The kernel said how many flows it holds.
+    fn counted(&mut self, now: Instant, kernel: u32) {
+        let knows = self.resync.is_idle() && self.commit.is_idle() && !self.full.0;
+        let known = knows.then(|| self.internal.len());
+        if let Some(difference) = self.audit.counted(now, kernel, known) {
+            self.stats.kernel.count_mismatches += 1;
+            self.resync.events_lost(now);
+            self.tell(Some(Notice::CountDiffers { kernel, difference }));
         }
     }
 

@@ -2,7 +2,9 @@
 //! room again or ends were never told. Tested in `tests.rs` and by the simulator.
 
 use super::Replica;
+use super::commit::Manner;
 use super::notice::Notice;
+use super::resync::Ends;
 use super::role::{JobKind, Role};
 use super::status::Reason;
 use crate::time::Instant;
@@ -38,8 +40,14 @@ impl Replica {
         while let Some(notice) = self.commit.take_notice() {
             self.tell(Some(notice));
         }
+        let first = !self.resync.knows();
         let notice = self.resync.finish(now, &self.internal);
+        if first && self.resync.knows() && self.internal.unheard() > 0 {
+            self.tell(Some(Notice::EndsUnheard { flows: self.internal.unheard() }));
+        }
         self.tell(notice);
+        let blind = self.ends == Ends::Untold || self.internal.unheard() > 0;
+        self.resync.repeat(blind);
         loop {
             if let Some(job) = self.jobs.to_begin() {
                 let until = self.begin_job(now, job);
@@ -47,7 +55,8 @@ impl Replica {
             }
             let done = match self.jobs.current() {
                 None => break,
-                Some((JobKind::Commit, _)) => self.commit.is_idle(),
+                Some((JobKind::Commit | JobKind::Adopt, _)) => self.commit.is_idle(),
+                Some((JobKind::AwaitPeer, until)) => self.catch_up.completed() >= until,
                 Some((JobKind::ReloadInternal, until)) => self.resync.completed() >= until,
                 Some((JobKind::Bulk | JobKind::RequestResync, _)) => true,
             };
@@ -63,11 +72,18 @@ impl Replica {
         match job {
             JobKind::Commit => {
                 self.stats.commit.begun += 1;
-                let notice = self.commit.begin(now, &self.external);
-                self.tell(Some(notice));
-                let notice = self.commit.step(now, &self.external);
-                self.tell(notice);
+                self.begin_commit(now, Manner::TakeOver);
                 0
+            }
+            JobKind::Adopt => {
+                self.stats.commit.adoptions += 1;
+                self.begin_commit(now, Manner::Adopt);
+                0
+            }
+            JobKind::AwaitPeer => {
+                let notice = self.catch_up.want(now, Reason::PeerYielded);
+                self.tell(notice);
+                self.catch_up.completed() + 1
             }
             JobKind::ReloadInternal => self.resync.want(now),
             JobKind::Bulk => {
@@ -81,6 +97,13 @@ impl Replica {
         }
     }
 
+    fn begin_commit(&mut self, now: Instant, manner: Manner) {
+        let notice = self.commit.begin(now, manner, &self.external);
+        self.tell(Some(notice));
+        let notice = self.commit.step(now, &self.external);
+        self.tell(notice);
+    }
+
     /// A cache that was full has room again: what did not fit is fetched.
     pub(super) fn room_again(&mut self, now: Instant) {
         let (internal, external) = (&self.internal, &self.external);
@@ -90,7 +113,7 @@ impl Replica {
         }
         if self.full.1 && external.len() < external.limit() {
             self.full.1 = false;
-            let notice = self.catch_up.want(now, Reason::CacheFull);
+            let notice = self.catch_up.want(now, Reason::RoomAgain);
             self.tell(notice);
         }
     }

@@ -29,6 +29,13 @@ impl Jobs {
         self.queue = role.on_enter().iter().copied().collect();
     }
 
+    /// More jobs, behind those that are left. What is to be done already is not done twice: VRRP repeats itself.
+    pub(super) fn append(&mut self, jobs: &[JobKind]) {
+        if !jobs.iter().any(|job| self.queue.contains(job)) {
+            self.queue.extend(jobs);
+        }
+    }
+
     /// Somebody waits for the end of the jobs.
     pub(super) fn wait(&mut self, id: RequestId) {
         if self.waiting.len() == WAITING {

@@ -21,7 +21,7 @@ pub enum By {
 ///
 /// `Create`, `Update` and `Delete` are answered by [`KernelReply::Done`] or [`KernelReply::Failed`];
 /// `Find` by `Found` or `Failed` (`ENOENT` when there is none); `Dump` by `Begun`, any number of `Dumped`,
-/// then `Done` or `Failed`; `ListenNew` by nothing.
+/// then `Done` or `Failed`; `Count` by `Counted` or `Failed`; `ListenNew` by nothing.
 #[derive(Clone, Copy, Debug)]
 pub enum KernelRequest<'a> {
     /// Create the flow; it must not exist.
@@ -65,6 +65,11 @@ pub enum KernelRequest<'a> {
         /// Name of this request.
         token: Token,
     },
+    /// Say how many flows the table holds (on the helper thread; no walk).
+    Count {
+        /// Name of this request.
+        token: Token,
+    },
     /// Hear of births, or not: inserting is 2.3 times as fast while nobody listens to them.
     ListenNew(bool),
 }
@@ -87,6 +92,8 @@ pub enum KernelReply<'a> {
     Dumped(Token, &'a Flow),
     /// The flow that was looked for.
     Found(Token, &'a Flow),
+    /// How many flows the table holds, those that ended and whose end is not told yet included.
+    Counted(Token, u32),
 }
 
 /// A kernel error number (`errno.h`), as netlink reports it.

@@ -6,6 +6,7 @@
 //!
 //! Driven by the daemon's event loop and by the simulator; tested by the simulator and in `tests.rs`.
 
+mod audit;
 mod bulk;
 mod catch_up;
 mod command;
@@ -28,6 +29,7 @@ mod tests;
 
 use alloc::collections::VecDeque;
 
+use audit::Audit;
 use bulk::Bulk;
 use catch_up::CatchUp;
 use commit::{Commit, Next};
@@ -47,13 +49,17 @@ use crate::wire::{Datagram, Options, Seq, encode_control, encode_flow};
 pub use command::{Command, Refusal, Reply, RequestId};
 pub use kernel::{By, Errno, KernelReply, KernelRequest, Token};
 pub use notice::Notice;
+pub use resync::Ends;
 pub use role::{JobKind, Role};
 pub use stats::{CacheStats, CommitStats, FtfwStats, KernelStats, LinkStats, Stats};
-pub use status::{CommitStatus, Reason, Status, Sync};
+pub use status::{CommitStatus, Divergence, Progress, Reason, Status, Sync};
 pub use turn::{ChannelId, Outside, turn};
 
 /// Flows unacknowledged for longer than this are worth a word in the status.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
+
+/// Half of conntrackd's default for `ResendQueueSize`, 131,072 objects: others may wait there beside a bulk.
+pub const PEER_KEEPS: u32 = 65_536;
 
 /// At most so many notices wait; the oldest go.
 const NOTICES: usize = 1024;
@@ -71,6 +77,11 @@ pub struct Config {
     pub channels: u8,
     /// How flows are written on the wire.
     pub wire: Options,
+    /// Which flows may end without an event of the kernel.
+    pub ends: Ends,
+    /// As many flows as a peer that may be a conntrackd is trusted to keep for sending them again; see
+    /// [`PEER_KEEPS`].
+    pub peer_keeps: u32,
 }
 
 /// One router's half of a pair.
@@ -78,6 +89,7 @@ pub struct Config {
 pub struct Replica {
     filter: Filter,
     wire: Options,
+    ends: Ends,
     start: Instant,
     role: Role,
     role_since: Instant,
@@ -90,6 +102,7 @@ pub struct Replica {
     commit: Commit,
     bulk: Bulk,
     catch_up: CatchUp,
+    audit: Audit,
     tokens: Tokens,
     stats: Stats,
     notices: VecDeque<Notice>,
@@ -110,13 +123,16 @@ impl Replica {
         let first = Seq(u32::from_le_bytes(core::array::from_fn(|i| entropy[i])));
         let mut session = Session::new(first, now);
         session.say_hello(now);
+        let mut internal = InternalCache::new(config.internal_limit, word(8));
+        internal.doubt_ends(config.ends != Ends::Told);
         Self {
             filter: config.filter,
             wire: config.wire,
+            ends: config.ends,
             start: now,
             role: Role::Unknown,
             role_since: now,
-            internal: InternalCache::new(config.internal_limit, word(8)),
+            internal,
             external: ExternalCache::new(config.external_limit, word(16)),
             session,
             channels: Channels::new(config.channels),
@@ -124,7 +140,8 @@ impl Replica {
             resync: Resync::new(now),
             commit: Commit::new(now),
             bulk: Bulk::new(),
-            catch_up: CatchUp::new(now),
+            catch_up: CatchUp::new(now, config.peer_keeps),
+            audit: Audit::new(now),
             tokens: Tokens::default(),
             stats: Stats::default(),
             notices: VecDeque::new(),
@@ -140,7 +157,7 @@ impl Replica {
     pub fn poll_kernel(&mut self, now: Instant) -> Option<KernelRequest<'_>> {
         self.step_jobs(now);
         let second = self.second(now);
-        match self.commit.next(second, &mut self.tokens, &self.external) {
+        match self.commit.next(second, &mut self.tokens, &self.external, &self.internal) {
             Some(Next::ListenNew(listen)) => return Some(KernelRequest::ListenNew(listen)),
             Some(Next::Create { token, slot, timeout }) => {
                 let flow = &self.external.get(slot).expect("just found").flow;
@@ -148,6 +165,9 @@ impl Replica {
             }
             Some(Next::Conflict { index }) => return Some(self.commit.conflict(index, &mut self.tokens)),
             None => {}
+        }
+        if let Some(request) = self.audit.poll(now, &mut self.tokens) {
+            return Some(request);
         }
         self.resync.poll(now, &mut self.tokens, &mut self.internal)
     }
@@ -200,7 +220,7 @@ impl Replica {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let bulk = if self.session.is_open() && self.resync.knows() { self.bulk.due() } else { None };
         let catch_up = if self.commit.is_idle() { self.catch_up.due(&self.session) } else { None };
-        [Some(self.session.due()), bulk, catch_up, self.resync.due(), self.commit.due()]
+        [Some(self.session.due()), bulk, catch_up, self.resync.due(), self.commit.due(), self.audit.due()]
             .into_iter()
             .flatten()
             .min()
@@ -247,6 +267,7 @@ impl Replica {
             role_since: self.role_since,
             sync,
             sync_since: if sync == self.sync.0 { self.sync.1 } else { now },
+            progress: self.progress(sync),
             commit: self.commit.status(),
             internal: self.internal.len(),
             external: self.external.len(),
@@ -264,7 +285,9 @@ impl Replica {
             Sync::CatchingUp(Reason::Starting)
         } else if let Some(reason) = self.catch_up.reason() {
             Sync::CatchingUp(reason)
-        } else if !self.resync.is_idle() || self.commit.is_deaf() {
+        } else if let Some(error) = self.resync.error() {
+            Sync::Diverged(Divergence::KernelUnreadable(error))
+        } else if !self.resync.is_certain() || self.commit.is_deaf() {
             Sync::CatchingUp(Reason::ReadingKernel)
         } else if !self.bulk.is_idle() {
             Sync::CatchingUp(Reason::Sending)
@@ -272,10 +295,27 @@ impl Replica {
             Sync::CatchingUp(Reason::GapOpen)
         } else if waits && now.since(self.session.progress()) > UNACKNOWLEDGED {
             Sync::CatchingUp(Reason::Unacknowledged)
-        } else if self.full.0 || self.full.1 {
-            Sync::CatchingUp(Reason::CacheFull)
+        } else if self.full.0 {
+            Sync::Diverged(Divergence::InternalFull { limit: self.internal.limit() })
+        } else if self.full.1 {
+            Sync::Diverged(Divergence::ExternalFull { limit: self.external.limit() })
+        } else if self.catch_up.refusals() > 0 {
+            Sync::Diverged(Divergence::Refused { frames: self.catch_up.refusals() })
         } else {
             Sync::InSync
+        }
+    }
+
+    /// How far that has come which we wait for.
+    fn progress(&self, sync: Sync) -> Option<Progress> {
+        match sync {
+            Sync::CatchingUp(Reason::ReadingKernel) => {
+                let done = self.resync.seen();
+                Some(Progress { done, of: self.audit.kernel().filter(|kernel| *kernel >= done) })
+            }
+            Sync::CatchingUp(Reason::Sending) => Some(self.bulk.progress(&self.internal)),
+            Sync::CatchingUp(_) => self.catch_up.progress(&self.external),
+            Sync::InSync | Sync::Diverged(_) | Sync::PeerLost { .. } => None,
         }
     }
 
@@ -286,8 +326,8 @@ impl Replica {
         let stats = &mut self.stats.internal;
         let item = |slot: Slot| Item(slot.0);
         match applied {
-            Applied::Added(slot) | Applied::Changed(slot) => {
-                let added = matches!(applied, Applied::Added(_));
+            Applied::Added(slot) | Applied::Again(slot) | Applied::Changed(slot) => {
+                let added = !matches!(applied, Applied::Changed(_));
                 *if added { &mut stats.created } else { &mut stats.updated } += 1;
                 // A flow that ended and lives again must not be told as ended by what waits.
                 let told = self.session.holds(item(slot));
@@ -363,6 +403,10 @@ impl Replica {
         if !self.commit.is_idle() {
             // A router that crashed and is back with an empty table must not take from us what we are committing.
             return;
+        }
+        if self.catch_up.is_complete(&self.session) {
+            let doubted = self.catch_up.decide(now, &self.external, self.session.peer_keeps());
+            self.stats.ftfw.resyncs_doubted += u64::from(doubted);
         }
         let (asked, notice) = self.catch_up.step(now, &mut self.external, &mut self.session);
         self.stats.ftfw.resyncs_asked += u64::from(asked);

@@ -48,6 +48,23 @@ pub enum Notice {
     },
     /// The kernel dropped events; the table will be dumped and compared.
     EventsLost,
+    /// A flow was born whose earlier life had not ended for us: events were lost although the kernel did not say so;
+    /// the table will be dumped and compared.
+    EndMissed,
+    /// The kernel holds more or fewer flows than we know of although it reported no loss; the table will be dumped and
+    /// compared.
+    CountDiffers {
+        /// Flows in the kernel's table.
+        kernel: u32,
+        /// How many more it has than we know of (negative: fewer).
+        difference: i64,
+    },
+    /// Flows were born before anybody listened and may end without an event (`nf_conntrack_events` was not 1): as long
+    /// as some of them live the table is dumped and compared from time to time.
+    EndsUnheard {
+        /// How many.
+        flows: u32,
+    },
     /// The internal cache equals the kernel's table again.
     Reloaded {
         /// Flows in the internal cache.

@@ -17,8 +17,26 @@ const CONFIRMING: usize = 64;
 /// Slots looked at in one go while sweeping.
 const SLICE: u32 = 8192;
 
-/// Dumps because of lost events begin at least so far apart.
+/// Dumps because of lost events begin at least so far apart; a long one is followed by a pause as long.
 const SPACING: Duration = Duration::from_secs(1);
+
+/// While flows may end without an event, a dump begins so long after the last one ended, and not before twenty times
+/// what that one took has passed.
+const BLIND: Duration = Duration::from_secs(15);
+const BLIND_SHARE: u32 = 20;
+
+/// Which flows may end without an event: a flow has events for life or not at all, decided by
+/// `net.netfilter.nf_conntrack_events` when it is born (0: never, 2: if somebody on the host listens, 1: always).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Ends {
+    /// None: it was 1 before we came.
+    #[default]
+    Told,
+    /// Those that are older than we: it is 1 now.
+    UntoldBefore,
+    /// All: it is not 1, and we may not set it.
+    Untold,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -40,8 +58,18 @@ struct Confirming {
 pub(super) struct Resync {
     state: State,
     again: bool,
+    /// Events were lost since the running dump began.
+    lost: bool,
+    /// When the next dump is due, if some flows may end without an event.
+    blind: Option<Instant>,
+    /// The running dump is such a one: nothing is known to be wrong.
+    routine: bool,
+    ended: (Instant, Duration),
     begun: Instant,
+    error: Option<Errno>,
     completed: u32,
+    /// Flows the running dump has listed.
+    seen: u32,
     added: u32,
     swept: u32,
     confirming: Vec<Confirming>,
@@ -53,8 +81,14 @@ impl Resync {
         Self {
             state: State::Wanted { not_before: now },
             again: false,
+            lost: false,
+            blind: None,
+            routine: false,
+            ended: (now, Duration::ZERO),
             begun: now,
+            error: None,
             completed: 0,
+            seen: 0,
             added: 0,
             swept: 0,
             confirming: Vec::new(),
@@ -66,6 +100,16 @@ impl Resync {
         matches!(self.state, State::Idle)
     }
 
+    /// Whether nothing speaks against the internal cache being equal to the kernel's table.
+    pub(super) const fn is_certain(&self) -> bool {
+        self.is_idle() || (self.routine && !self.again && !self.lost)
+    }
+
+    /// Why the last attempt to read the kernel's table failed, until one succeeds.
+    pub(super) const fn error(&self) -> Option<Errno> {
+        self.error
+    }
+
     /// Whether the kernel's table was read at least once.
     pub(super) const fn knows(&self) -> bool {
         self.completed > 0
@@ -75,6 +119,7 @@ impl Resync {
     pub(super) fn want(&mut self, now: Instant) -> u32 {
         match self.state {
             State::Idle | State::Wanted { .. } => {
+                self.routine = false;
                 self.state = State::Wanted { not_before: now };
                 self.completed + 1
             }
@@ -85,12 +130,16 @@ impl Resync {
         }
     }
 
-    /// Wants a dump because events were lost; not more often than once a second.
+    /// Wants a dump because events were lost; not more often than once a second, nor all the time.
     pub(super) fn events_lost(&mut self, now: Instant) {
+        let (ended, took) = self.ended;
         match self.state {
-            State::Idle => self.state = State::Wanted { not_before: (self.begun + SPACING).max(now) },
-            State::Wanted { .. } => {}
-            State::Dumping { .. } | State::Sweeping { .. } => self.again = true,
+            State::Idle => {
+                let not_before = (self.begun + SPACING).max(ended + took).max(now);
+                self.state = State::Wanted { not_before };
+            }
+            State::Wanted { .. } => self.routine = false,
+            State::Dumping { .. } | State::Sweeping { .. } => self.lost = true,
         }
     }
 
@@ -104,8 +153,25 @@ impl Resync {
         match self.state {
             State::Wanted { not_before } => Some(not_before),
             State::Sweeping { .. } if self.confirming.len() < CONFIRMING => Some(Instant::PAST),
-            State::Idle | State::Dumping { .. } | State::Sweeping { .. } => None,
+            State::Idle => self.blind,
+            State::Dumping { .. } | State::Sweeping { .. } => None,
         }
+    }
+
+    /// Some flows may end without an event, or none: whether dumps are to be repeated.
+    pub(super) fn repeat(&mut self, blind: bool) {
+        let (ended, took) = self.ended;
+        self.blind = blind.then(|| ended + BLIND.max(took * BLIND_SHARE));
+    }
+
+    /// The dump has listed a flow.
+    pub(super) const fn count_seen(&mut self) {
+        self.seen += 1;
+    }
+
+    /// How many flows the running dump has listed.
+    pub(super) const fn seen(&self) -> u32 {
+        self.seen
     }
 
     /// A flow was added or changed by the dump.
@@ -126,11 +192,15 @@ impl Resync {
         tokens: &mut Tokens,
         internal: &'a mut InternalCache,
     ) -> Option<KernelRequest<'a>> {
+        if self.state == State::Idle && self.blind.is_some_and(|due| due <= now) {
+            self.state = State::Wanted { not_before: now };
+            self.routine = true;
+        }
         match self.state {
             State::Wanted { not_before } if not_before <= now => {
                 let token = tokens.next();
                 self.state = State::Dumping { token };
-                (self.begun, self.added, self.swept) = (now, 0, 0);
+                (self.begun, self.seen, self.added, self.swept) = (now, 0, 0, 0);
                 internal.begin_dump();
                 Some(KernelRequest::Dump { token })
             }
@@ -153,12 +223,14 @@ impl Resync {
     /// The running dump is complete.
     pub(super) fn dumped(&mut self, internal: &mut InternalCache) {
         internal.end_dump();
+        self.error = None;
         self.state = State::Sweeping { cursor: 0 };
     }
 
     /// The running dump failed: it is tried again.
     pub(super) fn failed(&mut self, now: Instant, error: Errno, internal: &mut InternalCache) -> Notice {
         internal.end_dump();
+        self.error = Some(error);
         self.state = State::Wanted { not_before: now + SPACING };
         Notice::ReloadFailed(error)
     }
@@ -182,10 +254,15 @@ impl Resync {
         }
         self.completed += 1;
         self.state = State::Idle;
+        self.routine = false;
+        let took = now.since(self.begun);
+        self.ended = (now, took);
+        let lost = core::mem::take(&mut self.lost);
         if core::mem::take(&mut self.again) {
             self.want(now);
+        } else if lost {
+            self.events_lost(now);
         }
-        let took = now.since(self.begun);
         Some(Notice::Reloaded { flows: internal.len(), added: self.added, swept: self.swept, took })
     }
 }

@@ -26,6 +26,10 @@ pub enum JobKind {
     Bulk,
     /// Ask the peer for its internal cache.
     RequestResync,
+    /// Ask the peer for its internal cache, and wait until it is here.
+    AwaitPeer,
+    /// What the external cache has and our kernel has not, into the kernel.
+    Adopt,
 }
 
 impl Role {
@@ -36,6 +40,16 @@ impl Role {
             Self::Unknown | Self::Fault => &[],
             Self::Primary => &[JobKind::Commit, JobKind::ReloadInternal, JobKind::Bulk],
             Self::Backup => &[JobKind::RequestResync],
+        }
+    }
+
+    /// The jobs of a router that is primary when the other one, which was primary too, steps back. VRRP tells it
+    /// (`MASTER_RX_LOWER_PRI`), for it has no transition of its own.
+    #[must_use]
+    pub const fn on_peer_yielded(self) -> &'static [JobKind] {
+        match self {
+            Self::Primary => &[JobKind::AwaitPeer, JobKind::Adopt],
+            Self::Unknown | Self::Backup | Self::Fault => &[],
         }
     }
 

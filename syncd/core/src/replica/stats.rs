@@ -47,6 +47,10 @@ pub struct KernelStats {
     pub late_destroys: u64,
     /// Times the kernel reported lost events.
     pub overruns: u64,
+    /// Times the kernel held more or fewer flows than we knew of, without having reported a loss.
+    pub count_mismatches: u64,
+    /// Births of flows whose earlier life had not ended for us: its end was lost.
+    pub unheard_ends: u64,
     /// Dumps carried out.
     pub dumps: u64,
     /// Dumps that failed.
@@ -103,6 +107,8 @@ pub struct FtfwStats {
     pub acks_received: u64,
     /// NACKs sent.
     pub nacks_sent: u64,
+    /// NACKs that could not be sent for so long that they were dropped; a resync was asked for instead.
+    pub nacks_dropped: u64,
     /// NACKs received.
     pub nacks_received: u64,
     /// Flows put back into the transmit queue by a NACK.
@@ -132,6 +138,8 @@ pub struct FtfwStats {
 /// What commits did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CommitStats {
+    /// Times the flows of a peer that stepped back were taken over.
+    pub adoptions: u64,
     /// Commits begun.
     pub begun: u64,
     /// Flows written to the kernel.

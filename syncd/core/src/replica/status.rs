@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::kernel::Errno;
 use super::role::Role;
 use crate::time::Instant;
 
@@ -16,6 +17,8 @@ pub struct Status {
     pub sync: Sync,
     /// Since when.
     pub sync_since: Instant,
+    /// How far catching up has come, where that can be said.
+    pub progress: Option<Progress>,
     /// The last commit, if there was one.
     pub commit: Option<CommitStatus>,
     /// Flows in the internal cache.
@@ -41,13 +44,24 @@ pub struct CommitStatus {
     pub failed: u32,
 }
 
+/// How far something has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Flows done.
+    pub done: u32,
+    /// Of so many, as far as we know; none where nobody knows (the peer does not say how many it has).
+    pub of: Option<u32>,
+}
+
 /// Whether both routers know the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
     /// Our external cache equals the peer's internal one, and the peer has acknowledged all of ours.
     InSync,
-    /// Not yet, and why.
+    /// Not yet, and why. This ends by itself.
     CatchingUp(Reason),
+    /// They do not, and that does not end by itself.
+    Diverged(Divergence),
     /// The peer is silent.
     PeerLost {
         /// When it was heard last; none if never.
@@ -82,8 +96,51 @@ pub enum Reason {
     Sending,
     /// The peer has not acknowledged flows for more than a second.
     Unacknowledged,
-    /// A cache is full.
-    CacheFull,
+    /// More frames were lost at once than the peer may have kept.
+    LargeGap,
+    /// A cache was full, and has room again.
+    RoomAgain,
+    /// The peer stepped back after both were primary: its flows are taken over.
+    PeerYielded,
+}
+
+/// Why the routers do not know the same although everything works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Divergence {
+    /// Our kernel has more flows than we may keep; the peer does not learn of the others.
+    InternalFull {
+        /// The most we may keep.
+        limit: u32,
+    },
+    /// The peer has more flows than we may keep.
+    ExternalFull {
+        /// The most we may keep.
+        limit: u32,
+    },
+    /// The kernel's table cannot be read.
+    KernelUnreadable(Errno),
+    /// Frames of the peer about flows were refused; what they said is missing here.
+    Refused {
+        /// How many, since the last resync.
+        frames: u32,
+    },
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InternalFull { limit } => {
+                write!(f, "the internal cache is full: flows beyond {limit} are unknown to the peer")
+            }
+            Self::ExternalFull { limit } => {
+                write!(f, "the external cache is full: flows of the peer beyond {limit} are unknown here")
+            }
+            Self::KernelUnreadable(error) => write!(f, "the kernel's table cannot be read: {error}"),
+            Self::Refused { frames } => {
+                write!(f, "{frames} flow messages of the peer made no sense and were refused")
+            }
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -103,7 +160,9 @@ impl fmt::Display for Reason {
             Self::ReadingKernel => "the kernel's table is being read",
             Self::Sending => "flows are being sent to the peer",
             Self::Unacknowledged => "the peer has not acknowledged flows for more than a second",
-            Self::CacheFull => "a cache is full",
+            Self::LargeGap => "more frames were lost at once than the peer may have kept",
+            Self::RoomAgain => "a cache was full and has room again",
+            Self::PeerYielded => "the peer stepped back after both were primary",
         })
     }
 }

@@ -10,6 +10,9 @@ use crate::flow::{Address, AttrSet, Change, Family, Flow, Protocol, Status as Fl
 use crate::time::Duration;
 use crate::wire::{Control, DecodedFlow, Flags, decode_flow, frames, payload_limit};
 
+mod certainty;
+mod split;
+
 const LINK: ChannelId = ChannelId(0);
 
 const fn at(millis: u64) -> Instant {
@@ -31,15 +34,20 @@ fn flow(port: u16) -> Flow {
     flow
 }
 
-fn replica() -> Replica {
-    let config = Config {
+fn config() -> Config {
+    Config {
         filter: Filter::default(),
         internal_limit: 1000,
         external_limit: 1000,
         channels: 1,
         wire: Options::default(),
-    };
-    let mut replica = Replica::new(config, [7; 32], at(0));
+        ends: Ends::Told,
+        peer_keeps: PEER_KEEPS,
+    }
+}
+
+fn replica() -> Replica {
+    let mut replica = Replica::new(config(), [7; 32], at(0));
     replica.handle_channel(at(0), LINK, true);
     replica
 }
@@ -107,6 +115,10 @@ impl Peer {
 /// A replica whose first dump is done, whose hello is answered and whose first resync is complete.
 fn settled() -> (Replica, Peer) {
     let mut replica = replica();
+    match replica.poll_kernel(at(0)) {
+        Some(KernelRequest::Count { token }) => replica.handle_kernel(at(0), KernelReply::Counted(token, 0)),
+        other => panic!("a count comes first, not {other:?}"),
+    }
     let token = match replica.poll_kernel(at(0)) {
         Some(KernelRequest::Dump { token }) => token,
         other => panic!("a dump comes first, not {other:?}"),
@@ -253,7 +265,13 @@ fn what_a_bulk_did_not_name_is_swept_but_not_after_a_gap() {
         }
         peer.tells(&mut replica, at(5), Change::Update, &flow(2));
         peer.says(&mut replica, at(6), Control::Ack(wire_range(asked)), Flags::NONE);
-        transmitted(&mut replica, at(6));
+        let sent = transmitted(&mut replica, at(6));
+        if let Some((nack, ..)) =
+            sent.iter().find(|(.., frame)| matches!(frame, Frame::Control(Control::Nack(_))))
+        {
+            peer.says(&mut replica, at(6), Control::Ack(wire_range(*nack)), Flags::NONE);
+            transmitted(&mut replica, at(6));
+        }
         let status = replica.status(at(6));
         if gap {
             assert_eq!(status.external, 2);
@@ -383,7 +401,7 @@ fn conflict(
             Some(if with_status { Played::Failed(token, Errno::EBUSY) } else { Played::Done(token) })
         }
         KernelRequest::Dump { token } => Some(Played::Done(token)),
-        KernelRequest::ListenNew(_) => None,
+        KernelRequest::ListenNew(_) | KernelRequest::Count { .. } => None,
     });
     (asked, replica)
 }

@@ -25,6 +25,8 @@ pub(super) enum Ask {
     Dump(Token),
     /// One flow.
     Find(Token, By, Flow),
+    /// How many there are.
+    Count(Token),
 }
 
 /// A part of an answer.
@@ -36,6 +38,8 @@ pub(super) enum Answer {
     Found(Token, Flow),
     /// The dump is complete.
     Done(Token),
+    /// How many there are.
+    Counted(Token, u32),
     /// There is no answer, or no more of it.
     Failed(Token, Errno),
 }
@@ -109,6 +113,7 @@ fn work(mut socket: QuerySocket, questions: &std_mpsc::Receiver<Ask>, tell: &mps
         let last = match ask {
             Ask::Dump(token) => dump(&mut socket, token, tell),
             Ask::Find(token, by, flow) => find(&mut socket, token, by, &flow),
+            Ask::Count(token) => count(&mut socket, token),
         };
         if tell.blocking_send(last).is_err() {
             return;
@@ -135,6 +140,13 @@ fn find(socket: &mut QuerySocket, token: Token, by: By, flow: &Flow) -> Answer {
     match found {
         Ok(Some(flow)) => Answer::Found(token, flow),
         Ok(None) => Answer::Failed(token, Errno::ENOENT),
+        Err(error) => Answer::Failed(token, query_errno(&error)),
+    }
+}
+
+fn count(socket: &mut QuerySocket, token: Token) -> Answer {
+    match socket.count() {
+        Ok(flows) => Answer::Counted(token, flows),
         Err(error) => Answer::Failed(token, query_errno(&error)),
     }
 }

@@ -2,7 +2,7 @@
 
 use syncd_core::cache::external::Failure;
 use syncd_core::flow::{Address, AttrSet, Family, Flow, Protocol, Status as FlowStatus, TcpState, Tuple};
-use syncd_core::replica::{CommitStatus, Reason, Role, Stats, Status, Sync};
+use syncd_core::replica::{CommitStatus, Divergence, Progress, Reason, Role, Stats, Status, Sync};
 use syncd_core::time::{Duration, Instant};
 
 use super::flows::FlowView;
@@ -37,6 +37,10 @@ fn status(sync: Sync) -> StatusView {
         role_since: at(100),
         sync,
         sync_since: at(160),
+        progress: match sync {
+            Sync::CatchingUp(_) => Some(Progress { done: 1200, of: Some(5000) }),
+            _ => None,
+        },
         commit: Some(commit),
         internal: 211,
         external: 1,
@@ -52,6 +56,8 @@ fn status(sync: Sync) -> StatusView {
 fn status_as_text_and_json() {
     snapshot("status", &text::status(&status(Sync::InSync), NOW));
     snapshot("status-catching-up", &text::status(&status(Sync::CatchingUp(Reason::GapOpen)), NOW));
+    let full = Divergence::InternalFull { limit: 1000 };
+    snapshot("status-diverged", &text::status(&status(Sync::Diverged(full)), NOW));
     let lost = status(Sync::PeerLost { heard: Some(at(150)) });
     snapshot("status-peer-lost", &text::status(&lost, NOW));
     snapshot("status-json", &serde_json::to_string_pretty(&lost).unwrap());

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use syncd_core::replica::CacheStats;
 
-use super::view::{CacheView, CommitView, StatisticsView, StatusView};
+use super::view::{CacheView, CommitView, ProgressView, StatisticsView, StatusView};
 
 /// `show conntrack-sync status`, read at `unix_now` of the wall clock.
 pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
@@ -26,7 +26,8 @@ pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
     );
     row("role", format!("{} for {}", view.role, ago(view.role_since_ns)));
     let reason = view.sync.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-    row("sync", format!("{} since {}{reason}", view.sync.state, wall(view.sync.since_ns)));
+    let progress = view.sync.progress.map(progress).unwrap_or_default();
+    row("sync", format!("{}{progress} since {}{reason}", view.sync.state, wall(view.sync.since_ns)));
     row("internal flows", view.internal_flows.to_string());
     row("external flows", view.external_flows.to_string());
     row("to be sent", format!("{} queued, {} not acknowledged", view.queued, view.in_flight));
@@ -35,6 +36,14 @@ pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
         view.commit.as_ref().map_or_else(|| "none".to_owned(), |commit| last_commit(commit, ago)),
     );
     out
+}
+
+/// ` (n of m)`.
+fn progress(progress: ProgressView) -> String {
+    match progress {
+        ProgressView { done, of: Some(of) } => format!(" ({done} of {of} flows)"),
+        ProgressView { done, of: None } => format!(" ({done} flows so far)"),
+    }
 }
 
 fn last_commit(commit: &CommitView, ago: impl Fn(u64) -> String) -> String {
@@ -130,6 +139,7 @@ fn ours(out: &mut String, view: &StatisticsView) {
             ("New", kernel.events_new, "Update", kernel.events_update),
             ("Destroy", kernel.events_destroy, "Filtered", kernel.filtered),
             ("Overruns", kernel.overruns, "Dumps", kernel.dumps),
+            ("Counts that differ", kernel.count_mismatches, "Dropped", view.daemon.events_dropped),
         ],
     );
     pair(
@@ -150,6 +160,7 @@ fn ours(out: &mut String, view: &StatisticsView) {
         &[
             ("Commits", commit.begun, "Flows committed", commit.committed),
             ("Flows failed", commit.failed, "Flows replaced", commit.replaced),
+            ("Adoptions", commit.adoptions, "Conflicts", commit.conflicts),
         ],
     );
 }

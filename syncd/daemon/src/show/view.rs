@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 use syncd_core::replica::{
-    CacheStats, CommitStats, CommitStatus, FtfwStats, KernelStats, LinkStats, Role, Stats, Status, Sync,
+    CacheStats, CommitStats, CommitStatus, FtfwStats, KernelStats, LinkStats, Progress, Role, Stats, Status,
+    Sync,
 };
 use syncd_core::time::Instant;
 
@@ -58,12 +59,23 @@ pub(crate) struct StatusView {
 /// Whether both routers know the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SyncView {
-    /// `in sync`, `catching up` or `peer lost`.
+    /// `in sync`, `catching up`, `diverged` or `peer lost`.
     pub(crate) state: String,
     /// Why, unless in sync.
     pub(crate) reason: Option<String>,
+    /// How far catching up has come, where that can be said.
+    pub(crate) progress: Option<ProgressView>,
     /// Since when, monotonic.
     pub(crate) since_ns: u64,
+}
+
+/// How far something has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProgressView {
+    /// Flows done.
+    pub(crate) done: u32,
+    /// Of so many; null where nobody knows.
+    pub(crate) of: Option<u32>,
 }
 
 /// A commit.
@@ -118,12 +130,14 @@ impl SyncView {
         let (state, reason) = match status.sync {
             Sync::InSync => ("in sync", None),
             Sync::CatchingUp(reason) => ("catching up", Some(reason.to_string())),
+            Sync::Diverged(divergence) => ("diverged", Some(divergence.to_string())),
             Sync::PeerLost { heard: None } => ("peer lost", Some("it was never heard".to_owned())),
             Sync::PeerLost { heard: Some(heard) } => {
                 ("peer lost", Some(format!("last heard {} s ago", now.since(heard).as_secs())))
             }
         };
-        Self { state: state.to_owned(), reason, since_ns: status.sync_since.as_nanos() }
+        let progress = status.progress.map(|Progress { done, of }| ProgressView { done, of });
+        Self { state: state.to_owned(), reason, progress, since_ns: status.sync_since.as_nanos() }
     }
 }
 
@@ -196,6 +210,8 @@ pub(crate) struct DaemonView {
     pub(crate) event_attributes_skipped: u64,
     /// Batches of requests the kernel did not take.
     pub(crate) batches_refused: u64,
+    /// Events the kernel could not deliver, attempts to deliver an end again included.
+    pub(crate) events_dropped: u64,
     /// Lines of the FIFO that made no sense.
     pub(crate) fifo_garbage: u64,
 }
@@ -245,6 +261,8 @@ struct KernelStatsFields {
     filtered: u64,
     late_destroys: u64,
     overruns: u64,
+    count_mismatches: u64,
+    unheard_ends: u64,
     dumps: u64,
     dump_failures: u64,
     confirmations: u64,
@@ -278,6 +296,7 @@ struct FtfwStatsFields {
     acks_sent: u64,
     acks_received: u64,
     nacks_sent: u64,
+    nacks_dropped: u64,
     nacks_received: u64,
     resent: u64,
     requeued: u64,
@@ -295,6 +314,7 @@ struct FtfwStatsFields {
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "CommitStats")]
 struct CommitStatsFields {
+    adoptions: u64,
     begun: u64,
     committed: u64,
     failed: u64,

@@ -2,14 +2,26 @@
 
 use super::*;
 
-fn roles(pieces: &[&[u8]]) -> (Vec<Role>, u64) {
+fn said(pieces: &[&[u8]]) -> (Vec<Vrrp>, u64) {
     let mut lines = Lines::new("G1");
-    let mut roles = Vec::new();
+    let mut said = Vec::new();
     for piece in pieces {
         lines.take(piece);
-        roles.extend(std::iter::from_fn(|| lines.next()));
+        said.extend(std::iter::from_fn(|| lines.next()));
     }
-    (roles, lines.take_garbage())
+    (said, lines.take_garbage())
+}
+
+fn roles(pieces: &[&[u8]]) -> (Vec<Role>, u64) {
+    let (said, garbage) = said(pieces);
+    let role = |said| if let Vrrp::Role(role) = said { Some(role) } else { None };
+    (said.into_iter().filter_map(role).collect(), garbage)
+}
+
+#[test]
+fn a_master_of_lower_priority_means_that_the_peer_steps_back() {
+    let text = b"INSTANCE \"VI_LAN\" MASTER_RX_LOWER_PRI 150\n";
+    assert_eq!(said(&[text, text]), (vec![Vrrp::PeerYielded; 2], 0));
 }
 
 #[test]

@@ -112,6 +112,7 @@ impl World {
                     Answer::Found(token, Ok(flow)) => KernelReply::Found(*token, flow),
                     Answer::Found(token, Err(errno)) => KernelReply::Failed(*token, *errno),
                     Answer::Done(token) => KernelReply::Done(*token),
+                    Answer::Counted(token, flows) => KernelReply::Counted(*token, *flows),
                 },
             );
         }
@@ -200,6 +201,7 @@ fn brief(answer: &Answer) -> String {
         Answer::Found(_, Ok(flow)) => format!("found {flow}"),
         Answer::Found(_, Err(errno)) => format!("{errno}"),
         Answer::Done(_) => "done".into(),
+        Answer::Counted(_, flows) => format!("{flows} in all"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What happens by itself: packets, timers of kernels, faults, starts, and what VRRP makes of it.
 
-use syncd_core::replica::{Config, Role};
+use syncd_core::replica::{Config, Ends, PEER_KEEPS, Role};
 use syncd_core::time::Duration;
 use syncd_core::wire::Options as WireOptions;
 
@@ -110,6 +110,8 @@ impl World {
             external_limit: self.options.external_limit,
             channels: 1,
             wire: WireOptions::default(),
+            ends: Ends::Told,
+            peer_keeps: PEER_KEEPS,
         };
         self.oracle.started(side, self.now);
         let host = &mut self.hosts[side.index()];

@@ -1,0 +1,207 @@
+//! When the replica says that both routers know the same, and what makes it doubt.
+
+use super::*;
+
+/// A second birth under one id, a count that does not fit, lost frames: what has to be seen of each.
+fn with_id(port: u16, id: u32) -> Flow {
+    let mut flow = flow(port);
+    flow.id = id;
+    flow.present = flow.present.with(AttrSet::ID);
+    flow
+}
+
+fn dumps(replica: &mut Replica, now: Instant) -> usize {
+    let asked = play_kernel(replica, now, |asked, request| match request {
+        KernelRequest::Dump { token } => {
+            asked.push("dump".into());
+            Some(Played::Done(token))
+        }
+        KernelRequest::Find { token, flow, .. } => Some(Played::Found(token, *flow)),
+        KernelRequest::Count { .. } => None,
+        other => panic!("{other:?}"),
+    });
+    asked.len()
+}
+
+#[test]
+fn a_second_birth_of_a_known_life_means_that_an_end_was_lost() {
+    let (mut replica, _) = settled();
+    replica.handle_flow(at(2000), Origin::Kernel, Change::New, &with_id(1, 7));
+    assert_eq!(dumps(&mut replica, at(2000)), 0);
+    replica.handle_flow(at(2001), Origin::Kernel, Change::New, &with_id(1, 7));
+    assert_eq!(replica.stats().kernel.unheard_ends, 1);
+    assert_eq!(replica.status(at(2001)).sync, Sync::CatchingUp(Reason::ReadingKernel));
+    assert_eq!(dumps(&mut replica, at(2001)), 1);
+}
+
+#[test]
+fn a_birth_that_is_heard_after_a_dump_has_listed_it_means_nothing() {
+    let (mut replica, _) = settled();
+    replica.handle_overrun(at(2000));
+    let listed = with_id(1, 7);
+    let Some(KernelRequest::Dump { token }) = replica.poll_kernel(at(2000)) else { panic!("a dump") };
+    replica.handle_kernel(at(2000), KernelReply::Begun(token));
+    replica.handle_kernel(at(2000), KernelReply::Dumped(token, &listed));
+    replica.handle_kernel(at(2000), KernelReply::Done(token));
+    while replica.poll_kernel(at(2000)).is_some() {}
+    replica.handle_flow(at(2001), Origin::Kernel, Change::New, &listed);
+    assert_eq!((replica.stats().kernel.unheard_ends, dumps(&mut replica, at(4000))), (0, 0));
+}
+
+#[test]
+fn a_count_that_does_not_fit_is_a_loss_and_says_so() {
+    let (mut replica, _) = settled();
+    for second in [5, 6, 7] {
+        replica.handle_timeout(at(1000 * second));
+        let Some(KernelRequest::Count { token }) = replica.poll_kernel(at(1000 * second)) else {
+            panic!("a count is due after {second} s")
+        };
+        replica.handle_kernel(at(1000 * second), KernelReply::Counted(token, 3));
+    }
+    let told: Vec<_> = core::iter::from_fn(|| replica.poll_notice()).collect();
+    assert!(told.contains(&Notice::CountDiffers { kernel: 3, difference: 3 }), "{told:?}");
+    assert_eq!(replica.stats().kernel.count_mismatches, 1);
+    assert_eq!(dumps(&mut replica, at(7001)), 1);
+}
+
+/// The replica counts (which fits) and asks for a dump.
+fn dump_after_count(replica: &mut Replica, now: Instant) -> Token {
+    let Some(KernelRequest::Count { token }) = replica.poll_kernel(now) else { panic!("a count is due") };
+    let flows = replica.internal().len();
+    replica.handle_kernel(now, KernelReply::Counted(token, flows));
+    let Some(KernelRequest::Dump { token }) = replica.poll_kernel(now) else { panic!("a dump is due") };
+    token
+}
+
+#[test]
+fn flows_whose_end_may_go_unheard_are_looked_at_again_and_again() {
+    let mut config = config();
+    config.ends = Ends::UntoldBefore;
+    let mut replica = Replica::new(config, [7; 32], at(0));
+    let list = |replica: &mut Replica, now, flows: &[Flow]| {
+        let token = dump_after_count(replica, now);
+        replica.handle_kernel(now, KernelReply::Begun(token));
+        for flow in flows {
+            replica.handle_kernel(now, KernelReply::Dumped(token, flow));
+        }
+        replica.handle_kernel(now, KernelReply::Done(token));
+        dumps(replica, now)
+    };
+    list(&mut replica, at(0), &[with_id(1, 7), with_id(2, 8)]);
+    let told: Vec<_> = core::iter::from_fn(|| replica.poll_notice()).collect();
+    assert!(told.contains(&Notice::EndsUnheard { flows: 2 }), "{told:?}");
+    assert_ne!(
+        replica.status(at(15_000)).sync,
+        Sync::CatchingUp(Reason::ReadingKernel),
+        "to look again is no doubt"
+    );
+    // One of them has an event and so is not mute; the other one ends unheard.
+    replica.handle_flow(at(10_000), Origin::Kernel, Change::Update, &with_id(1, 7));
+    let token = dump_after_count(&mut replica, at(15_000));
+    replica.handle_kernel(at(15_000), KernelReply::Begun(token));
+    replica.handle_kernel(at(15_000), KernelReply::Dumped(token, &with_id(1, 7)));
+    replica.handle_kernel(at(15_000), KernelReply::Done(token));
+    play_kernel(&mut replica, at(15_000), |_, request| match request {
+        KernelRequest::Find { token, .. } => Some(Played::Failed(token, Errno::ENOENT)),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(replica.internal().len(), 1);
+    assert_eq!(dumps(&mut replica, at(60_000)), 0, "all that is left has shown that it has events");
+}
+
+/// A settled replica that has asked for a resync (it became backup), with the number of its question.
+fn asked() -> (Replica, Peer, Seq) {
+    let (mut replica, mut peer) = settled();
+    role(&mut replica, at(3), Role::Primary);
+    play_kernel(&mut replica, at(3), |_, request| match request {
+        KernelRequest::Dump { token } => Some(Played::Done(token)),
+        other => panic!("{other:?}"),
+    });
+    peer.tells(&mut replica, at(3), Change::New, &flow(9));
+    role(&mut replica, at(4), Role::Backup);
+    let sent = transmitted(&mut replica, at(4));
+    let asked = sent.iter().find(|(.., frame)| *frame == Frame::Control(Control::Resync)).expect("asked").0;
+    (replica, peer, asked)
+}
+
+/// One number of the peer does not arrive; what follows makes a gap, which is asked for and acknowledged.
+fn lose_one(replica: &mut Replica, peer: &mut Peer, now: Instant) -> Seq {
+    peer.0 = peer.0.next();
+    peer.tells(replica, now, Change::New, &flow(1));
+    let sent = transmitted(replica, now);
+    sent.iter().find(|(.., frame)| matches!(frame, Frame::Control(Control::Nack(_)))).expect("a NACK").0
+}
+
+#[test]
+fn a_gap_in_the_answer_of_who_may_forget_sweeps_nothing() {
+    let (mut replica, mut peer, asked) = asked();
+    let nack = lose_one(&mut replica, &mut peer, at(5));
+    peer.says(
+        &mut replica,
+        at(6),
+        Control::Ack(crate::wire::SeqRange { from: asked, to: nack }),
+        Flags::NONE,
+    );
+    transmitted(&mut replica, at(6));
+    assert_eq!(replica.external().len(), 2, "flow 9 was not named, and stays");
+    assert_eq!(replica.status(at(6)).sync, Sync::CatchingUp(Reason::GapDuringResync));
+    assert_eq!(replica.stats().ftfw.resyncs_doubted, 1);
+}
+
+#[test]
+fn a_gap_in_the_answer_of_who_forgets_nothing_is_waited_for() {
+    let (mut replica, mut peer, asked) = asked();
+    // It acknowledges the ALIVE behind the RESYNC first: it holds the RESYNC, as a conntrackd never does.
+    peer.says(&mut replica, at(5), Control::Ack(wire_range(asked.next())), Flags::NONE);
+    let nack = lose_one(&mut replica, &mut peer, at(5));
+    peer.says(&mut replica, at(6), Control::Ack(wire_range(asked)), Flags::NONE);
+    transmitted(&mut replica, at(6));
+    assert_eq!(replica.external().len(), 2, "the missing frame may name flow 9");
+    peer.says(&mut replica, at(7), Control::Ack(wire_range(nack)), Flags::NONE);
+    transmitted(&mut replica, at(7));
+    assert_eq!(replica.external().len(), 1, "everything it has was named");
+    assert_eq!(replica.stats().ftfw.resyncs_doubted, 0);
+}
+
+#[test]
+fn a_refused_frame_is_a_divergence_until_the_next_answer() {
+    let (mut replica, mut peer, asked) = asked();
+    let number = peer.0.0.to_be_bytes();
+    let mut bytes = std::vec![0x10, 0, 0, 16, number[0], number[1], number[2], number[3]];
+    bytes.extend([0, 7, 0, 5, 1, 2, 3, 0]);
+    replica.handle_datagram(at(5), LINK, &bytes);
+    peer.0 = peer.0.next();
+    peer.says(&mut replica, at(6), Control::Ack(wire_range(asked)), Flags::NONE);
+    transmitted(&mut replica, at(6));
+    assert_eq!(replica.external().len(), 1, "nobody knows which flow it named");
+    assert_eq!(replica.status(at(6)).sync, Sync::Diverged(Divergence::Refused { frames: 1 }));
+}
+
+#[test]
+fn a_nack_is_acknowledged_only_after_what_it_asked_for() {
+    let (mut replica, mut peer) = settled();
+    for port in 1..4 {
+        replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(port));
+    }
+    let sent = transmitted(&mut replica, at(3));
+    let told: Vec<_> =
+        sent.iter().filter(|(.., frame)| matches!(frame, Frame::Flow(..))).map(|(seq, ..)| *seq).collect();
+    let missing = crate::wire::SeqRange { from: told[0], to: told[1] };
+    let nack = peer.0;
+    peer.says(&mut replica, at(4), Control::Nack(missing), Flags::NONE);
+    replica.handle_timeout(at(60));
+    let answer = contents(&mut replica, at(60));
+    let acked = |frame: &Frame| matches!(frame, Frame::Control(Control::Ack(range)) if range.contains(nack));
+    let ack = answer.iter().position(acked).expect("the NACK is acknowledged");
+    let last = answer.iter().rposition(|frame| matches!(frame, Frame::Flow(..))).expect("sent again");
+    assert!(last < ack, "{answer:?}");
+}
+
+#[test]
+fn how_far_it_has_come_is_said() {
+    let (mut replica, mut peer, _) = asked();
+    peer.tells(&mut replica, at(5), Change::New, &flow(1));
+    let status = replica.status(at(5));
+    assert_eq!(status.sync, Sync::CatchingUp(Reason::BecameBackup));
+    assert_eq!(status.progress, Some(Progress { done: 1, of: Some(2) }));
+}
