@@ -32,6 +32,7 @@ const KEYS: &[&str] = &[
     "accept-protocol",
     "ignore-address",
     "failover-mechanism",
+    "startup-resync",
     "event-listen-queue-size",
     "sync-queue-size",
 ];
@@ -105,6 +106,9 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
             (String::new(), None)
         }
     };
+    if let Some(cursor) = fields.get("startup-resync") {
+        startup_resync(reader, cursor);
+    }
     let event_buffer = megabytes(reader, fields.get("event-listen-queue-size"), DEFAULT_EVENT_MB);
     let channel_buffer = megabytes(reader, fields.get("sync-queue-size"), DEFAULT_CHANNEL_MB);
     Some(Config {
@@ -348,6 +352,20 @@ fn sync_group(reader: &mut Reader<'_>, cursor: &Cursor<'_>) -> String {
         reader.note(cursor, Part::Value, "the name is empty", remedy);
     }
     name
+}
+
+/// VyOS's switch without a value. A router that starts always asks for everything the peer has; what cannot be is the
+/// contrary.
+fn startup_resync(reader: &mut Reader<'_>, cursor: &Cursor<'_>) {
+    let switch = matches!(cursor.node, Node::Nothing | Node::Truth(_))
+        || matches!(cursor.node, Node::Map(entries) if entries.is_empty());
+    if !switch {
+        let remedy = "write 'startup-resync: true', or leave it out: it is always done";
+        reader.note(cursor, Part::Value, "this is no switch", remedy);
+    } else if *cursor.node == Node::Truth(false) {
+        let reason = "a router that starts always asks for the peer's flows; that cannot be switched off";
+        reader.note(cursor, Part::Value, reason, "leave it out");
+    }
 }
 
 fn megabytes(reader: &mut Reader<'_>, cursor: Option<&Cursor<'_>>, default: usize) -> usize {

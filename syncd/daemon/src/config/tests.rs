@@ -74,6 +74,15 @@ fn defaults_are_conntrackds_and_vyoses() {
 }
 
 #[test]
+fn startup_resync_is_what_always_happens() {
+    for value in ["", " true", " {}", " ~"] {
+        valid(&with(&format!("  interface: {{ eth2: {{}} }}\n  startup-resync:{value}\n")));
+    }
+    shows("startup-resync-off", &with("  interface: { eth2: {} }\n  startup-resync: false\n"));
+    shows("startup-resync-text", &with("  interface: { eth2: {} }\n  startup-resync: sometimes\n"));
+}
+
+#[test]
 fn values_as_vyos_writes_them() {
     let config = valid(&with(
         "  interface: { eth2: { peer: 192.0.2.2, port: \"3781\" } }\n  listen-address: 192.0.2.1\n  accept-protocol: tcp\n",
