@@ -156,6 +156,14 @@ fn the_peer_creates_by_update_and_replaces_by_new() {
     assert_eq!(cache.apply(Change::New, &flow(1, 0, 1), 0), external::Applied::Changed);
     let (_, entry) = cache.iter_from(0).next().unwrap();
     assert!(!entry.flow.has(AttrSet::MARK));
+    cache.apply(Change::Update, &marked, 0);
+    cache.apply(Change::Update, &flow(1, 0, 4), 0);
+    let (_, entry) = cache.iter_from(0).next().unwrap();
+    assert_eq!(
+        (entry.flow.mark, entry.flow.tcp_state),
+        (9, TcpState(4)),
+        "an update keeps what it does not say"
+    );
     assert_eq!(cache.apply(Change::Destroy, &flow(1, 0, 1), 0), external::Applied::Removed);
     assert_eq!(cache.apply(Change::Destroy, &flow(1, 0, 1), 0), external::Applied::Nothing);
 }

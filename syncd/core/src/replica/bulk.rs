@@ -97,7 +97,8 @@ impl Bulk {
     /// The peer fell silent: what was under way begins again when it is back.
     pub(super) fn interrupt(&mut self, now: Instant) {
         if !self.is_idle() {
-            self.state = State::Waiting { due: now };
+            let due = if self.for_peer { self.earliest(now) } else { now };
+            self.state = State::Waiting { due };
         }
     }
 

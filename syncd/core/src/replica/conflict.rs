@@ -5,7 +5,7 @@
 //!              │ another / none      │ gone meanwhile
 //!              ▼                     ▼
 //!           find by reply ─► delete what was found, create ─► written
-//!                                      └─ any error ─► failed, both flows shown
+//!                                      └─ EEXIST again ─► find once more ─► failed, both flows shown
 //! ```
 //! "Another" differs in its original or its reply tuple; it is deleted by tuple and id, so that nothing that took
 //! its place meanwhile is hit. Deletions and creation are requested in one go: packets are on their way already, and
@@ -19,8 +19,12 @@ use crate::flow::Flow;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Find(By),
-    Update { with_status: bool },
+    Update {
+        with_status: bool,
+    },
     Replace,
+    /// The creation failed once more: who is it that stands there now?
+    Explain(By),
 }
 
 /// A flow that stands in the way.
@@ -103,7 +107,7 @@ impl Conflict {
         }
         self.token = Some(token);
         match self.step {
-            Step::Find(by) => KernelRequest::Find { token, flow, by },
+            Step::Find(by) | Step::Explain(by) => KernelRequest::Find { token, flow, by },
             Step::Update { with_status } => KernelRequest::Update { token, flow, timeout, with_status },
             Step::Replace => KernelRequest::Create { token, flow, timeout },
         }
@@ -135,6 +139,18 @@ impl Conflict {
                 self.go_on(Step::Update { with_status: false })
             }
             Step::Update { .. } | Step::Replace if done => Outcome::Written,
+            Step::Replace if error == Some(Errno::EEXIST) => {
+                // What was found before was removed, or never found.
+                self.existing = None;
+                self.go_on(Step::Explain(By::Original))
+            }
+            Step::Explain(By::Original) if gone => self.go_on(Step::Explain(By::Reply)),
+            Step::Explain(_) => {
+                if let KernelReply::Found(_, existing) = reply {
+                    self.existing = Some(*existing);
+                }
+                Outcome::Failed { error: Errno::EEXIST, existing: self.existing }
+            }
             _ => Outcome::Failed { error: error.unwrap_or(Errno::EINVAL), existing: self.existing },
         }
     }

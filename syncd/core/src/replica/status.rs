@@ -56,7 +56,8 @@ pub struct Progress {
 /// Whether both routers know the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
-    /// Our external cache equals the peer's internal one, and the peer has acknowledged all of ours.
+    /// Our external cache equals the peer's internal one, and the peer has acknowledged all of ours, save what is
+    /// younger than a second: on a router with traffic something is always on its way.
     InSync,
     /// Not yet, and why. This ends by itself.
     CatchingUp(Reason),
@@ -147,9 +148,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Starting => "starting: no answer from the peer yet",
-            Self::AwaitingFlows => {
-                "the peer was asked for its flows, which it sends at most once in five seconds"
-            }
+            Self::AwaitingFlows => "the peer was asked for its flows and has not sent all of them yet",
             Self::PeerHello => "the peer said hello: it has started or restarted",
             Self::PeerReturned => "the peer was silent for a while",
             Self::BecameBackup => "this router became backup",

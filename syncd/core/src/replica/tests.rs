@@ -424,8 +424,10 @@ fn what_stands_in_the_way_is_removed() {
 }
 
 #[test]
-fn a_second_refusal_is_a_failure_that_shows_both_flows() {
-    let (_, mut replica) = conflict(None, Some(flow(9)), Some(Errno::EEXIST));
+fn a_second_refusal_is_a_failure_that_shows_who_stands_there_now() {
+    let (asked, mut replica) = conflict(None, Some(flow(9)), Some(Errno::EEXIST));
+    let after_removal = ["delete 9", "create", "find by Original", "find by Reply"];
+    assert_eq!(asked[3..], after_removal, "flow 9 is gone; who stands there now is asked anew");
     assert_eq!(replica.external().len(), 1);
     let (slot, _) = replica.external().iter_from(0).next().unwrap();
     let failure = replica.external().failure(slot).unwrap();

@@ -198,6 +198,19 @@ fn a_nack_is_acknowledged_only_after_what_it_asked_for() {
 }
 
 #[test]
+fn a_look_up_that_fails_ends_nothing() {
+    let (mut replica, _) = settled();
+    replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
+    replica.handle_overrun(at(2000));
+    play_kernel(&mut replica, at(2000), |_, request| match request {
+        KernelRequest::Dump { token } => Some(Played::Done(token)),
+        KernelRequest::Find { token, .. } => Some(Played::Failed(token, Errno::ENOMEM)),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(replica.internal().len(), 1, "only 'there is none' ends a flow");
+}
+
+#[test]
 fn how_far_it_has_come_is_said() {
     let (mut replica, mut peer, _) = asked();
     peer.tells(&mut replica, at(5), Change::New, &flow(1));
