@@ -263,6 +263,7 @@ impl Host {
         let SimOutside { answers, datagrams_left, requests_left, mut turned, .. } = outside;
         turned.stats = *replica.stats();
         let before = Glance::of(replica, now).unsettled();
+        let takes_over = replica.takes_over();
         for (token, answer) in &answers {
             replica.handle_kernel(
                 now,
@@ -272,7 +273,7 @@ impl Host {
                 },
             );
         }
-        turned.told_own = Glance::of(replica, now).unsettled() > before;
+        turned.told_own = takes_over && Glance::of(replica, now).unsettled() > before;
         let again = !answers.is_empty() || datagrams_left == 0 || requests_left == 0;
         turned.wake = if again { Some(now) } else { replica.poll_timeout() };
         turned

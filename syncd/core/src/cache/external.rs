@@ -48,6 +48,8 @@ pub struct ExternalCache {
     /// Flows named since then.
     named: u32,
     in_the_way: BTreeMap<u32, Flow>,
+    /// Flows that could not be committed.
+    failed: u32,
 }
 
 impl ExternalCache {
@@ -60,6 +62,7 @@ impl ExternalCache {
             resync_began: Instant::default(),
             named: 0,
             in_the_way: BTreeMap::new(),
+            failed: 0,
         }
     }
 
@@ -135,6 +138,7 @@ impl ExternalCache {
                 }
                 self.named += u32::from(entry.stamp != generation);
                 (entry.stamp, entry.changed) = (generation, second);
+                self.failed -= u32::from(entry.is(FAILED));
                 entry.marks &= !(FAILED | ERRNO_MAX << ERRNO_SHIFT);
                 Applied::Changed
             }
@@ -144,12 +148,27 @@ impl ExternalCache {
     /// Removes the flow in `slot`: it was committed, or swept.
     pub fn remove(&mut self, slot: Slot) {
         self.in_the_way.remove(&slot.0);
+        self.failed -= u32::from(self.table.get(slot).is_some_and(|entry| entry.is(FAILED)));
         self.table.remove(slot);
+    }
+
+    /// What could not be committed is again a flow of the peer like any other: a new role begins.
+    pub fn forgive(&mut self) {
+        if core::mem::take(&mut self.failed) == 0 {
+            return;
+        }
+        self.in_the_way.clear();
+        for slot in (0..self.end()).map(Slot) {
+            if let Some(entry) = self.table.get_mut(slot) {
+                entry.marks &= !(FAILED | ERRNO_MAX << ERRNO_SHIFT);
+            }
+        }
     }
 
     /// Keeps the flow in `slot` with the reason why it could not be committed.
     pub fn fail(&mut self, slot: Slot, failure: Failure) {
         let Some(entry) = self.table.get_mut(slot) else { return };
+        self.failed += u32::from(!entry.is(FAILED));
         entry.marks &= !(ERRNO_MAX << ERRNO_SHIFT);
         entry.marks |= FAILED | failure.errno.min(ERRNO_MAX) << ERRNO_SHIFT;
         if let Some(existing) = failure.existing
@@ -179,11 +198,11 @@ impl ExternalCache {
     }
 
     /// Removes the flows of slots `from..from + count` that the peer has not named since the last resync was
-    /// asked for. Says how many.
+    /// asked for. Says how many. What we could not commit is ours, and the peer's silence about it means nothing.
     pub fn sweep(&mut self, from: u32, count: u32) -> u32 {
         let mut swept = 0;
         for slot in (from..self.end().min(from.saturating_add(count))).map(Slot) {
-            if self.table.get(slot).is_some_and(|entry| entry.stamp != self.generation) {
+            if self.table.get(slot).is_some_and(|entry| entry.stamp != self.generation && !entry.is(FAILED)) {
                 self.remove(slot);
                 swept += 1;
             }

@@ -18,7 +18,7 @@ use super::tokens::Tokens;
 use crate::cache::external::Failure;
 use crate::cache::{Entry, ExternalCache, InternalCache, Slot};
 use crate::flow::{AttrSet, Flow, Key, Protocol, Status, TcpState};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// Conflicts being resolved at once; while there are more, no new flow is tried.
 const CONFLICTS: usize = 64;
@@ -39,6 +39,10 @@ const UNSAID: u32 = 180;
 /// Failures told one by one; the others are counted and stay visible in the external cache.
 const TOLD: u32 = 16;
 
+/// What the kernel had no room for is tried again so long after a commit, then after twice as long each time.
+const RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
 /// Rounds over the cache at most: the third and later ones are for flows that came meanwhile.
 const ROUNDS: u8 = 8;
 
@@ -49,6 +53,8 @@ pub(super) enum Manner {
     TakeOver,
     /// Ours: we were and are primary. Only what we do not have is created, nothing gives way, births are heard on.
     Adopt,
+    /// As for [`Manner::Adopt`], after a take-over: only what the kernel had no room for is tried again.
+    Retry,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +104,10 @@ pub(super) enum Settled {
 pub(super) struct Commit {
     state: State,
     manner: Manner,
+    /// When what the kernel had no room for is tried again, and the pause after that.
+    retry: Option<(Instant, Duration)>,
+    /// Failures of this commit that may be tried again.
+    no_room: u32,
     deaf: bool,
     begun: Instant,
     committed: u32,
@@ -113,6 +123,8 @@ impl Commit {
         Self {
             state: State::Idle,
             manner: Manner::TakeOver,
+            retry: None,
+            no_room: 0,
             deaf: false,
             begun: now,
             committed: 0,
@@ -149,20 +161,41 @@ impl Commit {
     }
 
     /// Whether it adopts what the peer has and we have not.
-    pub(super) fn adopts(&self) -> bool {
+    fn adopts(&self) -> bool {
         self.manner == Manner::Adopt
+    }
+
+    /// Whether the peer must be told of each flow that is written: after a take-over a bulk tells it all there is.
+    pub(super) fn is_told_singly(&self) -> bool {
+        self.manner != Manner::TakeOver
     }
 
     /// Begins.
     pub(super) fn begin(&mut self, now: Instant, manner: Manner, external: &ExternalCache) -> Notice {
         self.state = State::Running { round: 0, cursor: 0, tried: 0 };
         self.manner = manner;
-        (self.begun, self.committed, self.failed) = (now, 0, 0);
+        (self.begun, self.committed, self.failed, self.no_room) = (now, 0, 0, 0);
+        self.retry = None;
         Notice::CommitBegun { flows: external.len() }
+    }
+
+    /// Begins once more with what the kernel had no room for, when that is due. The status goes on with the counts of
+    /// the commit.
+    pub(super) fn try_again(&mut self, now: Instant) {
+        if let Some((due, pause)) = self.retry
+            && due <= now
+            && self.is_idle()
+        {
+            self.state = State::Running { round: 0, cursor: 0, tried: 0 };
+            self.manner = Manner::Retry;
+            self.failed -= core::mem::take(&mut self.no_room);
+            self.retry = Some((now + pause, (pause * 2).min(LONGEST_RETRY)));
+        }
     }
 
     /// The role changed: what was begun is left as it is.
     pub(super) fn abandon(&mut self, now: Instant) {
+        self.retry = None;
         if let State::Running { .. } = self.state {
             self.finish(now);
         }
@@ -175,7 +208,10 @@ impl Commit {
         let room = self.open.len() < OPEN && self.conflicts.len() < CONFLICTS;
         let wants = self.conflicts.iter().any(Conflict::wants);
         let running = !self.is_over() && (room || wants);
-        (running || (self.is_over() && self.deaf)).then_some(Instant::PAST)
+        if running || (self.is_over() && self.deaf) {
+            return Some(Instant::PAST);
+        }
+        self.retry.filter(|_| self.is_over()).map(|(due, _)| due)
     }
 
     /// The next thing to ask of the kernel. A slice may end without one although there is more to do;
@@ -190,7 +226,7 @@ impl Commit {
         let State::Running { round, .. } = self.state else {
             return core::mem::take(&mut self.deaf).then_some(Next::ListenNew(true));
         };
-        if round == 0 && !self.deaf && !external.is_empty() && !self.adopts() {
+        if round == 0 && !self.deaf && !external.is_empty() && self.manner == Manner::TakeOver {
             self.deaf = true;
             return Some(Next::ListenNew(false));
         }
@@ -200,7 +236,7 @@ impl Commit {
         if self.open.len() >= OPEN || self.conflicts.len() >= CONFLICTS {
             return None;
         }
-        let slot = self.next_slot(external, internal)?;
+        let slot = self.next_slot(second, external, internal)?;
         let entry = external.get(slot).expect("just found");
         let token = tokens.next();
         self.open.push_back(Open { token, slot, key: entry.flow.key() });
@@ -261,7 +297,13 @@ impl Commit {
         }
         self.finish(now);
         let took = now.since(self.begun);
-        Some(Notice::CommitDone { committed: self.committed, failed: self.failed, took })
+        if self.no_room == 0 {
+            self.retry = None;
+        } else if self.retry.is_none() && !self.adopts() {
+            self.retry = Some((now + RETRY, RETRY * 2));
+        }
+        let silent = self.manner == Manner::Retry && tried == 0;
+        (!silent).then_some(Notice::CommitDone { committed: self.committed, failed: self.failed, took })
     }
 
     const fn is_over(&self) -> bool {
@@ -274,12 +316,20 @@ impl Commit {
         self.state = State::Idle;
     }
 
-    fn next_slot(&mut self, external: &ExternalCache, internal: &InternalCache) -> Option<Slot> {
+    fn next_slot(&mut self, second: u32, external: &ExternalCache, internal: &InternalCache) -> Option<Slot> {
         let State::Running { round, cursor, tried } = self.state else { return None };
         let end = external.end().min(cursor.saturating_add(SLICE));
         let found = (cursor..end).map(Slot).find(|slot| {
             external.get(*slot).is_some_and(|entry| {
-                if self.adopts() && (is_over(&entry.flow) || internal.has(&entry.flow.key())) {
+                let wanted = match self.manner {
+                    Manner::TakeOver => true,
+                    Manner::Adopt => !is_over(&entry.flow) && !internal.has(&entry.flow.key()),
+                    Manner::Retry => {
+                        let fails = may_try_again(external, *slot, entry, second);
+                        round < 2 && fails && !internal.has(&entry.flow.key())
+                    }
+                };
+                if !wanted {
                     return false;
                 }
                 let related = entry.flow.status.has(Status::EXPECTED);
@@ -305,7 +355,7 @@ impl Commit {
         let entry = external.get(open.slot).filter(|entry| entry.flow.key() == open.key);
         let Some(entry) = entry.copied() else { return Settled::Nothing };
         match reply {
-            KernelReply::Failed(_, Errno::EEXIST) if !self.adopts() => {
+            KernelReply::Failed(_, Errno::EEXIST) if self.manner == Manner::TakeOver => {
                 self.conflicts.push(Conflict::new(open.slot, &entry.flow, remaining(&entry, second)));
                 Settled::Conflict
             }
@@ -335,14 +385,27 @@ impl Commit {
         external: &mut ExternalCache,
     ) -> Settled {
         self.failed += 1;
+        self.no_room += u32::from(is_for_lack_of_room(error));
         if external.get(slot).is_some_and(|entry| entry.flow.key() == wanted.key()) {
             external.fail(slot, Failure { errno: error.0, existing });
         }
-        if self.failed <= TOLD {
+        if self.failed <= TOLD && self.manner != Manner::Retry {
             self.told.push_back(Notice::CommitFailed { wanted: *wanted, error, existing });
         }
         Settled::Refused
     }
+}
+
+/// Whether the kernel may take the flow later: its table was full, or it could not get memory.
+fn is_for_lack_of_room(error: Errno) -> bool {
+    [Errno::ENOMEM, Errno::ENOSPC, Errno::EAGAIN].contains(&error)
+}
+
+/// Whether the flow failed for lack of room, and would still live.
+fn may_try_again(external: &ExternalCache, slot: Slot, entry: &Entry, second: u32) -> bool {
+    let life = if entry.flow.has(AttrSet::TIMEOUT) { entry.flow.timeout.max(SHORTEST) } else { UNSAID };
+    let failed = external.failure(slot).is_some_and(|failure| is_for_lack_of_room(Errno(failure.errno)));
+    failed && second.saturating_sub(entry.changed) < life
 }
 
 /// Whether no more packets of the flow are expected.

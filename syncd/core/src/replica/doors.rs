@@ -285,8 +285,7 @@ impl Replica {
             let mut flow = *flow;
             flow.present = flow.present.without(AttrSet::ID);
             let applied = self.internal.adopt(&flow, second);
-            // After a take-over a bulk tells the peer all there is; what was adopted it hears one by one.
-            let origin = if self.commit.adopts() { Origin::Kernel } else { Origin::Ourselves };
+            let origin = if self.commit.is_told_singly() { Origin::Kernel } else { Origin::Ourselves };
             self.news(applied, origin);
         }
     }

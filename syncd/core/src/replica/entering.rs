@@ -20,6 +20,7 @@ impl Replica {
             self.resync.want(now);
         }
         self.commit.abandon(now);
+        self.external.forgive();
         if !role.replicates() {
             // A backup says no word of an end: its timers expire while the flow lives on the primary.
             self.unsaid += self.forget_ends();
@@ -34,6 +35,7 @@ impl Replica {
 
     /// Begins and ends jobs as far as it goes.
     pub(super) fn step_jobs(&mut self, now: Instant) {
+        self.commit.try_again(now);
         if let Some(notice) = self.commit.step(now, &self.external) {
             self.tell(Some(notice));
         }

@@ -252,6 +252,12 @@ impl Replica {
         self.role
     }
 
+    /// Whether a take-over is under way: the peer is told of its flows by the bulk that follows, not one by one.
+    #[must_use]
+    pub fn takes_over(&self) -> bool {
+        !self.commit.is_idle() && !self.commit.is_told_singly()
+    }
+
     /// The second in which the caches say something happened at `now`.
     #[must_use]
     pub fn second(&self, now: Instant) -> u32 {

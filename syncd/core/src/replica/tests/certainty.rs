@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What the kernel answers when its table is full.
+const FULL: Errno = Errno::ENOMEM;
+
 /// A second birth under one id, a count that does not fit, lost frames: what has to be seen of each.
 fn with_id(port: u16, id: u32) -> Flow {
     let mut flow = flow(port);
@@ -195,6 +198,53 @@ fn a_nack_is_acknowledged_only_after_what_it_asked_for() {
     let ack = answer.iter().position(acked).expect("the NACK is acknowledged");
     let last = answer.iter().rposition(|frame| matches!(frame, Frame::Flow(..))).expect("sent again");
     assert!(last < ack, "{answer:?}");
+}
+
+#[test]
+fn what_a_full_table_had_no_room_for_is_tried_again_and_not_swept() {
+    let (mut replica, mut peer) = settled();
+    role(&mut replica, at(3), Role::Backup);
+    for port in [1, 2] {
+        peer.tells(&mut replica, at(4), Change::New, &flow(port));
+    }
+    role(&mut replica, at(5), Role::Primary);
+    let commit = |replica: &mut Replica, now, room_for: u16| {
+        play_kernel(replica, now, |asked, request| match request {
+            KernelRequest::Create { token, flow, .. } => {
+                let port = flow.original.source_port;
+                asked.push(std::format!("create {port}"));
+                Some(if port <= room_for { Played::Done(token) } else { Played::Failed(token, FULL) })
+            }
+            KernelRequest::ListenNew(on) => {
+                asked.push(std::format!("listen {on}"));
+                None
+            }
+            KernelRequest::Dump { token } => Some(Played::Done(token)),
+            KernelRequest::Find { token, flow, .. } => Some(Played::Found(token, *flow)),
+            KernelRequest::Count { .. } => None,
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(commit(&mut replica, at(5), 1), ["listen false", "create 1", "create 2", "listen true"]);
+    assert_eq!(replica.external().len(), 1);
+    assert!(commit(&mut replica, at(500), 2).is_empty(), "not at once");
+    // The other router is back, and has nothing: that is no word about what we failed to take over.
+    peer.says(&mut replica, at(600), Control::Alive, Flags::HELLO);
+    let sent = transmitted(&mut replica, at(600));
+    let asked = sent.iter().find(|(.., frame)| *frame == Frame::Control(Control::Resync)).expect("asked").0;
+    peer.says(&mut replica, at(601), Control::Ack(wire_range(asked)), Flags::NONE);
+    transmitted(&mut replica, at(601));
+    assert_eq!(replica.external().len(), 1);
+    replica.handle_timeout(at(1100));
+    assert_eq!(commit(&mut replica, at(1100), 1), ["create 2"], "births are heard on");
+    replica.handle_timeout(at(3200));
+    transmitted(&mut replica, at(3200));
+    assert_eq!(commit(&mut replica, at(3200), 2), ["create 2"]);
+    assert_eq!((replica.external().len(), replica.internal().len()), (0, 2));
+    let status = replica.status(at(3200)).commit.expect("there was one");
+    assert_eq!((status.committed, status.failed), (2, 0));
+    replica.handle_timeout(at(60_000));
+    assert!(commit(&mut replica, at(60_000), 2).is_empty());
 }
 
 #[test]
