@@ -17,14 +17,14 @@ use tokio::task::yield_now;
 
 use crate::channels::Channels;
 use crate::clock;
-use crate::control::protocol::{Request, Response};
+use crate::control::protocol::{self, Request, Response};
 use crate::control::server::Call;
 use crate::journal::{Journal, Level};
 use crate::kernel::Kernel;
 use crate::last_role::{LastRole, Transition};
 use crate::outside::{Outbox, Surroundings};
 use crate::show::flows;
-use crate::show::view::{DaemonView, Setting, StatisticsView, StatusView, role_named};
+use crate::show::view::{DaemonView, Setting, StatisticsView, StatusView};
 use crate::signals::Signal;
 use crate::timer::Timer;
 use crate::vrrp::Vrrp;
@@ -285,30 +285,19 @@ impl EventLoop {
             Request::Cache { cache, from, form } => {
                 Response::Page(flows::page(replica, replica.second(now), cache, from, form))
             }
-            Request::Role { role, group, wait } => match self.wanted_role(&role, group.as_deref()) {
-                Err(refused) => refused,
-                Ok(role) if wait => return self.enter(now, role, Some(call.answer)),
-                Ok(role) => {
-                    self.enter(now, role, None);
-                    Response::Done
+            Request::Role { role, group, wait } => {
+                match protocol::wanted_role(&setting.sync_group, &role, group.as_deref()) {
+                    Err(refused) => refused,
+                    Ok(role) if wait => return self.enter(now, role, Some(call.answer)),
+                    Ok(role) => {
+                        self.enter(now, role, None);
+                        Response::Done
+                    }
                 }
-            },
+            }
         };
         // A client that has gone wants no answer.
         drop(call.answer.send(response));
-    }
-
-    fn wanted_role(&self, word: &str, group: Option<&str>) -> Result<Role, Response> {
-        let ours = &self.parts.setting.sync_group;
-        if let Some(group) = group
-            && group != ours
-        {
-            let reason = format!("cannot change the role of group {group}: this daemon follows {ours}");
-            return Err(Response::refused(reason, "name that group, or none"));
-        }
-        role_named(word).ok_or_else(|| {
-            Response::refused(format!("there is no role {word}"), "roles are primary, backup and fault")
-        })
     }
 
     /// Tells the replica what keepalived says.

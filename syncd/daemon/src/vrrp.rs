@@ -21,6 +21,9 @@ use crate::ready::Ready;
 /// No line of keepalived is longer (a name has at most 64 characters or so); what is longer is garbage.
 const LONGEST_LINE: usize = 1024;
 
+/// So many bytes are read at once.
+const PIECE: usize = 4096;
+
 /// Why the FIFO cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FifoError {
@@ -103,11 +106,22 @@ impl Fifo {
             if let Some(said) = self.lines.next() {
                 return Ok((said, self.lines.take_garbage()));
             }
-            let mut bytes = [0; 4096];
+            let mut bytes = [0; PIECE];
             let len = self.ready.read(|| (&self.file).read(&mut bytes)).await?;
             self.lines.take(&bytes[..len]);
         }
     }
+}
+
+/// The roles that `bytes` tell `group`, read in pieces of at most `piece` bytes, and how many lines made no sense.
+pub(crate) fn understand(bytes: &[u8], piece: usize, group: &str) -> (Vec<Role>, u64) {
+    let mut lines = Lines::new(group);
+    let mut roles = Vec::new();
+    for piece in bytes.chunks(piece.clamp(1, PIECE)) {
+        lines.take(piece);
+        roles.extend(std::iter::from_fn(|| lines.next()));
+    }
+    (roles, lines.take_garbage())
 }
 
 /// The lines of the FIFO, as they come in pieces.

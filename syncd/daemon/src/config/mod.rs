@@ -14,6 +14,7 @@ mod tree;
 mod tests;
 
 use std::fs;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
@@ -82,20 +83,18 @@ pub(crate) enum LoadError {
         /// Which file.
         file: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The file reads and is wrong.
     #[error(transparent)]
     Invalid(#[from] Invalid),
 }
 
-fn unreadable_remedy(error: &std::io::Error) -> &'static str {
+fn unreadable_remedy(error: &io::Error) -> &'static str {
     match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            "give the right path, or write the file (README, 'A first configuration')"
-        }
-        std::io::ErrorKind::PermissionDenied => "run as root, or make it readable",
-        std::io::ErrorKind::InvalidData => "save it as UTF-8 text",
+        io::ErrorKind::NotFound => "give the right path, or write the file (README, 'A first configuration')",
+        io::ErrorKind::PermissionDenied => "run as root, or make it readable",
+        io::ErrorKind::InvalidData => "save it as UTF-8 text",
         _ => "it must be a readable text file",
     }
 }
@@ -106,7 +105,19 @@ fn unreadable_remedy(error: &std::io::Error) -> &'static str {
 ///
 /// See [`LoadError`].
 pub(crate) fn load(file: &Path) -> Result<Config, LoadError> {
-    let text =
-        fs::read_to_string(file).map_err(|source| LoadError::Unreadable { file: file.to_owned(), source })?;
-    Ok(read::config(file, &text)?)
+    let bytes = fs::read(file).map_err(|source| LoadError::Unreadable { file: file.to_owned(), source })?;
+    understand(file, &bytes)
+}
+
+/// Checks the contents of a configuration file; `file` is its name in messages.
+///
+/// # Errors
+///
+/// See [`LoadError`].
+pub(crate) fn understand(file: &Path, bytes: &[u8]) -> Result<Config, LoadError> {
+    let text = str::from_utf8(bytes).map_err(|error| LoadError::Unreadable {
+        file: file.to_owned(),
+        source: io::Error::new(io::ErrorKind::InvalidData, error),
+    })?;
+    Ok(read::config(file, text)?)
 }

@@ -5,7 +5,9 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::show::view::{FlowView, StatisticsView, StatusView};
+use syncd_core::replica::Role;
+
+use crate::show::view::{FlowView, StatisticsView, StatusView, role_named};
 
 /// The version of this protocol.
 pub(crate) const VERSION: u32 = 1;
@@ -87,6 +89,23 @@ impl Response {
     pub(crate) fn refused(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Refused { reason: reason.into(), remedy: remedy.into() }
     }
+}
+
+/// The role that a client means, if this daemon follows `ours`.
+///
+/// # Errors
+///
+/// The refusal to answer with.
+pub(crate) fn wanted_role(ours: &str, word: &str, group: Option<&str>) -> Result<Role, Response> {
+    if let Some(group) = group
+        && group != ours
+    {
+        let reason = format!("cannot change the role of group {group}: this daemon follows {ours}");
+        return Err(Response::refused(reason, "name that group, or none"));
+    }
+    role_named(word).ok_or_else(|| {
+        Response::refused(format!("there is no role {word}"), "roles are primary, backup and fault")
+    })
 }
 
 /// Some flows of a cache.

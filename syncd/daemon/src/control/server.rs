@@ -94,14 +94,20 @@ async fn converse(socket: &Socket, calls: &mpsc::Sender<Call>) -> io::Result<()>
         if len == 0 {
             return Ok(());
         }
-        let response = match protocol::decode::<Request>(&buffer[..len]) {
+        let response = match understand(&buffer[..len]) {
             Ok(request) => ask(request, calls).await,
-            Err(error) => Response::refused(error.to_string(), "use the syncd of the daemon's own version"),
+            Err(refused) => refused,
         };
         let record = protocol::encode(&response);
         let mut to = socket;
         timeout(PATIENCE, ready.write(|| to.write(&record))).await??;
     }
+}
+
+/// A client's record as a request, or what it is answered instead.
+pub(crate) fn understand(record: &[u8]) -> Result<Request, Response> {
+    protocol::decode(record)
+        .map_err(|error| Response::refused(error.to_string(), "use the syncd of the daemon's own version"))
 }
 
 /// Brings a request to the event loop and waits for the answer; a role may take as long as its jobs.

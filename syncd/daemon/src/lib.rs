@@ -14,8 +14,11 @@
 //! | [`control`] | the control socket |
 //! | [`show`] | the operator's views |
 //! | [`journal`] | what the daemon says by itself |
+//! | [`strangers`] | what reads bytes of others, for the fuzzer |
 //!
 //! No protocol decision is taken here: `syncd-core` takes them.
+//!
+//! A library only so that bytes from strangers can be thrown at what reads them ([`strangers`]); nobody else links it.
 
 mod args;
 mod channels;
@@ -31,6 +34,7 @@ mod ready;
 mod run;
 mod show;
 mod signals;
+pub mod strangers;
 mod timer;
 mod vrrp;
 
@@ -51,7 +55,9 @@ const FAILED: u8 = 1;
 /// The daemon cannot be reached. (2, wrong usage, is clap's.)
 const UNREACHABLE: u8 = 3;
 
-fn main() -> ExitCode {
+/// The program.
+#[must_use]
+pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut out = BufWriter::new(io::stdout().lock());
     let done = obey(&arguments.verb, &mut out).and_then(|code| Ok(out.flush().map(|()| code)?));

@@ -1,0 +1,47 @@
+//! The doors for bytes that somebody else wrote, without the files and sockets they come through: for the fuzzer in
+//! `syncd/fuzz`, which throws bytes at them.
+//!
+//! Each does with its bytes what the daemon does, as far as no system is needed, and says what an operator would read.
+//! Never touches anything. Not an interface: no other crate calls it.
+
+use std::path::Path;
+
+use crate::config;
+use crate::control::protocol::{self, Request, Response};
+use crate::control::server;
+use crate::vrrp;
+
+/// A configuration file: `valid`, or everything that is wrong with it as `syncd check` shows it.
+#[must_use]
+pub fn configuration(file: &[u8]) -> String {
+    match config::understand(Path::new("syncd.yaml"), file) {
+        Ok(_) => "valid".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A record on the control socket: the record that answers it. Of what needs a running replica only that it would be
+/// asked.
+#[must_use]
+pub fn request(record: &[u8]) -> Vec<u8> {
+    let response = match server::understand(record) {
+        Err(refused) => refused,
+        Ok(Request::Role { role, group, .. }) => {
+            match protocol::wanted_role("syncgrp", &role, group.as_deref()) {
+                Err(refused) => refused,
+                Ok(_) => Response::Done,
+            }
+        }
+        Ok(Request::Status | Request::Statistics | Request::Cache { .. }) => Response::Done,
+    };
+    protocol::encode(&response)
+}
+
+/// What is written into the notify FIFO, as it is read in pieces of that many bytes: the roles it tells the group
+/// `syncgrp`, and how many lines made no sense.
+#[must_use]
+pub fn notifications(bytes: &[u8], piece: usize) -> String {
+    let (roles, garbage) = vrrp::understand(bytes, piece, "syncgrp");
+    let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+    format!("{} and {garbage}", names.join(" "))
+}
