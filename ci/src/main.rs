@@ -16,6 +16,7 @@ use workspace::Workspace;
 
 mod bench;
 mod demo;
+mod fuzz;
 mod gates;
 mod lock;
 mod residue;
@@ -43,8 +44,17 @@ enum Gate {
     Test,
     /// syncd's figures beside conntrackd's, in one table; as root with the host's limits raised for the run
     Bench,
-    /// `test`, then a long sweep of the simulator and every scenario twenty times
+    /// `test`, then a long sweep of the simulator, ten minutes of fuzzing per target and every scenario twenty times
     Full,
+    /// Bytes from strangers against everything that reads them
+    Fuzz {
+        /// Processor time for each target, in seconds
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// The same seed throws the same bytes; a fresh one unless it is given
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Root only: the demonstration's scenario and one with conntrackd, as the user `nobody`
     Nobody,
     /// The house rules, read from the sources
@@ -69,6 +79,7 @@ fn run(gate: &Gate) -> Result<ExitCode> {
         Gate::Test => suite::test(&workspace)?,
         Gate::Bench => bench::bench(&workspace)?,
         Gate::Full => suite::full(&workspace)?,
+        Gate::Fuzz { seconds, seed } => fuzz::fuzz(&workspace, *seconds, *seed)?,
         Gate::Nobody => suite::nobody(&workspace)?,
         Gate::Tidy => tidy::gate(&workspace)?,
     }

@@ -12,7 +12,7 @@ use crate::lock::HostLock;
 use crate::residue::{self, Host};
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
-use crate::{gates, tidy, unprivileged};
+use crate::{fuzz, gates, tidy, unprivileged};
 
 /// How much of what takes long.
 struct Extent {
@@ -20,6 +20,8 @@ struct Extent {
     seeds: u32,
     /// How often each scenario is run.
     rounds: u32,
+    /// Seconds of fuzzing for each target, besides what the tests do.
+    fuzzing: Option<u64>,
 }
 
 /// Every change.
@@ -27,7 +29,7 @@ struct Extent {
 /// # Errors
 /// The first gate that fails.
 pub(crate) fn test(workspace: &Workspace) -> Result<()> {
-    summed_up(workspace, &Extent { seeds: 1_000, rounds: 1 })
+    summed_up(workspace, &Extent { seeds: 1_000, rounds: 1, fuzzing: None })
 }
 
 /// What takes hours: `test`, with many more seeds and every scenario again and again.
@@ -35,7 +37,7 @@ pub(crate) fn test(workspace: &Workspace) -> Result<()> {
 /// # Errors
 /// The first gate that fails.
 pub(crate) fn full(workspace: &Workspace) -> Result<()> {
-    summed_up(workspace, &Extent { seeds: 100_000, rounds: 20 })
+    summed_up(workspace, &Extent { seeds: 100_000, rounds: 20, fuzzing: Some(600) })
 }
 
 /// Of `test` only what runs as `nobody`.
@@ -61,6 +63,11 @@ fn all(workspace: &Workspace, gates: &mut Gates, extent: &Extent) -> Result<()> 
     gates.pass("setup", "cargo ci setup", || setup::setup(workspace, Need::Everything))?;
     sources(workspace, gates)?;
     programs(workspace, gates, extent.seeds)?;
+    if let Some(seconds) = extent.fuzzing {
+        let seed = fuzz::fresh_seed();
+        let repeat = format!("cargo ci fuzz --seconds {seconds} --seed {seed}");
+        gates.pass("fuzz", &repeat, || fuzz::fuzz(workspace, seconds, Some(seed)))?;
+    }
     let lock = HostLock::take()?;
     for round in 1..=extent.rounds {
         let name =

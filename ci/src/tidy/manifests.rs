@@ -20,7 +20,7 @@ struct Wall {
     touches: &'static str,
 }
 
-const WALLS: [Wall; 6] = [
+const WALLS: [Wall; 7] = [
     Wall {
         package: "syncd-core",
         manifest: "syncd/core/Cargo.toml",
@@ -52,6 +52,14 @@ const WALLS: [Wall; 6] = [
         others: Some(&["clap", "anyhow"]),
         tests: &[],
         touches: "a seed",
+    },
+    Wall {
+        package: "syncd-fuzz",
+        manifest: "syncd/fuzz/Cargo.toml",
+        ours: &["syncd-core", "syncd-conntrack", "syncd"],
+        others: Some(&["anyhow", "clap", "nix"]),
+        tests: &[],
+        touches: "what reads bytes of strangers, and its corpora",
     },
     Wall {
         package: "labctl",

@@ -6,10 +6,15 @@
 
 use std::path::Path;
 
-use crate::config;
-use crate::control::protocol::{self, Request, Response};
-use crate::control::server;
-use crate::vrrp;
+use syncd_core::replica::Replica;
+
+use crate::control::protocol::{self, Cache, Form, Request, Response};
+use crate::control::{LONGEST_RECORD, server};
+use crate::show::flows;
+use crate::{config, vrrp};
+
+/// No record on the control socket is longer, in bytes: the rest of a longer one is cut off before it is looked at.
+pub const LONGEST_REQUEST: usize = LONGEST_RECORD;
 
 /// A configuration file: `valid`, or everything that is wrong with it as `syncd check` shows it.
 #[must_use]
@@ -44,4 +49,23 @@ pub fn notifications(bytes: &[u8], piece: usize) -> String {
     let (roles, garbage) = vrrp::understand(bytes, piece, "syncgrp");
     let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
     format!("{} and {garbage}", names.join(" "))
+}
+
+/// Every page that `syncd show conntrack-sync internal-cache` and `external-cache` would ask for, in both forms.
+///
+/// # Panics
+///
+/// When a page does not fit a record.
+pub fn pages(replica: &Replica) {
+    for cache in [Cache::Internal, Cache::External] {
+        for form in [Form::Lines, Form::Objects] {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let page = flows::page(replica, u32::MAX, cache, from, form);
+                next = page.next;
+                let record = protocol::encode(&Response::Page(page));
+                assert!(record.len() <= LONGEST_RECORD, "a page of {} bytes", record.len());
+            }
+        }
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) const DEFAULT_SOCKET: &str = "/run/syncd/control";
 
 /// No record is longer, in bytes: a page of flows with long reasons stays far below, and the kernel's default send
 /// buffer takes it.
-const LONGEST_RECORD: usize = 192 * 1024;
+pub(crate) const LONGEST_RECORD: usize = 192 * 1024;
 
 /// A connection to whoever listens at `path`.
 fn connect(path: &Path) -> io::Result<Socket> {

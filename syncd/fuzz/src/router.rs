@@ -1,0 +1,217 @@
+//! A router for targets: a replica in the midst of a conversation, and a kernel that answers whatever is asked.
+//!
+//! What the replica wants of its kernel is written as netlink requests, so that a flow that a stranger made goes the
+//! whole way to the bytes that would have gone to a kernel. Nothing is sent. Driven by the targets.
+
+use syncd_conntrack::encode;
+use syncd_core::filter::Filter;
+use syncd_core::flow::{Address, AttrSet, Change, Family, Flow, Origin, Protocol, Status, TcpState, Tuple};
+use syncd_core::replica::{
+    By, ChannelId, Command, Config, Errno, KernelReply, KernelRequest, Notice, Outside, Replica, Reply,
+    RequestId, Role, Token, turn,
+};
+use syncd_core::time::{Duration, Instant};
+use syncd_core::wire::{Control, Datagram, Flags, Options, Seq, encode_control, payload_limit};
+
+use crate::seen::Seen;
+
+/// The dedicated link.
+pub const LINK: ChannelId = ChannelId(0);
+
+/// Flows in either cache: two pages of the slab.
+const LIMIT: u32 = 5000;
+
+/// Turns in a row, before time goes on: none of ours needs nearly so many.
+const TURNS: usize = 64;
+
+/// So many requests and datagrams in one turn.
+const PER_TURN: usize = 32;
+
+/// A replica and what is around it.
+#[derive(Debug)]
+pub struct Router {
+    /// The replica.
+    pub replica: Replica,
+    /// What it is now.
+    pub now: Instant,
+    around: Around,
+}
+
+impl Router {
+    /// A router in sync: `ours` will be the number of its next frame, `theirs` the one it expects of its peer.
+    #[must_use]
+    pub fn in_conversation(ours: Seq, theirs: Seq) -> Self {
+        let now = Instant::from_nanos(1_000_000_000);
+        let config = Config {
+            filter: Filter::default(),
+            internal_limit: LIMIT,
+            external_limit: LIMIT,
+            channels: 1,
+            wire: Options { window_scale: true },
+        };
+        let mut entropy = [7; 32];
+        // Three frames go before: an acknowledgement and two flows.
+        entropy[..4].copy_from_slice(&ours.0.wrapping_sub(3).to_le_bytes());
+        let mut router = Self { replica: Replica::new(config, entropy, now), now, around: Around::new() };
+        router.replica.handle_channel(now, LINK, true);
+        let mut greeting = Datagram::with_limit(payload_limit(1500));
+        let both = Flags::HELLO.with(Flags::HELLO_BACK);
+        encode_control(&mut greeting, Control::Alive, both, theirs.previous()).expect("it is empty");
+        router.replica.handle_datagram(now, LINK, greeting.as_bytes());
+        for port in [1, 2] {
+            router.replica.handle_flow(now, Origin::Kernel, Change::New, &flow(port));
+        }
+        router.settle(&mut Seen::default());
+        router
+    }
+
+    /// Turns until nothing is left to do at this instant, or it seems endless.
+    pub fn settle(&mut self, seen: &mut Seen) {
+        for _ in 0..TURNS {
+            (self.around.requests, self.around.datagrams) = (PER_TURN, PER_TURN);
+            turn(&mut self.replica, self.now, &mut self.around);
+            let quiet = self.around.wants.is_empty()
+                && self.around.requests > 0
+                && self.around.datagrams > 0
+                && self.replica.poll_timeout().is_none_or(|due| due > self.now);
+            for (index, (token, want)) in std::mem::take(&mut self.around.wants).into_iter().enumerate() {
+                self.answer(token, &want, index);
+            }
+            if quiet {
+                break;
+            }
+        }
+        for notice in self.around.notices.drain(..) {
+            seen.note(std::mem::discriminant(&notice));
+        }
+    }
+
+    /// Time goes on.
+    pub fn wait(&mut self, span: Duration, seen: &mut Seen) {
+        self.now = self.now + span;
+        self.settle(seen);
+    }
+
+    /// The router gets a role.
+    pub fn become_(&mut self, role: Role, seen: &mut Seen) {
+        self.replica.handle_command(self.now, RequestId(1), Command::Role(role));
+        self.settle(seen);
+    }
+
+    /// One kernel for all: it says yes, but for every third change, whose place is taken or which is not there.
+    fn answer(&mut self, token: Token, want: &Want, index: usize) {
+        let now = self.now;
+        let reply = match want {
+            Want::Dump => {
+                self.replica.handle_kernel(now, KernelReply::Begun(token));
+                self.replica.handle_kernel(now, KernelReply::Dumped(token, &flow(1)));
+                KernelReply::Done(token)
+            }
+            Want::Create if index % 3 == 1 => KernelReply::Failed(token, Errno::EEXIST),
+            Want::Change if index % 3 == 1 => KernelReply::Failed(token, Errno::ENOENT),
+            Want::Create | Want::Change => KernelReply::Done(token),
+            Want::Find(flow) if index % 3 == 1 => KernelReply::Found(token, flow),
+            Want::Find(_) => KernelReply::Failed(token, Errno::ENOENT),
+        };
+        self.replica.handle_kernel(now, reply);
+    }
+}
+
+/// What the kernel was asked.
+#[derive(Debug)]
+enum Want {
+    Create,
+    Change,
+    Find(Box<Flow>),
+    Dump,
+}
+
+#[derive(Debug)]
+struct Around {
+    datagram: Datagram,
+    request: Vec<u8>,
+    requests: usize,
+    datagrams: usize,
+    wants: Vec<(Token, Want)>,
+    notices: Vec<Notice>,
+}
+
+impl Around {
+    fn new() -> Self {
+        Self {
+            datagram: Datagram::with_limit(payload_limit(1500)),
+            request: Vec::new(),
+            requests: 0,
+            datagrams: 0,
+            wants: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+}
+
+impl Outside for Around {
+    fn datagram(&mut self) -> Option<&mut Datagram> {
+        (self.datagrams > 0).then_some(&mut self.datagram)
+    }
+
+    fn transmit(&mut self, _channel: ChannelId) {
+        self.datagrams -= 1;
+    }
+
+    fn can_request(&self) -> bool {
+        self.requests > 0
+    }
+
+    fn request(&mut self, request: KernelRequest<'_>) {
+        self.requests -= 1;
+        self.request.clear();
+        let out = &mut self.request;
+        let want = match request {
+            KernelRequest::Create { token, flow, timeout } => {
+                encode::create(out, 1, flow, timeout);
+                (token, Want::Create)
+            }
+            KernelRequest::Update { token, flow, timeout, with_status } => {
+                if with_status {
+                    encode::update(out, 1, flow, timeout);
+                } else {
+                    encode::update_without_status(out, 1, flow, timeout);
+                }
+                (token, Want::Change)
+            }
+            KernelRequest::Delete { token, flow } => {
+                encode::delete(out, 1, flow);
+                (token, Want::Change)
+            }
+            KernelRequest::Find { token, flow, by } => {
+                match by {
+                    By::Original => encode::get_by_original(out, 1, flow),
+                    By::Reply => encode::get_by_reply(out, 1, flow),
+                }
+                (token, Want::Find(Box::new(*flow)))
+            }
+            KernelRequest::Dump { token } => (token, Want::Dump),
+            KernelRequest::ListenNew(_) => return,
+        };
+        self.wants.push(want);
+    }
+
+    fn reply(&mut self, _id: RequestId, _reply: Reply) {}
+
+    fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+}
+
+/// A flow of our own.
+#[must_use]
+pub fn flow(port: u16) -> Flow {
+    let (source, target) = (Address::from_v4([10, 1, 0, 2]), Address::from_v4([10, 2, 0, 2]));
+    let original = Tuple { source, target, source_port: port, target_port: 80 };
+    let mut flow = Flow::new(Family::V4, Protocol::TCP, original);
+    flow.tcp_state = TcpState::ESTABLISHED;
+    flow.status = Status(0x18e);
+    flow.timeout = 300;
+    flow.present = AttrSet::REPLY.with(AttrSet::TCP_STATE).with(AttrSet::STATUS).with(AttrSet::TIMEOUT);
+    flow
+}

@@ -1,0 +1,38 @@
+//! What is text: requests on the control socket, configuration files, lines of keepalived.
+
+use syncd::strangers;
+
+use crate::seen::Seen;
+
+/// A record of a client.
+pub(super) fn control(record: &[u8], seen: &mut Seen) {
+    let answer = strangers::request(record);
+    seen.note(words(&String::from_utf8_lossy(&answer)));
+}
+
+/// A file.
+pub(super) fn configuration(file: &[u8], seen: &mut Seen) {
+    let said = strangers::configuration(file);
+    seen.note(words(&said));
+}
+
+/// Bytes of the FIFO, in pieces of any size: what they mean does not depend on it as long as lines are short.
+pub(super) fn notification(bytes: &[u8], seen: &mut Seen) {
+    let whole = strangers::notifications(bytes, bytes.len());
+    seen.note(words(&whole));
+    let longest = bytes.split(|byte| *byte == b'\n').map(<[u8]>::len).max().unwrap_or(0);
+    for piece in [if bytes.len() < 256 { 1 } else { 63 }, 7, 4096] {
+        let pieces = strangers::notifications(bytes, piece);
+        assert!(longest > 1024 || pieces == whole, "in pieces of {piece}: {pieces}, at once: {whole}");
+    }
+}
+
+/// The words of a text, without its numbers and names: the same complaint about another key is no news.
+fn words(text: &str) -> Vec<&str> {
+    let mut words: Vec<&str> =
+        text.split(|c: char| !c.is_ascii_lowercase()).filter(|word| word.len() > 3).collect();
+    words.sort_unstable();
+    words.dedup();
+    words.truncate(64);
+    words
+}
