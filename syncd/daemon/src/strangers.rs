@@ -4,10 +4,12 @@
 //! Each does with its bytes what the daemon does, as far as no system is needed, and says what an operator would read.
 //! Never touches anything. Not an interface: no other crate calls it.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use syncd_core::replica::Replica;
 
+use crate::config::Interface;
 use crate::control::protocol::{self, Cache, Form, Request, Response};
 use crate::control::{LONGEST_RECORD, server};
 use crate::show::flows;
@@ -16,11 +18,15 @@ use crate::{config, vrrp};
 /// No record on the control socket is longer, in bytes: the rest of a longer one is cut off before it is looked at.
 pub const LONGEST_REQUEST: usize = LONGEST_RECORD;
 
-/// A configuration file: `valid`, or everything that is wrong with it as `syncd check` shows it.
+/// A configuration file: `valid`, or what is wrong with it as `syncd check` shows it, on a machine with one interface.
 #[must_use]
 pub fn configuration(file: &[u8]) -> String {
+    let machine =
+        Interface { name: "eth2".to_owned(), addresses: vec![Ipv4Addr::new(192, 0, 2, 1)], running: true };
     match config::understand(Path::new("syncd.yaml"), file) {
-        Ok(_) => "valid".to_owned(),
+        Ok(config) => config
+            .check_system(&[machine])
+            .map_or_else(|problems| problems.to_string(), |_| "valid".to_owned()),
         Err(error) => error.to_string(),
     }
 }

@@ -1,5 +1,5 @@
 //! What is wrong with a configuration, shown with its place: file, line, column, key path, reason, remedy, and the
-//! line itself with a caret. All problems of a file are shown at once. Tested in `tests.rs` beside it.
+//! line itself with a caret. The problems of a file are shown at once, up to a number that somebody may read. Tested in `tests.rs` beside it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,11 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    /// A problem in words of a bounded length: they quote the file, in which anything may stand.
+    pub(super) fn new(place: Option<Place>, key: &str, reason: &str, remedy: &str) -> Self {
+        Self { place, key: cut(key), reason: cut(reason), remedy: cut(remedy) }
+    }
+
     /// Line, from 1, if there is one.
     pub(crate) fn line(&self) -> Option<usize> {
         self.place.map(|place| place.line)
@@ -31,19 +36,29 @@ impl Problem {
     }
 }
 
-/// A configuration that cannot be used, and everything that is wrong with it.
+/// At most so many problems are shown: each costs a pass over the file, and nobody reads more.
+pub(super) const MOST: usize = 50;
+
+/// More characters of one text are not shown.
+const LONGEST: usize = 300;
+
+/// So many characters of a long line are shown around the place of a problem.
+const WINDOW: usize = 120;
+
+/// A configuration that cannot be used, and what is wrong with it.
 #[derive(Debug)]
 pub(crate) struct Invalid {
     file: PathBuf,
     text: String,
     problems: Vec<Problem>,
+    unshown: usize,
 }
 
 impl Invalid {
-    /// Problems of the file, sorted by their place.
-    pub(super) fn new(file: &Path, text: &str, mut problems: Vec<Problem>) -> Self {
+    /// Problems of the file, sorted by their place, and how many there are besides.
+    pub(super) fn new(file: &Path, text: &str, mut problems: Vec<Problem>, unshown: usize) -> Self {
         problems.sort_by_key(|problem| problem.place);
-        Self { file: file.to_owned(), text: text.to_owned(), problems }
+        Self { file: file.to_owned(), text: text.to_owned(), problems, unshown }
     }
 
     /// What is wrong, in order of the lines.
@@ -62,10 +77,15 @@ impl Invalid {
         writeln!(f, ": {}", problem.reason)?;
         if let Some(Place { line, column }) = problem.place {
             let source = self.text.lines().nth(line - 1).unwrap_or("");
+            let skipped = if column > WINDOW { column - 1 - WINDOW / 2 } else { 0 };
+            let shown = || source.chars().skip(skipped);
+            let before = if skipped > 0 { "…" } else { "" };
+            let after = if shown().nth(WINDOW).is_some() { "…" } else { "" };
+            let line_shown: String = shown().take(WINDOW).map(printable).collect();
             // The line as it is, and below it its own blanks and tabs, so that the caret meets the column.
-            let lead: String =
-                source.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            writeln!(f, "{line:>5} | {source}")?;
+            let lead = shown().take(column - 1 - skipped).map(|c| if c == '\t' { '\t' } else { ' ' });
+            let lead: String = before.chars().map(|_| ' ').chain(lead).collect();
+            writeln!(f, "{line:>5} | {before}{line_shown}{after}")?;
             writeln!(f, "      | {lead}^")?;
         }
         write!(f, "      = remedy: {}", problem.remedy)
@@ -75,12 +95,27 @@ impl Invalid {
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot use {}: ", self.file.display())?;
-        match self.problems.len() {
+        match self.problems.len() + self.unshown {
             1 => f.write_str("1 problem")?,
             many => write!(f, "{many} problems")?,
         }
-        self.problems.iter().try_for_each(|problem| self.write_problem(f, problem))
+        self.problems.iter().try_for_each(|problem| self.write_problem(f, problem))?;
+        if self.unshown > 0 {
+            write!(f, "\nand {} more: repair these first", self.unshown)?;
+        }
+        Ok(())
     }
+}
+
+/// The text, or its beginning.
+fn cut(text: &str) -> String {
+    let shown: String = text.chars().take(LONGEST).map(printable).collect();
+    if text.chars().nth(LONGEST).is_some() { shown + "…" } else { shown }
+}
+
+/// The character, unless a terminal would obey it.
+fn printable(c: char) -> char {
+    if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }
 }
 
 impl std::error::Error for Invalid {}

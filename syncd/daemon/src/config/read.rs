@@ -47,12 +47,12 @@ const PROTOCOLS: &[(&str, Protocol)] = &[
 
 /// Reads a whole file.
 pub(super) fn config(file: &Path, text: &str) -> Result<Config, Invalid> {
-    let root = node::parse(text).map_err(|error| Invalid::new(file, text, vec![syntax(text, &error)]))?;
+    let root = node::parse(text).map_err(|error| Invalid::new(file, text, vec![syntax(text, &error)], 0))?;
     let mut reader = Reader::new(text);
     let config = top(&mut reader, file, &Cursor::root(&root));
     match (config, reader.into_problems()) {
-        (Some(config), problems) if problems.is_empty() => Ok(config),
-        (_, problems) => Err(Invalid::new(file, text, problems)),
+        (Some(config), (problems, _)) if problems.is_empty() => Ok(config),
+        (_, (problems, unshown)) => Err(Invalid::new(file, text, problems, unshown)),
     }
 }
 
@@ -67,7 +67,7 @@ fn syntax(text: &str, error: &node::SyntaxError) -> Problem {
         "check the indentation (blanks only), the colon after each key and the brackets, here and in the line above"
     };
     let reason = format!("this is no YAML: {}", error.reason);
-    Problem { place: error.place, key: String::new(), reason, remedy: remedy.to_owned() }
+    Problem::new(error.place, "", &reason, remedy)
 }
 
 /// The one key at the top, and everything below it.

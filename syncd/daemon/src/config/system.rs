@@ -10,8 +10,8 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 
 use super::node::{self, Part, Path};
-use super::problem::{Invalid, Problem};
-use super::{Config, Link, Transport};
+use super::problem::{self, Invalid, Problem};
+use super::{Config, Link, Listen, Transport};
 
 /// An interface of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,12 +61,13 @@ impl Config {
     /// All problems at once.
     pub(crate) fn check_system(&self, interfaces: &[Interface]) -> Result<Vec<Ipv4Addr>, Invalid> {
         let mut problems = Vec::new();
-        for listen in &self.listen {
-            if !interfaces.iter().any(|interface| interface.addresses.contains(&listen.address)) {
-                let reason = format!("{} is not assigned to any interface", listen.address);
-                let remedy = "give an address of the dedicated link's interface, or leave it out";
-                problems.push(self.problem(&listen.path, Part::Value, "listen-address", reason, remedy));
-            }
+        let is_here =
+            |listen: &&Listen| interfaces.iter().any(|here| here.addresses.contains(&listen.address));
+        let elsewhere: Vec<&Listen> = self.listen.iter().filter(|listen| !is_here(listen)).collect();
+        for listen in elsewhere.iter().take(problem::MOST) {
+            let reason = format!("{} is not assigned to any interface", listen.address);
+            let remedy = "give an address of the dedicated link's interface, or leave it out";
+            problems.push(self.problem(&listen.path, Part::Value, "listen-address", &reason, remedy));
         }
         let mut addresses = Vec::new();
         for link in &self.links {
@@ -75,13 +76,18 @@ impl Config {
                 Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() { Ok(addresses) } else { Err(Invalid::new(&self.file, &self.text, problems)) }
+        let unshown = elsewhere.len().saturating_sub(problem::MOST);
+        if problems.is_empty() {
+            Ok(addresses)
+        } else {
+            Err(Invalid::new(&self.file, &self.text, problems, unshown))
+        }
     }
 
     fn own_address(&self, link: &Link, interfaces: &[Interface]) -> Result<Ipv4Addr, Problem> {
         let name = &link.interface;
-        let refuse = |reason, remedy: &str| {
-            Err(self.problem(&link.path, Part::Key, &format!("interface.{name}"), reason, remedy))
+        let refuse = |reason: String, remedy: &str| {
+            Err(self.problem(&link.path, Part::Key, &format!("interface.{name}"), &reason, remedy))
         };
         let Some(interface) = interfaces.iter().find(|interface| interface.name == *name) else {
             let there: Vec<&str> = interfaces.iter().map(|interface| interface.name.as_str()).collect();
@@ -115,8 +121,8 @@ impl Config {
         }
     }
 
-    fn problem(&self, path: &Path, part: Part, key: &str, reason: String, remedy: &str) -> Problem {
+    fn problem(&self, path: &Path, part: Part, key: &str, reason: &str, remedy: &str) -> Problem {
         let place = node::locate(&self.text, path, part);
-        Problem { place, key: format!("conntrack-sync.{key}"), reason, remedy: remedy.to_owned() }
+        Problem::new(place, &format!("conntrack-sync.{key}"), reason, remedy)
     }
 }

@@ -130,6 +130,38 @@ fn everything_wrong_is_shown_at_once() {
 }
 
 #[test]
+fn of_a_file_full_of_problems_a_readable_part_is_shown() {
+    let keys: String = (0..200).map(|number| format!("  key{number}: {{}}\n")).collect();
+    let invalid = read::config(Path::new("syncd.yaml"), &with(&keys)).expect_err("unknown keys");
+    let said = invalid.to_string();
+    // One more: no interface.
+    assert!(said.starts_with("cannot use syncd.yaml: 201 problems"), "{said}");
+    assert!(said.ends_with("\nand 151 more: repair these first"), "{said}");
+    assert_eq!((invalid.problems().len(), said.matches("remedy").count()), (50, 50));
+}
+
+#[test]
+fn of_a_long_line_the_place_of_the_problem_is_shown() {
+    let known = "mcast-group: 225.0.0.50, ".repeat(2) + &"sync-queue-size: 1, ".repeat(10);
+    let text = format!("conntrack-sync: {{ {known}\u{e4}: 1, {known}last: 1 }}\n");
+    let said = read::config(Path::new("syncd.yaml"), &text).expect_err("unknown keys").to_string();
+    let lines: Vec<&str> = said.lines().collect();
+    let mut met = Vec::new();
+    for (shown, caret) in lines.iter().zip(&lines[1..]) {
+        let Some(at) = caret.chars().position(|c| c == '^').filter(|_| shown.contains(" | ")) else {
+            continue;
+        };
+        assert!(shown.chars().count() < 140, "{said}");
+        met.push(shown.chars().skip(at).take(4).collect::<String>());
+    }
+    assert!(met.contains(&"\u{e4}: 1".to_owned()) && met.contains(&"last".to_owned()), "{met:?}\n{said}");
+    assert!(
+        met.iter().all(|met| ["\u{e4}: 1", "last", "mcas", "sync", "conn"].contains(&met.as_str())),
+        "{met:?}"
+    );
+}
+
+#[test]
 fn nothing_is_configured() {
     shows("no-section", "interface: { eth2: {} }\n");
     shows("no-keys", "conntrack-sync: {}\n");

@@ -5,7 +5,7 @@
 use std::net::Ipv4Addr;
 
 use super::node::{self, Node, Part, Path};
-use super::problem::Problem;
+use super::problem::{self, Problem};
 
 /// Keys of VyOS that are not built here; saying so is kinder than "unknown".
 const NOT_BUILT: &[&str] =
@@ -60,12 +60,13 @@ impl<'n> Fields<'n> {
 pub(super) struct Reader<'t> {
     text: &'t str,
     problems: Vec<Problem>,
+    unshown: usize,
 }
 
 impl<'t> Reader<'t> {
     /// A reader of this text, with nothing noted.
     pub(super) const fn new(text: &'t str) -> Self {
-        Self { text, problems: Vec::new() }
+        Self { text, problems: Vec::new(), unshown: 0 }
     }
 
     /// The text of the file.
@@ -75,25 +76,27 @@ impl<'t> Reader<'t> {
 
     /// How many problems were noted so far.
     pub(super) const fn problems(&self) -> usize {
-        self.problems.len()
+        self.problems.len() + self.unshown
     }
 
-    /// What was noted.
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems
+    /// What was noted, and how many problems there are besides.
+    pub(super) fn into_problems(self) -> (Vec<Problem>, usize) {
+        (self.problems, self.unshown)
     }
 
     /// Notes a problem of the key or value at `cursor`.
     pub(super) fn note(&mut self, cursor: &Cursor<'_>, part: Part, reason: &str, remedy: &str) {
+        if self.problems.len() == problem::MOST {
+            self.unshown += 1;
+            return;
+        }
         let place = node::locate(self.text, &cursor.path, part);
-        let (reason, remedy) = (reason.to_owned(), remedy.to_owned());
-        self.problems.push(Problem { place, key: cursor.name(), reason, remedy });
+        self.problems.push(Problem::new(place, &cursor.name(), reason, remedy));
     }
 
     /// Notes a problem of the file as a whole.
     pub(super) fn note_file(&mut self, reason: &str, remedy: &str) {
-        let (reason, remedy) = (reason.to_owned(), remedy.to_owned());
-        self.problems.push(Problem { place: None, key: String::new(), reason, remedy });
+        self.problems.push(Problem::new(None, "", reason, remedy));
     }
 
     /// All entries below `cursor`; each repetition of a key is noted and left out.

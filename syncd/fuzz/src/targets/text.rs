@@ -14,7 +14,11 @@ pub(super) fn control(record: &[u8], seen: &mut Seen) {
 pub(super) fn configuration(file: &[u8], seen: &mut Seen) {
     let said = strangers::configuration(file);
     seen.note(words(&said));
+    assert!(said.len() <= LONGEST_COMPLAINT, "{} bytes of problems", said.len());
 }
+
+/// What is wrong with a file must be readable.
+const LONGEST_COMPLAINT: usize = 64 * 1024;
 
 /// Bytes of the FIFO, in pieces of any size: what they mean does not depend on it as long as lines are short.
 pub(super) fn notification(bytes: &[u8], seen: &mut Seen) {
