@@ -13,8 +13,8 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,9 @@ pub(crate) struct Config {
     file: PathBuf,
     text: String,
 }
+
+/// A longer file is no configuration, in bytes.
+const LONGEST: usize = 64 * 1024;
 
 /// As many dedicated links as conntrackd takes.
 pub(crate) const MAX_LINKS: usize = 4;
@@ -95,6 +98,7 @@ fn unreadable_remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => "give the right path, or write the file (README, 'A first configuration')",
         io::ErrorKind::PermissionDenied => "run as root, or make it readable",
         io::ErrorKind::InvalidData => "save it as UTF-8 text",
+        io::ErrorKind::FileTooLarge => "name a configuration of syncd; none needs nearly as much",
         _ => "it must be a readable text file",
     }
 }
@@ -105,7 +109,10 @@ fn unreadable_remedy(error: &io::Error) -> &'static str {
 ///
 /// See [`LoadError`].
 pub(crate) fn load(file: &Path) -> Result<Config, LoadError> {
-    let bytes = fs::read(file).map_err(|source| LoadError::Unreadable { file: file.to_owned(), source })?;
+    let mut bytes = Vec::new();
+    File::open(file)
+        .and_then(|opened| opened.take(LONGEST as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|source| LoadError::Unreadable { file: file.to_owned(), source })?;
     understand(file, &bytes)
 }
 
@@ -115,9 +122,12 @@ pub(crate) fn load(file: &Path) -> Result<Config, LoadError> {
 ///
 /// See [`LoadError`].
 pub(crate) fn understand(file: &Path, bytes: &[u8]) -> Result<Config, LoadError> {
-    let text = str::from_utf8(bytes).map_err(|error| LoadError::Unreadable {
-        file: file.to_owned(),
-        source: io::Error::new(io::ErrorKind::InvalidData, error),
-    })?;
+    let unreadable = |source| LoadError::Unreadable { file: file.to_owned(), source };
+    if bytes.len() > LONGEST {
+        let reason = format!("it is longer than {LONGEST} bytes");
+        return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, reason)));
+    }
+    let text = str::from_utf8(bytes)
+        .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
     Ok(read::config(file, text)?)
 }

@@ -1,15 +1,17 @@
 //! A YAML document as a tree, and the place of each of its parts in the text.
 //!
+//! The tree is bounded by the length of the text: an alias stands for all of what it names, and a page of aliases of
+//! aliases would fill any memory.
+//!
 //! The tree keeps repeated keys, so that they can be shown. It holds no places: serde hands none over. When one is
 //! wanted, the document is parsed once more and the parser is stopped at the wanted part; the place in its error is
 //! exact, also inside `{ }`. Never judges; [`super::read`] does. This is the only file that knows the YAML crate.
 //! Tested in `tests.rs` beside it.
 
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{
-    self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A part of the document.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +64,9 @@ pub(super) struct SyntaxError {
 
 /// Parses the text.
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
-    serde_yaml::from_str(text).map_err(|error| {
+    let budget = Budget::of(text);
+    let tree = Grow(&budget).deserialize(serde_yaml::Deserializer::from_str(text));
+    tree.map_err(|error| {
         let place = place_of(&error);
         let said = error.to_string();
         SyntaxError { reason: without_place(&said), place }
@@ -90,78 +94,103 @@ fn place_of(error: &serde_yaml::Error) -> Option<Place> {
     error.location().map(|at| Place { line: at.line(), column: at.column() })
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Grow)
+/// How much tree may still grow.
+struct Budget(Cell<usize>);
+
+impl Budget {
+    /// What a text without aliases can never use up: a part has at least half a byte of it, and a character of a part
+    /// one byte.
+    fn of(text: &str) -> Self {
+        Self(Cell::new(64 + 4 * text.len()))
+    }
+
+    fn take<E: de::Error>(&self, size: usize) -> Result<(), E> {
+        let left = self.0.get().checked_sub(1 + size);
+        self.0.set(left.ok_or_else(|| E::custom("its aliases stand for too much"))?);
+        Ok(())
     }
 }
 
 /// Makes a tree of what the parser meets.
-struct Grow;
+#[derive(Clone, Copy)]
+struct Grow<'b>(&'b Budget);
 
-impl<'de> Visitor<'de> for Grow {
+impl<'de> DeserializeSeed<'de> for Grow<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Grow<'_> {
     type Value = Node;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("text, a number, a list or keys with values")
     }
 
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Nothing)
+    fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
+        self.0.take(0).map(|()| Node::Nothing)
     }
 
-    fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Nothing)
+    fn visit_none<E: de::Error>(self) -> Result<Node, E> {
+        self.visit_unit()
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Truth(value))
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Node, E> {
+        self.0.take(0).map(|()| Node::Truth(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Whole(value))
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Node, E> {
+        self.0.take(0).map(|()| Node::Whole(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(i64::try_from(value).map_or_else(|_| Node::Text(value.to_string()), Node::Whole))
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Node, E> {
+        let whole = i64::try_from(value);
+        self.0.take(0).map(|()| whole.map_or_else(|_| Node::Text(value.to_string()), Node::Whole))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Fraction(value))
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {
+        self.0.take(0).map(|()| Node::Fraction(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Text(value.to_owned()))
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Node, E> {
+        self.0.take(value.len()).map(|()| Node::Text(value.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        self.0.take(0)?;
         let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(Node::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        self.0.take(0)?;
         let mut map = Vec::new();
-        while let Some(Word(key)) = entries.next_key()? {
-            map.push((key, entries.next_value()?));
+        while let Some(key) = entries.next_key_seed(Word(self))? {
+            map.push((key, entries.next_value_seed(self)?));
         }
         Ok(Node::Map(map))
     }
 }
 
 /// A key: a scalar as it reads.
-struct Word(String);
+struct Word<'b>(Grow<'b>);
 
-impl<'de> Deserialize<'de> for Word {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Node::deserialize(deserializer)? {
-            Node::Text(word) => Ok(Self(word)),
-            Node::Whole(number) => Ok(Self(number.to_string())),
-            Node::Fraction(number) => Ok(Self(number.to_string())),
-            Node::Truth(truth) => Ok(Self(truth.to_string())),
-            Node::Nothing => Ok(Self(String::new())),
+impl<'de> DeserializeSeed<'de> for Word<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        match self.0.deserialize(deserializer)? {
+            Node::Text(word) => Ok(word),
+            Node::Whole(number) => Ok(number.to_string()),
+            Node::Fraction(number) => Ok(number.to_string()),
+            Node::Truth(truth) => Ok(truth.to_string()),
+            Node::Nothing => Ok(String::new()),
             Node::List(_) | Node::Map(_) => Err(de::Error::custom("a key must be a word")),
         }
     }

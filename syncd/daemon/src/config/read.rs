@@ -63,6 +63,8 @@ fn syntax(text: &str, error: &node::SyntaxError) -> Problem {
         "indent with blanks: YAML takes no tabs there"
     } else if error.reason.contains("duplicate") {
         "write each key once"
+    } else if error.reason.contains("aliases") || error.reason.contains("repetition") {
+        "write out what is meant, without '&' and '*'"
     } else {
         "check the indentation (blanks only), the colon after each key and the brackets, here and in the line above"
     };

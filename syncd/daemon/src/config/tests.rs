@@ -130,6 +130,21 @@ fn everything_wrong_is_shown_at_once() {
 }
 
 #[test]
+fn aliases_stand_for_something_and_not_for_everything() {
+    let twice = "  interface: { eth2: &link { port: 3780 } }\n  ignore-address: [&net 192.0.2.0/24]\n";
+    assert_eq!(valid(&with(twice)).links.len(), 1);
+    let long = format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(5000), "*a, ".repeat(1000));
+    let said = read::config(Path::new("syncd.yaml"), &long).expect_err("5 MB of text").to_string();
+    assert!(said.contains("its aliases stand for too much"), "{said}");
+}
+
+#[test]
+fn a_file_without_end_is_no_configuration() {
+    let said = load(Path::new("/dev/zero")).expect_err("it has no end").to_string();
+    assert!(said.contains("longer than 65536 bytes; name a configuration"), "{said}");
+}
+
+#[test]
 fn of_a_file_full_of_problems_a_readable_part_is_shown() {
     let keys: String = (0..200).map(|number| format!("  key{number}: {{}}\n")).collect();
     let invalid = read::config(Path::new("syncd.yaml"), &with(&keys)).expect_err("unknown keys");
