@@ -84,10 +84,18 @@ pub(crate) enum Response {
     },
 }
 
+/// More characters of a refusal's reason are not said: it may quote the request, and an answer must fit a record.
+const LONGEST_REASON: usize = 1000;
+
 impl Response {
     /// A refusal.
     pub(crate) fn refused(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Refused { reason: reason.into(), remedy: remedy.into() }
+        let mut reason = reason.into();
+        if let Some((end, _)) = reason.char_indices().nth(LONGEST_REASON) {
+            reason.truncate(end);
+            reason.push('…');
+        }
+        Self::Refused { reason, remedy: remedy.into() }
     }
 }
 

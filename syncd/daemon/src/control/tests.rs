@@ -146,6 +146,22 @@ fn nonsense_and_other_versions_are_refused_in_words() {
 }
 
 #[test]
+fn a_refusal_that_quotes_fits_a_record_whatever_it_quotes() {
+    served("quotes", |path| {
+        let mut socket = super::connect(&path).unwrap();
+        let quotes = "\\\"".repeat(90_000);
+        let role = r#"{"role":{"role":"king","group":null,"wait":true}}"#.replace("king", &quotes);
+        for record in [format!("{{\"version\":\"{quotes}\"}}"), format!("{{\"version\":1,\"says\":{role}}}")]
+        {
+            socket.write_all(record.as_bytes()).unwrap();
+            let mut answer = vec![0; super::LONGEST_RECORD];
+            let len = socket.read(&mut answer).unwrap();
+            assert!(0 < len && len < 10_000, "an answer of {len} bytes");
+        }
+    });
+}
+
+#[test]
 fn the_number_of_clients_is_bounded_and_a_place_is_given_back() {
     served("bounded", |path| {
         let mut clients: Vec<Client> = (0..MAX_CLIENTS).map(|_| Client::connect(&path).unwrap()).collect();

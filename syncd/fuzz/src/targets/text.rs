@@ -4,9 +4,10 @@ use syncd::strangers;
 
 use crate::seen::Seen;
 
-/// A record of a client.
+/// A record of a client. What is answered is short, however long the question.
 pub(super) fn control(record: &[u8], seen: &mut Seen) {
     let answer = strangers::request(record);
+    assert!(answer.len() <= 8 * 1024, "an answer of {} bytes", answer.len());
     seen.note(words(&String::from_utf8_lossy(&answer)));
 }
 
