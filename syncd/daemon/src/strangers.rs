@@ -13,6 +13,7 @@ use crate::config::Interface;
 use crate::control::protocol::{self, Cache, Form, Request, Response};
 use crate::control::{LONGEST_RECORD, server};
 use crate::show::flows;
+use crate::vrrp::Vrrp;
 use crate::{config, vrrp};
 
 /// No record on the control socket is longer, in bytes: the rest of a longer one is cut off before it is looked at.
@@ -48,12 +49,18 @@ pub fn request(record: &[u8]) -> Vec<u8> {
     protocol::encode(&response)
 }
 
-/// What is written into the notify FIFO, as it is read in pieces of that many bytes: the roles it tells the group
-/// `syncgrp`, and how many lines made no sense.
+/// What is written into the notify FIFO, as it is read in pieces of that many bytes: what it tells the group `syncgrp`,
+/// and how many lines made no sense.
 #[must_use]
 pub fn notifications(bytes: &[u8], piece: usize) -> String {
-    let (roles, garbage) = vrrp::understand(bytes, piece, "syncgrp");
-    let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+    let (said, garbage) = vrrp::understand(bytes, piece, "syncgrp");
+    let names: Vec<&str> = said
+        .iter()
+        .map(|said| match said {
+            Vrrp::Role(role) => role.name(),
+            Vrrp::PeerYielded => "peer yielded",
+        })
+        .collect();
     format!("{} and {garbage}", names.join(" "))
 }
 

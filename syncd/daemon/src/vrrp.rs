@@ -113,15 +113,15 @@ impl Fifo {
     }
 }
 
-/// The roles that `bytes` tell `group`, read in pieces of at most `piece` bytes, and how many lines made no sense.
-pub(crate) fn understand(bytes: &[u8], piece: usize, group: &str) -> (Vec<Role>, u64) {
+/// What `bytes` tell `group`, read in pieces of at most `piece` bytes, and how many lines made no sense.
+pub(crate) fn understand(bytes: &[u8], piece: usize, group: &str) -> (Vec<Vrrp>, u64) {
     let mut lines = Lines::new(group);
-    let mut roles = Vec::new();
+    let mut said = Vec::new();
     for piece in bytes.chunks(piece.clamp(1, PIECE)) {
         lines.take(piece);
-        roles.extend(std::iter::from_fn(|| lines.next()));
+        said.extend(std::iter::from_fn(|| lines.next()));
     }
-    (roles, lines.take_garbage())
+    (said, lines.take_garbage())
 }
 
 /// The lines of the FIFO, as they come in pieces.

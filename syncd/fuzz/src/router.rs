@@ -7,8 +7,8 @@ use syncd_conntrack::encode;
 use syncd_core::filter::Filter;
 use syncd_core::flow::{Address, AttrSet, Change, Family, Flow, Origin, Protocol, Status, TcpState, Tuple};
 use syncd_core::replica::{
-    By, ChannelId, Command, Config, Errno, KernelReply, KernelRequest, Notice, Outside, Replica, Reply,
-    RequestId, Role, Token, turn,
+    By, ChannelId, Command, Config, Ends, Errno, KernelReply, KernelRequest, Notice, Outside, PEER_KEEPS,
+    Replica, Reply, RequestId, Role, Token, turn,
 };
 use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Control, Datagram, Flags, Options, Seq, encode_control, payload_limit};
@@ -48,6 +48,8 @@ impl Router {
             external_limit: LIMIT,
             channels: 1,
             wire: Options { window_scale: true },
+            ends: Ends::Told,
+            peer_keeps: PEER_KEEPS,
         };
         let mut entropy = [7; 32];
         // Three frames go before: an acknowledgement and two flows.
@@ -107,6 +109,7 @@ impl Router {
                 self.replica.handle_kernel(now, KernelReply::Dumped(token, &flow(1)));
                 KernelReply::Done(token)
             }
+            Want::Count => KernelReply::Counted(token, self.replica.internal().len()),
             Want::Create if index % 3 == 1 => KernelReply::Failed(token, Errno::EEXIST),
             Want::Change if index % 3 == 1 => KernelReply::Failed(token, Errno::ENOENT),
             Want::Create | Want::Change => KernelReply::Done(token),
@@ -124,6 +127,7 @@ enum Want {
     Change,
     Find(Box<Flow>),
     Dump,
+    Count,
 }
 
 #[derive(Debug)]
@@ -191,6 +195,7 @@ impl Outside for Around {
                 (token, Want::Find(Box::new(*flow)))
             }
             KernelRequest::Dump { token } => (token, Want::Dump),
+            KernelRequest::Count { token } => (token, Want::Count),
             KernelRequest::ListenNew(_) => return,
         };
         self.wants.push(want);
