@@ -5,24 +5,17 @@
 //! Tested in `flows/tests.rs` against flows that real sockets made.
 
 use std::fmt;
-use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_netfilter::conntrack::ConntrackMessage;
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
-use thiserror::Error;
 
-use crate::link::namespace;
+use super::dump::{self, DumpError};
 
-mod decode;
+pub(super) mod decode;
 #[cfg(test)]
 mod tests;
-
-/// A dump datagram is at most 32 KiB minus a header; the kernel fills what it is given.
-const BUFFER: usize = 64 * 1024;
 
 /// Addresses and ports of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -187,99 +180,21 @@ impl fmt::Display for SeenTuple {
     }
 }
 
-/// Why a table could not be read.
-#[derive(Debug, Error)]
-pub(crate) enum FlowsError {
-    /// The namespace or its netlink socket, or the kernel's answer to the dump.
-    #[error("cannot read the flow table: {0}")]
-    Io(#[from] io::Error),
-    /// The kernel said something that the decoder does not understand.
-    #[error("cannot understand the kernel's flow dump: {0}")]
-    Decode(String),
-}
-
 /// Reads the whole flow table, both families, sorted. Flows that come or go meanwhile may be missed (the kernel walks a
 /// living table); a flow that it lists twice is returned once.
 ///
 /// # Errors
-/// [`FlowsError`].
-pub(crate) fn dump_flows(ns: BorrowedFd<'_>) -> Result<Vec<SeenFlow>, FlowsError> {
-    let datagrams = namespace::run_in(ns, dump)?;
-    let mut flows = Vec::new();
-    for datagram in &datagrams {
-        read_datagram(datagram, &mut flows)?;
-    }
-    flows.sort_unstable();
-    flows.dedup_by_key(|flow| (flow.zone, flow.protocol, flow.original));
-    Ok(flows)
-}
-
-/// Collects the answer's datagrams and decodes afterwards: the kernel's walk should not wait for our decoder.
-fn dump() -> io::Result<Vec<Vec<u8>>> {
-    let socket = Socket::new(NETLINK_NETFILTER)?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+/// [`DumpError`].
+pub(crate) fn dump_flows(ns: BorrowedFd<'_>) -> Result<Vec<SeenFlow>, DumpError> {
     let request = NetfilterMessage::new(
         NetfilterHeader::new(NetfilterProtoFamily::Unspec, 0, 0),
         ConntrackMessage::Get(Vec::new()),
     );
-    let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
-
-    let mut datagrams = Vec::new();
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        let length = socket.recv(&mut &mut buffer[..], libc::MSG_TRUNC)?;
-        let Some(datagram) = buffer.get(..length) else {
-            return Err(io::Error::other(format!("a dump datagram of {length} bytes exceeds {BUFFER}")));
-        };
-        datagrams.push(datagram.to_vec());
-        if ends_dump(datagram) {
-            return Ok(datagrams);
-        }
+    let mut flows = Vec::new();
+    for message in dump::of(ns, request)? {
+        flows.push(decode::flow(message)?);
     }
-}
-
-/// Whether the last message is `NLMSG_DONE` or an error: looked up in the headers only, with the same walk as below.
-fn ends_dump(datagram: &[u8]) -> bool {
-    const NLMSG_ERROR: u16 = 2;
-    const NLMSG_DONE: u16 = 3;
-    messages(datagram).any(|message| {
-        let kind = u16::from_ne_bytes([message[4], message[5]]);
-        kind == NLMSG_DONE || kind == NLMSG_ERROR
-    })
-}
-
-/// The messages of a datagram, each of at least a header's 16 bytes. A length that cannot be ends the walk.
-fn messages(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = datagram;
-    std::iter::from_fn(move || {
-        let length = u32::from_ne_bytes(*rest.first_chunk::<4>()?) as usize;
-        if length < 16 || length > rest.len() {
-            return None;
-        }
-        let message = &rest[..length];
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(message)
-    })
-}
-
-fn read_datagram(datagram: &[u8], flows: &mut Vec<SeenFlow>) -> Result<(), FlowsError> {
-    for bytes in messages(datagram) {
-        let message = NetlinkMessage::<NetfilterMessage>::deserialize(bytes)
-            .map_err(|error| FlowsError::Decode(error.to_string()))?;
-        match message.payload {
-            NetlinkPayload::InnerMessage(message) => flows.push(decode::flow(message)?),
-            NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io().into()),
-            NetlinkPayload::Done(done) if done.code < 0 => {
-                return Err(io::Error::from_raw_os_error(-done.code).into());
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    flows.sort_unstable();
+    flows.dedup_by_key(|flow| (flow.zone, flow.protocol, flow.original));
+    Ok(flows)
 }

@@ -4,6 +4,7 @@
 //! never judges; `lab` turns what is seen into observations. Tested beside each part.
 
 pub(crate) mod caches;
+mod dump;
 pub(crate) mod flows;
 pub(crate) mod roles;
 pub(crate) mod syncd;

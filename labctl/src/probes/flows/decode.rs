@@ -9,7 +9,7 @@ use netlink_packet_netfilter::conntrack::{
 };
 use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
 
-use super::{FlowsError, SeenFamily, SeenFlow, SeenPorts, SeenTuple};
+use super::{DumpError, SeenFamily, SeenFlow, SeenPorts, SeenTuple};
 
 /// `NLA_F_NESTED | NLA_F_NET_BYTEORDER`, which an untyped attribute's kind keeps.
 const NLA_FLAGS: u16 = 0xc000;
@@ -20,9 +20,9 @@ const CTA_PROTO_ICMP: [u16; 3] = [4, 5, 6];
 const CTA_PROTO_ICMPV6: [u16; 3] = [7, 8, 9];
 
 /// Reads one flow.
-pub(super) fn flow(message: NetfilterMessage) -> Result<SeenFlow, FlowsError> {
+pub(super) fn flow(message: NetfilterMessage) -> Result<SeenFlow, DumpError> {
     let NetfilterMessageInner::Conntrack(ConntrackMessage::New(attributes)) = message.inner else {
-        return Err(FlowsError::Decode("a message that is no flow".to_owned()));
+        return Err(DumpError::Decode("a message that is no flow".to_owned()));
     };
     let (mut original, mut reply) = (None, None);
     let (mut zone, mut mark, mut status, mut timeout, mut tcp_state) = (0, 0, 0, 0, None);
@@ -39,13 +39,13 @@ pub(super) fn flow(message: NetfilterMessage) -> Result<SeenFlow, FlowsError> {
         }
     }
     let (Some((protocol, original)), Some((_, reply))) = (original, reply) else {
-        return Err(FlowsError::Decode("a flow without both tuples".to_owned()));
+        return Err(DumpError::Decode("a flow without both tuples".to_owned()));
     };
     let family = if original.source.is_ipv4() { SeenFamily::V4 } else { SeenFamily::V6 };
     Ok(SeenFlow { family, protocol, zone, original, reply, mark, tcp_state, status, timeout })
 }
 
-fn tuple(parts: &[Tuple]) -> Result<(u8, SeenTuple), FlowsError> {
+fn tuple(parts: &[Tuple]) -> Result<(u8, SeenTuple), DumpError> {
     let (mut source, mut target, mut protocol) = (None, None, 0);
     let (mut from, mut to, mut echo) = (None, None, [None::<u16>; 3]);
     for part in parts {
@@ -74,7 +74,7 @@ fn tuple(parts: &[Tuple]) -> Result<(u8, SeenTuple), FlowsError> {
         }
     }
     let (Some(source), Some(target)) = (source, target) else {
-        return Err(FlowsError::Decode("a tuple without addresses".to_owned()));
+        return Err(DumpError::Decode("a tuple without addresses".to_owned()));
     };
     let ports = match (from, to, echo) {
         (Some(source), Some(target), _) => SeenPorts::Ports { source, target },
@@ -88,7 +88,7 @@ fn tuple(parts: &[Tuple]) -> Result<(u8, SeenTuple), FlowsError> {
 }
 
 /// ICMP identifier, type or code: attributes that the crate leaves untyped.
-fn echo_part(attribute: &DefaultNla, echo: &mut [Option<u16>; 3]) -> Result<(), FlowsError> {
+fn echo_part(attribute: &DefaultNla, echo: &mut [Option<u16>; 3]) -> Result<(), DumpError> {
     let kind = attribute.kind() & !NLA_FLAGS;
     let place = CTA_PROTO_ICMP.iter().position(|k| *k == kind);
     let Some(place) = place.or_else(|| CTA_PROTO_ICMPV6.iter().position(|k| *k == kind)) else {
@@ -108,19 +108,19 @@ fn state(infos: &[ProtoInfo]) -> Option<u8> {
     })
 }
 
-fn be16(attribute: &DefaultNla) -> Result<u16, FlowsError> {
+fn be16(attribute: &DefaultNla) -> Result<u16, DumpError> {
     value::<2>(attribute).map(u16::from_be_bytes)
 }
 
-fn byte(attribute: &DefaultNla) -> Result<u8, FlowsError> {
+fn byte(attribute: &DefaultNla) -> Result<u8, DumpError> {
     value::<1>(attribute).map(|[byte]| byte)
 }
 
 /// The attribute has no getter for its bytes, and `emit_value` panics unless the buffer is exactly as long as they are.
-fn value<const N: usize>(attribute: &DefaultNla) -> Result<[u8; N], FlowsError> {
+fn value<const N: usize>(attribute: &DefaultNla) -> Result<[u8; N], DumpError> {
     let mut bytes = [0; N];
     if attribute.value_len() != N {
-        return Err(FlowsError::Decode(format!(
+        return Err(DumpError::Decode(format!(
             "attribute {} has {} bytes instead of {N}",
             attribute.kind() & !NLA_FLAGS,
             attribute.value_len()
