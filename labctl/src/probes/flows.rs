@@ -84,6 +84,12 @@ pub(crate) enum SeenFamily {
 }
 
 impl SeenFlow {
+    /// `IPS_EXPECTED`: a helper had announced it.
+    #[must_use]
+    pub(crate) const fn expected(&self) -> bool {
+        self.status & 0x1 != 0
+    }
+
     /// `IPS_SEEN_REPLY`.
     #[must_use]
     pub(crate) const fn seen_reply(&self) -> bool {
@@ -145,6 +151,7 @@ impl fmt::Display for SeenFlow {
             write!(f, " {state}")?;
         }
         let words = [
+            (self.expected(), "expected"),
             (!self.seen_reply(), "unreplied"),
             (self.assured(), "assured"),
             (self.src_nat(), "src-nat"),

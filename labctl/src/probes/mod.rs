@@ -5,6 +5,7 @@
 
 pub(crate) mod caches;
 mod dump;
+pub(crate) mod expectations;
 pub(crate) mod flows;
 pub(crate) mod roles;
 pub(crate) mod syncd;

@@ -38,6 +38,7 @@ mod spec;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub(crate) use births::{BirthSpec, Births};
 #[cfg(test)]
@@ -46,6 +47,10 @@ pub(crate) use report::{Opened, StreamDetail, TrafficReport};
 #[cfg(test)]
 pub(crate) use spec::SpecError;
 pub(crate) use spec::{Kind, StreamGroup, TrafficSpec};
+pub(crate) use transfer::{
+    ANNOUNCED_PORTS, TransferDetail, TransferGroup, TransferKind, TransferReport, TransferSpec,
+    TransferState, Transfers,
+};
 
 /// Running traffic. Ends when stopped or dropped.
 #[derive(Debug)]

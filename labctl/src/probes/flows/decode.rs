@@ -12,7 +12,7 @@ use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
 use super::{DumpError, SeenFamily, SeenFlow, SeenPorts, SeenTuple};
 
 /// `NLA_F_NESTED | NLA_F_NET_BYTEORDER`, which an untyped attribute's kind keeps.
-const NLA_FLAGS: u16 = 0xc000;
+pub(in crate::probes) const NLA_FLAGS: u16 = 0xc000;
 /// `CTA_ZONE` at the top level, `CTA_TUPLE_ZONE` inside a tuple (`linux/netfilter/nfnetlink_conntrack.h`).
 const CTA_ZONE: u16 = 18;
 /// `CTA_PROTO_ICMP_ID`, `_TYPE`, `_CODE`, and the same for ICMPv6.
@@ -45,7 +45,7 @@ pub(super) fn flow(message: NetfilterMessage) -> Result<SeenFlow, DumpError> {
     Ok(SeenFlow { family, protocol, zone, original, reply, mark, tcp_state, status, timeout })
 }
 
-fn tuple(parts: &[Tuple]) -> Result<(u8, SeenTuple), DumpError> {
+pub(in crate::probes) fn tuple(parts: &[Tuple]) -> Result<(u8, SeenTuple), DumpError> {
     let (mut source, mut target, mut protocol) = (None, None, 0);
     let (mut from, mut to, mut echo) = (None, None, [None::<u16>; 3]);
     for part in parts {
