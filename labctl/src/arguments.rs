@@ -146,14 +146,21 @@ pub(crate) struct Program {
 /// What can be done with traffic.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrafficVerb {
-    /// Open the streams of one name, or all
+    /// Open the streams of one name, or all; transfers announce
     Start {
         #[command(flatten)]
         chosen: Chosen,
         /// As the scenario calls it
         traffic: Option<String>,
     },
-    /// How the streams are
+    /// Let the transfers of one name, or all, open what they have announced
+    Fulfil {
+        #[command(flatten)]
+        chosen: Chosen,
+        /// As the scenario calls it
+        traffic: Option<String>,
+    },
+    /// How the streams and transfers are
     Status(Chosen),
     /// Close the streams of one name, or all
     Stop {

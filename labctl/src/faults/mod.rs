@@ -45,10 +45,17 @@ impl Lab {
     /// # Errors
     /// When the kernel has no clock.
     pub(crate) fn note_moment(&self, from: Option<&str>, flows_before: Option<usize>) -> Result<()> {
+        let expected_before = from.map_or_else(Vec::new, |router| self.expected_before(router));
         let (at, clock) = (Instant::now(), clock_gettime(ClockId::CLOCK_MONOTONIC)?);
         let at_ns = clock.tv_sec().cast_unsigned() * 1_000_000_000 + clock.tv_nsec().cast_unsigned();
         self.each_traffic(|_, traffic| traffic.fault_at(at));
-        self.set_failover(Failover { at, at_ns, from: from.map(str::to_owned), flows_before });
+        self.set_failover(Failover {
+            at,
+            at_ns,
+            from: from.map(str::to_owned),
+            flows_before,
+            expected_before,
+        });
         Ok(())
     }
 

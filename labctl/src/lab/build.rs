@@ -39,7 +39,10 @@ impl Lab {
             actors: Mutex::new(BTreeMap::new()),
             link: Mutex::new(None),
             traffic: Mutex::new(BTreeMap::new()),
+            transfers: Mutex::new(BTreeMap::new()),
+            servers: Mutex::new(None),
             roles: Arc::new(Roles::default()),
+            scripts: Mutex::new(BTreeMap::new()),
             failover: Mutex::new(None),
             driving: Mutex::new(()),
         });

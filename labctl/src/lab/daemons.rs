@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 
-use super::Lab;
+use super::{Lab, locked};
 use crate::plan::{Actor, CONNTRACKD_NOTIFY, conntrackd, syncd as plan_syncd};
 use crate::probes::caches::{self, Difference};
 use crate::probes::roles::Role;
@@ -47,7 +47,7 @@ impl Lab {
                 caches::of_syncd(&syncd::read_cache(&self.ask_syncd(router, "external-cache")?)?)
             }
             SyncKind::Conntrackd => {
-                let text = self.ask_conntrackd(router, "-e")?;
+                let text = self.ask_conntrackd(router, &["-e"])?;
                 caches::of_conntrackd(&String::from_utf8_lossy(&text))
             }
             SyncKind::None => bail!("nothing replicates on {router}"),
@@ -56,8 +56,10 @@ impl Lab {
         Ok(Difference::between(&caches::of_kernel(&kernel, peer_router.sync), &cache))
     }
 
-    fn ask_conntrackd(&self, router: &str, option: &str) -> Result<Vec<u8>> {
-        let arguments = ["-C".to_owned(), conntrackd::config(router), option.to_owned()];
+    pub(super) fn ask_conntrackd(&self, router: &str, options: &[&str]) -> Result<Vec<u8>> {
+        let config = conntrackd::config(router);
+        let arguments: Vec<String> =
+            ["-C", &config].iter().chain(options).map(|word| (*word).to_owned()).collect();
         self.ask(router, Actor::Conntrackd, &arguments)
     }
 
@@ -73,11 +75,20 @@ impl Lab {
         };
         let options =
             CONNTRACKD_NOTIFY.iter().find(|(state, _)| *state == word).map_or(&[][..], |(_, all)| all);
+        let mut failed = Vec::new();
         for option in options {
             // As in the script: what fails is told, and the next command follows.
-            if let Err(error) = self.ask_conntrackd(router, option) {
+            if let Err(error) = self.ask_conntrackd(router, &[option]) {
                 eprintln!("notify {word} on {router}: {error:#}");
+                failed.push(format!("{error:#}"));
             }
         }
+        locked(&self.scripts).insert(router.to_owned(), (role, failed));
+    }
+
+    /// What failed in a conntrackd's script for the primary; None before it has run to its end, and in another role.
+    pub(super) fn script_of(&self, router: &str) -> Option<Vec<String>> {
+        let (role, failed) = locked(&self.scripts).get(router)?.clone();
+        (role == Role::Primary && self.roles.of(router) == role).then_some(failed)
     }
 }

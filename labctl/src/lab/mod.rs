@@ -3,6 +3,7 @@
 //! Never decides what happens when; the timeline and the verbs do. Shared by threads: each part has its own lock, held
 //! only as long as something is looked up or exchanged. Driven by `session`; tested through the scenarios.
 
+pub(crate) mod announced;
 mod build;
 mod daemons;
 mod observe;
@@ -22,11 +23,12 @@ use crate::ending::Ending;
 use crate::link::Link;
 use crate::plan::{Actor, Plan};
 use crate::poll;
+use crate::probes::expectations::SeenExpectation;
 use crate::probes::flows::{SeenFlow, dump_flows};
-use crate::probes::roles::Roles;
+use crate::probes::roles::{Role, Roles};
 use crate::sandbox::Node;
 use crate::scenario::Scenario;
-use crate::traffic::{BirthSpec, Births, Opened, Traffic, TrafficSpec};
+use crate::traffic::{BirthSpec, Births, Opened, Traffic, TrafficSpec, TransferServers, Transfers};
 
 /// How long streams may take to open.
 const OPENING: Duration = Duration::from_secs(15);
@@ -44,7 +46,12 @@ pub(crate) struct Lab {
     actors: Mutex<BTreeMap<(String, Actor), Running>>,
     link: Mutex<Option<Link>>,
     traffic: Mutex<BTreeMap<String, Traffic>>,
+    transfers: Mutex<BTreeMap<String, Transfers>>,
+    /// Opened with the first of them. They end before their servers do.
+    servers: Mutex<Option<TransferServers>>,
     roles: Arc<Roles>,
+    /// For which role conntrackd's script ran last, and what failed.
+    scripts: Mutex<BTreeMap<String, (Role, Vec<String>)>>,
     /// The last event that moved the addresses.
     failover: Mutex<Option<Failover>>,
     /// Held by whoever changes the lab, so that two verbs do not meet.
@@ -62,6 +69,8 @@ pub(crate) struct Failover {
     pub(crate) from: Option<String>,
     /// Flows in the primary's kernel before.
     pub(crate) flows_before: Option<usize>,
+    /// What its helpers expected before.
+    pub(crate) expected_before: Vec<SeenExpectation>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -165,6 +174,8 @@ impl Lab {
             Some(name) => running.remove(name).into_iter().for_each(Traffic::stop),
             None => std::mem::take(&mut *running).into_values().for_each(Traffic::stop),
         }
+        drop(running);
+        self.stop_transfers(name);
     }
 
     /// Calls `body` with every running traffic.

@@ -11,7 +11,7 @@ use super::{Lab, locked};
 use crate::actors::ready;
 use crate::apply;
 use crate::probes::roles::Role;
-use crate::scenario::{Expectation, Sight};
+use crate::scenario::{Expectation, Sight, SyncKind};
 use crate::verdict::{NodeSeen, Record, Seen};
 
 impl Lab {
@@ -28,8 +28,14 @@ impl Lab {
             let now = Instant::now();
             record.add(now, Seen::Traffic(name.to_owned(), traffic.judge(now)));
         });
+        self.each_transfers(|name, transfers| {
+            record.add(Instant::now(), Seen::Transfers(name.to_owned(), transfers.report()));
+        });
         for expectation in expectations {
             match &expectation.seen {
+                Sight::Committed(node) if self.scenario.sync_of(node) == SyncKind::Conntrackd => {
+                    record.add(Instant::now(), Seen::Script(node.clone(), self.script_of(node)));
+                }
                 Sight::InSync(node) | Sight::Committed(node) => {
                     if let Ok(status) = self.daemon_status(node) {
                         record.add(Instant::now(), Seen::Daemon(node.clone(), status));
@@ -40,7 +46,17 @@ impl Lab {
                         record.add(Instant::now(), Seen::Cache(node.clone(), difference));
                     }
                 }
-                Sight::Primary(_) | Sight::Alive(..) => {}
+                Sight::ExpectationsCached(node) => {
+                    if let Ok(difference) = self.compare_expectations(node) {
+                        record.add(Instant::now(), Seen::Expectations(node.clone(), difference));
+                    }
+                }
+                Sight::ExpectationsCommitted(node) => {
+                    if let Ok(difference) = self.compare_expected_before(node) {
+                        record.add(Instant::now(), Seen::ExpectationsKept(node.clone(), difference));
+                    }
+                }
+                Sight::Primary(_) | Sight::Alive(..) | Sight::Complete(..) => {}
             }
         }
         Ok(())

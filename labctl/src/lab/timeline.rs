@@ -59,7 +59,8 @@ impl Run<'_> {
         }
         self.from = Instant::now();
         match &event.action {
-            Action::Start(traffic) => lab.start_traffic(traffic).map(drop)?,
+            Action::Start(traffic) => lab.begin_traffic(traffic).map(drop)?,
+            Action::Fulfil(traffic) => lab.fulfil(traffic)?,
             Action::Fault(fault, node) => lab.break_it(*fault, node)?,
             Action::Boot(node) => lab.boot(node)?,
             Action::StartVrrp(node) => {

@@ -31,8 +31,9 @@ pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scen
         ),
     };
     let directory = Step::directory(name);
+    let expectations = if scenario.helpers.is_empty() { "" } else { "    ExpectationSync On\n" };
     let text = format!(
-        "Sync {{\n  Mode FTFW {{\n  }}\n  {channel}\n  Options {{\n    TCPWindowTracking Off\n  }}\n}}\n\
+        "Sync {{\n  Mode FTFW {{\n  }}\n  {channel}\n  Options {{\n    TCPWindowTracking Off\n{expectations}  }}\n}}\n\
          General {{\n  HashSize 32768\n  HashLimit 131072\n  LogFile {directory}/conntrackd-own.log\n  \
          LockFile /run/lock/conntrackd.lock\n  UNIX {{\n    Path /run/conntrackd.ctl\n  }}\n  \
          NetlinkBufferSize 2097152\n  NetlinkBufferSizeMaxGrowth 8388608\n  Filter From Userspace {{\n    \

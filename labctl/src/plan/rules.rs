@@ -9,18 +9,21 @@
 use std::fmt::Write as _;
 
 use super::step::{Step, Text};
-use crate::scenario::{Path, Scenario, VirtualAddresses};
+use crate::scenario::{Helper, Path, Scenario, VirtualAddresses};
 
 /// The mark of a flow to a port of [`Path::Mark`].
 const MARK: u32 = 42;
 
 /// The rules of every router: which one is primary makes no difference.
 pub(super) fn router(steps: &mut Vec<Step>, name: &str, scenario: &Scenario) {
-    let rules = Text(FILTER.to_owned() + &mark() + &nat(scenario, false) + &nat(scenario, true));
+    let helpers = &scenario.helpers;
+    let rules =
+        filter(helpers) + &self::helpers(helpers) + &mark() + &nat(scenario, false) + &nat(scenario, true);
+    let rules = Text(rules);
     steps.push(Step::Rules { node: name.to_owned(), rules });
 }
 
-const FILTER: &str = "\
+const UNTRACKED: &str = "\
 table inet untracked {
   chain prerouting {
     type filter hook prerouting priority raw
@@ -33,21 +36,60 @@ table inet untracked {
     oifname \"sync\" notrack
   }
 }
-table inet filter {
-  chain input {
+";
+
+/// Where helpers read along, what they let in is nothing special if everything from the LAN may pass: there only the ports
+/// of streams and of control flows may.
+fn filter(helpers: &[Helper]) -> String {
+    let (mut tcp, mut others) = (String::new(), "meta l4proto { udp, icmp, icmpv6 }".to_owned());
+    if !helpers.is_empty() {
+        let ports = |protocol: &str| {
+            let control = helpers.iter().filter(|helper| helper.protocol() == protocol);
+            let control: String = control.map(|helper| format!("{}, ", helper.port())).collect();
+            format!("{protocol} dport {{ {control}{}-{} }}", Path::FIRST_PORT, Path::LAST_PORT)
+        };
+        tcp = ports("tcp") + " ";
+        others = format!(
+            "{} accept\n    iifname \"lan\" oifname \"wan\" meta l4proto {{ icmp, icmpv6 }}",
+            ports("udp")
+        );
+    }
+    format!(
+        "{UNTRACKED}table inet filter {{
+  chain input {{
     type filter hook input priority filter
     ct state invalid drop
     iifname \"wan\" meta l4proto udp ct state new drop
-  }
-  chain forward {
+  }}
+  chain forward {{
     type filter hook forward priority filter; policy drop
     ct state invalid drop
     ct state established,related accept
-    iifname \"lan\" oifname \"wan\" tcp flags & (fin | syn | rst | ack) == syn accept
-    iifname \"lan\" oifname \"wan\" meta l4proto { udp, icmp, icmpv6 } accept
-  }
+    iifname \"lan\" oifname \"wan\" {tcp}tcp flags & (fin | syn | rst | ack) == syn accept
+    iifname \"lan\" oifname \"wan\" {others} accept
+  }}
+}}
+"
+    )
 }
-";
+
+/// Which helper reads along on which control flow. A flow has one from its birth or never.
+fn helpers(helpers: &[Helper]) -> String {
+    if helpers.is_empty() {
+        return String::new();
+    }
+    let (mut objects, mut rules) = (String::new(), String::new());
+    for helper in helpers {
+        let (word, protocol, port) = (helper.word(), helper.protocol(), helper.port());
+        // Writing to a string cannot fail.
+        let _ = writeln!(objects, "  ct helper {word} {{\n    type \"{word}\" protocol {protocol}\n  }}");
+        let _ = writeln!(rules, "    iifname \"lan\" {protocol} dport {port} ct helper set \"{word}\"");
+    }
+    format!(
+        "table inet helpers {{\n{objects}  chain prerouting {{\n    type filter hook prerouting priority mangle\n{rules}  \
+         }}\n}}\n"
+    )
+}
 
 fn ports(path: Path) -> String {
     let first = path.first_port();
@@ -79,10 +121,16 @@ fn nat(scenario: &Scenario, ipv6: bool) -> String {
     let _ = write!(
         text,
         "  chain prerouting {{\n    type nat hook prerouting priority dstnat\n    \
-         {family} daddr {gateway} meta l4proto {{ tcp, udp }} {ports} dnat to {server}\n  }}\n",
+         {family} daddr {gateway} meta l4proto {{ tcp, udp }} {ports} dnat to {server}\n",
         gateway = gateway.address,
         ports = ports(Path::Dnat),
     );
+    // Control flows are of IPv4.
+    for helper in scenario.helpers.iter().filter(|_| !ipv6) {
+        let (protocol, port, gateway) = (helper.protocol(), helper.port(), gateway.address);
+        let _ = writeln!(text, "    {family} daddr {gateway} {protocol} dport {port} dnat to {server}");
+    }
+    text.push_str("  }\n");
     let _ = write!(
         text,
         "  chain postrouting {{\n    type nat hook postrouting priority srcnat\n    \

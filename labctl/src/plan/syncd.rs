@@ -32,6 +32,10 @@ pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scen
          event-listen-queue-size: 8\n  sync-queue-size: 1\n",
         router.sync.network(),
     );
+    if !scenario.helpers.is_empty() {
+        let helpers: Vec<&str> = scenario.helpers.iter().map(|helper| helper.word()).collect();
+        let _ = writeln!(text, "  expect-sync: [{}]", helpers.join(", "));
+    }
     steps.push(Step::File { node: name.to_owned(), name: FILE, text: Text(text) });
 }
 

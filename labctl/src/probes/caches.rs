@@ -4,7 +4,7 @@
 //! timeouts and what changes by itself are left out. conntrackd does not tell a cached flow's reply tuple, so that
 //! there NAT is left to the failover itself. Driven by `lab`; tested in `caches/tests.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::flows::{SeenFlow, SeenPorts, SeenTuple};
@@ -73,6 +73,20 @@ impl Difference {
             found.example.get_or_insert_with(|| format!("{} cache {theirs:?}", key.original));
         }
         found
+    }
+
+    /// Between two sets, of which an element is known wholly or not at all.
+    pub(crate) fn between_sets<T: Ord + std::fmt::Debug>(kernel: &BTreeSet<T>, cache: &BTreeSet<T>) -> Self {
+        let missing: Vec<&T> = kernel.difference(cache).collect();
+        let extra: Vec<&T> = cache.difference(kernel).collect();
+        Self {
+            kernel: kernel.len(),
+            cached: cache.len(),
+            missing: missing.len(),
+            extra: extra.len(),
+            different: 0,
+            example: missing.first().or(extra.first()).map(|example| format!("{example:?}")),
+        }
     }
 
     /// Whether the tables hold the same.

@@ -54,12 +54,20 @@ pub(crate) fn diagnose(lab: &Lab) -> Vec<(String, String)> {
             Err(error) => format!("{error:#}\n"),
         };
         texts.push((format!("{router}-flows.txt"), flows));
+        if !lab.scenario().helpers.is_empty() {
+            let expectations = match lab.expectations(router) {
+                Ok(expectations) => expectations.iter().map(|seen| format!("{seen}\n")).collect(),
+                Err(error) => format!("{error:#}\n"),
+            };
+            texts.push((format!("{router}-expectations.txt"), expectations));
+        }
         if let Ok(counters) = lab.daemon_statistics(router) {
             let lines = counters.iter().map(|(name, value)| format!("{name} {value}\n")).collect();
             texts.push((format!("{router}-statistics.txt"), lines));
         }
     }
     texts.push(("streams.txt".to_owned(), streams(lab)));
+    texts.push(("transfers.txt".to_owned(), transfers(lab)));
     texts.push((
         "link.txt".to_owned(),
         format!("{:#?}\n", lab.with_link(|link| (link.weather(), link.counters()))),
@@ -98,6 +106,17 @@ fn streams(lab: &Lab) -> String {
         for stream in traffic.streams(Instant::now()) {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{name} {stream:?}");
+        }
+    });
+    text
+}
+
+fn transfers(lab: &Lab) -> String {
+    let mut text = String::new();
+    lab.each_transfers(|name, transfers| {
+        for transfer in transfers.details() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name} {transfer}");
         }
     });
     text

@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::lab::Lab;
-use crate::traffic::TrafficReport;
+use crate::traffic::{TrafficReport, TransferReport};
 
 /// The whole result.
 #[derive(Clone, Debug, Serialize)]
@@ -22,9 +22,19 @@ pub(crate) struct Document {
     /// In the order in which they were judged.
     pub(crate) expectations: Vec<ExpectationSeen>,
     /// By name.
-    pub(crate) traffic: BTreeMap<String, TrafficReport>,
+    pub(crate) traffic: BTreeMap<String, TrafficSeen>,
     /// Times of the last failover.
     pub(crate) failover: FailoverTimes,
+}
+
+/// What became of a named traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum TrafficSeen {
+    /// One of streams.
+    Streams(TrafficReport),
+    /// One of transfers.
+    Transfers(TransferReport),
 }
 
 /// One expectation and what was seen.
@@ -96,7 +106,10 @@ impl Document {
     pub(crate) fn of(lab: &Lab, expectations: Vec<ExpectationSeen>) -> Self {
         let mut traffic = BTreeMap::new();
         lab.each_traffic(|name, running| {
-            traffic.insert(name.to_owned(), running.judge(Instant::now()));
+            traffic.insert(name.to_owned(), TrafficSeen::Streams(running.judge(Instant::now())));
+        });
+        lab.each_transfers(|name, running| {
+            traffic.insert(name.to_owned(), TrafficSeen::Transfers(running.report()));
         });
         Self {
             scenario: lab.scenario().name.clone(),

@@ -12,7 +12,7 @@ mod table;
 mod tests;
 
 pub(crate) use diagnosis::{diagnose, remains};
-pub(crate) use document::{Document, ExpectationSeen};
+pub(crate) use document::{Document, ExpectationSeen, TrafficSeen};
 pub(crate) use picture::picture;
 pub(crate) use status::status;
 pub(crate) use table::{expectations, table, traffic_lines};

@@ -39,5 +39,9 @@ pub(crate) fn status(lab: &Lab) -> Result<String> {
         let report = traffic.judge(std::time::Instant::now());
         let _ = writeln!(text, "{name}: {} of {} streams alive", report.alive, traffic.spec().count());
     });
+    lab.each_transfers(|name, transfers| {
+        let report = transfers.report();
+        let _ = writeln!(text, "{name}: {} of {} transfers complete", report.complete, report.wanted);
+    });
     Ok(text)
 }

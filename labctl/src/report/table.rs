@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Document, ExpectationSeen};
-use crate::traffic::TrafficReport;
+use super::document::{Document, ExpectationSeen, TrafficSeen};
+use crate::traffic::{TrafficReport, TransferReport};
 
 /// The end of a run: a table of streams, the times of the failover, the expectations.
 #[must_use]
@@ -36,9 +36,44 @@ pub(crate) fn table(document: &Document) -> String {
     text + &expectations(&document.expectations)
 }
 
-/// Each traffic on a line, under a heading.
+/// Each traffic on a line, under the heading of its sort.
 #[must_use]
-pub(crate) fn traffic_lines<'a>(traffic: impl Iterator<Item = (&'a str, &'a TrafficReport)>) -> String {
+pub(crate) fn traffic_lines<'a>(traffic: impl Iterator<Item = (&'a str, &'a TrafficSeen)>) -> String {
+    let (mut streams, mut transfers) = (Vec::new(), Vec::new());
+    for (name, seen) in traffic {
+        match seen {
+            TrafficSeen::Streams(report) => streams.push((name, report)),
+            TrafficSeen::Transfers(report) => transfers.push((name, report)),
+        }
+    }
+    let mut text = if streams.is_empty() { String::new() } else { stream_lines(&streams) };
+    if !transfers.is_empty() {
+        text += &transfer_lines(&transfers);
+    }
+    text
+}
+
+fn transfer_lines(transfers: &[(&str, &TransferReport)]) -> String {
+    let mut text = format!(
+        "{:<12} {:>9} {:>8} {:>6} {:>16} {:>13}\n",
+        "transfers", "announced", "complete", "failed", "corrupted bytes", "slowest"
+    );
+    for (name, report) in transfers {
+        let slowest = report.slowest_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{name:<12} {:>9} {:>8} {:>6} {:>16} {slowest:>13}",
+            format!("{}/{}", report.announced, report.wanted),
+            report.complete,
+            report.failed,
+            report.corrupted_bytes,
+        );
+    }
+    text
+}
+
+fn stream_lines(traffic: &[(&str, &TrafficReport)]) -> String {
     let mut text = format!(
         "{:<12} {:>7} {:>7} {:>8} {:>6} {:>16} {:>13} {:>13}\n",
         "traffic", "opened", "alive", "stalled", "reset", "corrupted bytes", "longest gap", "median gap"

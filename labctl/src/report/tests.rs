@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{Document, ExpectationSeen, FailoverTimes};
+use super::document::{Document, ExpectationSeen, FailoverTimes, TrafficSeen};
 use super::{picture, table};
 use crate::scenario::load::{Sources, check};
-use crate::traffic::TrafficReport;
+use crate::traffic::{TrafficReport, TransferReport};
 
 fn document() -> Document {
     let report = TrafficReport { wanted: 200, opened: 200, alive: 200, ..TrafficReport::default() };
@@ -17,7 +17,7 @@ fn document() -> Document {
             passed: true,
             seen: "200 of 200".to_owned(),
         }],
-        traffic: BTreeMap::from([("streams".to_owned(), report)]),
+        traffic: BTreeMap::from([("streams".to_owned(), TrafficSeen::Streams(report))]),
         failover: FailoverTimes { vrrp_ms: Some(312), flows_before: Some(230), ..FailoverTimes::default() },
     }
 }
@@ -42,6 +42,30 @@ fn the_table_says_what_the_document_says() {
     assert!(text.contains("VRRP moved                                 312 ms after the fault"), "{text}");
     assert!(text.contains("commit began                               -"), "{text}");
     assert!(text.ends_with("passed  all: 200 of 200\n"), "{text}");
+}
+
+#[test]
+fn transfers_have_members_and_lines_of_their_own() {
+    let report = TransferReport {
+        wanted: 10,
+        announced: 10,
+        complete: 9,
+        failed: 1,
+        corrupted_bytes: 0,
+        slowest_ms: Some(1040),
+    };
+    let traffic = BTreeMap::from([("calls".to_owned(), TrafficSeen::Transfers(report))]);
+    let document = Document { traffic, ..document() };
+    let json = serde_json::to_string(&document).unwrap();
+    let members = "\"traffic\":{\"calls\":{\"wanted\":10,\"announced\":10,\"complete\":9,\"failed\":1,\
+        \"corrupted_bytes\":0,\"slowest_ms\":1040}}";
+    assert!(json.contains(members), "{json}");
+    let text = table(&document);
+    assert!(
+        text.starts_with("transfers    announced complete failed  corrupted bytes       slowest\n"),
+        "{text}"
+    );
+    assert!(text.contains("calls            10/10        9      1                0       1040 ms"), "{text}");
 }
 
 #[test]

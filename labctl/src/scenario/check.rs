@@ -13,11 +13,17 @@ use super::streams::StreamText;
 use super::topology::{Topology, VirtualAddresses};
 use super::units::{Prefix, Span};
 
+mod transfers;
+
+pub(super) use transfers::{are_transfers, helpers};
+
 /// What the entries of a scenario may name.
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) routers: Vec<String>,
     pub(super) traffic: Vec<String>,
+    /// Those of them that consist of transfers.
+    pub(super) transfers: Vec<String>,
     pub(super) sync: BTreeMap<String, SyncKind>,
 }
 
@@ -129,6 +135,10 @@ pub(super) fn traffic(
     for (name, groups) in traffic {
         for (place, group) in groups.iter().enumerate() {
             let keys = ["traffic", name.as_str()];
+            if group.helper().is_some() {
+                transfers::group(group, &keys, place, topology, checker);
+                continue;
+            }
             let built = u16::try_from(place).ok().filter(|place| *place < 1000);
             let Some(built) = built.and_then(|place| group.group(place, topology)) else {
                 let what = "no address of this family, or more than 1000 groups".to_owned();
@@ -166,6 +176,10 @@ fn check_event(entry: EventText, place: usize, checker: &mut Checker<'_>) -> Opt
         checker.stream(&keys, Some(place), &name);
         actions.push(Action::Start(name));
     }
+    if let Some(name) = entry.fulfil {
+        transfers::are_meant(&name, &keys, place, checker);
+        actions.push(Action::Fulfil(name));
+    }
     match (entry.fault, entry.node) {
         (Some(fault), Some(node)) => {
             check_fault(fault, &node, place, checker);
@@ -201,7 +215,7 @@ fn check_event(entry: EventText, place: usize, checker: &mut Checker<'_>) -> Opt
             &keys,
             Some(place),
             format!("{} actions in one entry", actions.len()),
-            "give exactly one of start, fault, boot, start-vrrp, start-daemon, weather, births, wait",
+            "give exactly one of start, fulfil, fault, boot, start-vrrp, start-daemon, weather, births, wait",
         );
     }
     actions.pop()
@@ -236,7 +250,7 @@ fn check_expectation(
     }
     match (&entry.streams, entry.alive) {
         (Some(streams), Some(share)) => {
-            checker.stream(keys, Some(place), streams);
+            transfers::are_not_meant(streams, keys, place, checker);
             sights.push(Sight::Alive(streams.clone(), share));
         }
         (None, None) => {}
@@ -247,10 +261,11 @@ fn check_expectation(
             "write `streams: NAME, alive: 100%`",
         ),
     }
+    transfers::sights(entry, keys, place, checker, &mut sights);
     let told = [
         (&entry.in_sync, Sight::InSync as fn(String) -> Sight, &[SyncKind::Syncd][..]),
         (&entry.cache_equal, Sight::CacheEqual, &[SyncKind::Syncd, SyncKind::Conntrackd]),
-        (&entry.committed, Sight::Committed, &[SyncKind::Syncd]),
+        (&entry.committed, Sight::Committed, &[SyncKind::Syncd, SyncKind::Conntrackd]),
     ];
     for (node, sight, by) in told {
         if let Some(node) = node {
@@ -263,7 +278,8 @@ fn check_expectation(
             keys,
             Some(place),
             format!("{} subjects in one expectation", sights.len()),
-            "give exactly one of primary, streams with alive, in-sync, cache-equal, committed",
+            "give exactly one of primary, streams with alive, transfers with complete, in-sync, cache-equal, committed, \
+             expectations, expectations-committed",
         );
     }
     if entry.within == Span::default() {

@@ -22,8 +22,10 @@ pub(crate) struct Event {
 /// What can happen.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
-    /// A named traffic starts, and the timeline goes on when every stream has opened.
+    /// A named traffic starts, and the timeline goes on when every stream has opened, every transfer announced.
     Start(String),
+    /// The transfers of a named traffic open what they have announced; the timeline goes on at once.
+    Fulfil(String),
     /// Something breaks on a router.
     Fault(Fault, String),
     /// A killed router returns with empty tables: interfaces, rules and its replicating daemon, but no VRRP.
@@ -77,6 +79,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Start(traffic) => write!(f, "start {traffic}"),
+            Self::Fulfil(traffic) => write!(f, "what {traffic} announced is opened"),
             Self::Fault(fault, node) => write!(f, "{} {node}", fault.word()),
             Self::Boot(node) => write!(f, "boot {node}"),
             Self::StartVrrp(node) => write!(f, "start keepalived on {node}"),
@@ -94,6 +97,7 @@ impl fmt::Display for Action {
 pub(crate) struct EventText {
     pub(crate) at: Option<Span>,
     pub(crate) start: Option<String>,
+    pub(crate) fulfil: Option<String>,
     pub(crate) fault: Option<Fault>,
     pub(crate) node: Option<String>,
     pub(crate) boot: Option<String>,

@@ -26,11 +26,18 @@ pub(crate) enum Sight {
     Primary(String),
     /// This share of a traffic's streams is alive, and no byte of it is corrupted.
     Alive(String, Share),
+    /// This share of a traffic's transfers is complete, and no byte of it is corrupted.
+    Complete(String, Share),
+    /// The router's external cache holds what the helpers of its peer's kernel expect, and they expect something.
+    ExpectationsCached(String),
+    /// The router's kernel expects everything that the kernel of the router that was left expected, and that was
+    /// something.
+    ExpectationsCommitted(String),
     /// The router's daemon says that it is in sync with its peer.
     InSync(String),
     /// The router's external cache holds what its peer's kernel holds, after the filter.
     CacheEqual(String),
-    /// The router's commit has ended, and nothing failed.
+    /// The router's commit has ended, and nothing failed; of conntrackd, its operator's script has run to its end.
     Committed(String),
 }
 
@@ -39,6 +46,13 @@ impl fmt::Display for Sight {
         match self {
             Self::Primary(node) => write!(f, "{node} is the only primary and holds all virtual addresses"),
             Self::Alive(name, share) => write!(f, "{share} of {name} alive, nothing corrupted"),
+            Self::Complete(name, share) => write!(f, "{share} of {name} complete, nothing corrupted"),
+            Self::ExpectationsCached(node) => {
+                write!(f, "the external cache of {node} holds what its peer's helpers expect")
+            }
+            Self::ExpectationsCommitted(node) => {
+                write!(f, "the kernel of {node} expects what the other router's expected")
+            }
             Self::InSync(node) => write!(f, "{node} is in sync"),
             Self::CacheEqual(node) => write!(f, "the external cache of {node} equals its peer's kernel"),
             Self::Committed(node) => write!(f, "{node} has committed, nothing failed"),
@@ -63,6 +77,10 @@ pub(crate) struct ExpectationText {
     pub(crate) primary: Option<String>,
     pub(crate) streams: Option<String>,
     pub(crate) alive: Option<Share>,
+    pub(crate) transfers: Option<String>,
+    pub(crate) complete: Option<Share>,
+    pub(crate) expectations: Option<String>,
+    pub(crate) expectations_committed: Option<String>,
     pub(crate) in_sync: Option<String>,
     pub(crate) cache_equal: Option<String>,
     pub(crate) committed: Option<String>,

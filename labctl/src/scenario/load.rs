@@ -99,6 +99,7 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
             topology: sources.name.clone(),
             sync: None,
             channel: Channel::default(),
+            helpers: Vec::new(),
             traffic: None,
             timeline: Vec::new(),
             expect: Vec::new(),
@@ -111,10 +112,16 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
     checker.known = Known {
         routers: topology.routers.keys().cloned().collect(),
         traffic: traffic.keys().cloned().collect(),
+        transfers: traffic
+            .iter()
+            .filter(|(_, groups)| check::are_transfers(groups))
+            .map(|(name, _)| name.clone())
+            .collect(),
         sync: sync.clone(),
     };
     check::sync(&sync, &mut checker);
     check::traffic(&traffic, &topology, &mut checker);
+    let helpers = check::helpers(said.helpers, &traffic, &mut checker);
     let timeline = check::timeline(said.timeline, &mut checker);
     let expect = check::expectations(&said.expect, &mut checker);
     check::snapshot(&said.snapshot, &mut checker);
@@ -132,6 +139,7 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
         topology_name: said.topology,
         sync,
         channel: said.channel,
+        helpers,
         traffic,
         timeline,
         expect,

@@ -21,6 +21,6 @@ pub(crate) use expectation::{Expectation, Sight};
 pub(crate) use load::{Sources, load};
 pub(crate) use mistake::Mistakes;
 pub(crate) use model::{Channel, Scenario, SnapshotPart, SyncKind};
-pub(crate) use streams::Path;
+pub(crate) use streams::{Helper, Path};
 pub(crate) use topology::{Router, Topology, VirtualAddresses};
 pub(crate) use units::{Prefix, Share, Span};

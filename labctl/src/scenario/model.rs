@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, EventText};
 use super::expectation::{Expectation, ExpectationText};
-use super::streams::StreamText;
+use super::streams::{Helper, StreamText};
 use super::topology::Topology;
+use crate::traffic::TransferGroup;
 
 /// A scenario that can be run.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub(crate) struct Scenario {
     pub(crate) sync: BTreeMap<String, SyncKind>,
     /// How they talk.
     pub(crate) channel: Channel,
+    /// What reads along on the routers, each once. With helpers a router lets in only what is known or announced.
+    pub(crate) helpers: Vec<Helper>,
     /// By name.
     pub(crate) traffic: BTreeMap<String, Vec<StreamText>>,
     /// In order.
@@ -43,6 +46,12 @@ impl Scenario {
     pub(crate) fn sync_of(&self, router: &str) -> SyncKind {
         self.sync.get(router).copied().unwrap_or(SyncKind::None)
     }
+
+    /// The transfers of a traffic; None if it consists of streams.
+    #[must_use]
+    pub(crate) fn transfers_of(&self, traffic: &str) -> Option<Vec<TransferGroup>> {
+        self.traffic.get(traffic)?.iter().map(|group| group.transfers(&self.topology)).collect()
+    }
 }
 
 /// A scenario as its file gives it.
@@ -54,6 +63,8 @@ pub(crate) struct ScenarioText {
     pub(crate) sync: Option<BTreeMap<String, SyncKind>>,
     #[serde(default)]
     pub(crate) channel: Channel,
+    #[serde(default)]
+    pub(crate) helpers: Vec<Helper>,
     pub(crate) traffic: Option<BTreeMap<String, Vec<StreamText>>>,
     #[serde(default)]
     pub(crate) timeline: Vec<EventText>,

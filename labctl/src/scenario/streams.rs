@@ -9,9 +9,12 @@ use serde::Deserialize;
 
 use super::topology::{Topology, VirtualAddresses};
 use super::units::Rate;
-use crate::traffic::{Kind, StreamGroup};
+use crate::traffic::{Kind, StreamGroup, TransferGroup, TransferKind};
 
-/// Equal streams from the client to the server.
+/// Payload of a file where a scenario says nothing: many segments.
+const FILE: u32 = 262_144;
+
+/// Equal streams, or equal transfers, from the client to the server.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct StreamText {
@@ -29,7 +32,7 @@ pub(crate) struct StreamText {
     pub(crate) rate: Option<Rate>,
     /// Requests per second of each stream of the other kinds.
     pub(crate) per_second: Option<u32>,
-    /// Payload of each request.
+    /// Payload of each request, or of each file of a transfer.
     pub(crate) bytes: Option<u32>,
 }
 
@@ -47,6 +50,64 @@ pub(crate) enum StreamKind {
     Udp,
     /// ICMP or ICMPv6 echo.
     Echo,
+    /// Files over data connections that the server announces.
+    FtpPassive,
+    /// Files over data connections that the client announces.
+    FtpActive,
+    /// A call whose voice both sides announce.
+    Sip,
+}
+
+impl StreamKind {
+    /// What it is among transfers, if it is one.
+    const fn transfer(self) -> Option<TransferKind> {
+        match self {
+            Self::FtpPassive => Some(TransferKind::FtpPassive),
+            Self::FtpActive => Some(TransferKind::FtpActive),
+            Self::Sip => Some(TransferKind::Sip),
+            Self::Download | Self::Upload | Self::RequestResponse | Self::Udp | Self::Echo => None,
+        }
+    }
+}
+
+/// A helper of the routers' connection tracking: it reads along on control flows from the LAN, rewrites what they
+/// announce, and lets the announced flow in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Helper {
+    /// FTP, over TCP.
+    Ftp,
+    /// SIP, over UDP.
+    Sip,
+}
+
+impl Helper {
+    /// The kernel's name, and the daemons'.
+    #[must_use]
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Ftp => "ftp",
+            Self::Sip => "sip",
+        }
+    }
+
+    /// Of the control flow.
+    #[must_use]
+    pub(crate) const fn protocol(self) -> &'static str {
+        match self {
+            Self::Ftp => "tcp",
+            Self::Sip => "udp",
+        }
+    }
+
+    /// Where control flows go to.
+    #[must_use]
+    pub(crate) const fn port(self) -> u16 {
+        match self {
+            Self::Ftp => 21,
+            Self::Sip => 5060,
+        }
+    }
 }
 
 /// How the routers treat a stream, by its target's port: see [`Path::first_port`].
@@ -63,6 +124,11 @@ pub(crate) enum Path {
 }
 
 impl Path {
+    /// Streams go to ports from here on.
+    pub(crate) const FIRST_PORT: u16 = Self::Plain.first_port();
+    /// And not beyond this one.
+    pub(crate) const LAST_PORT: u16 = Self::Mark.first_port() + 999;
+
     /// The rules treat a thousand ports from here on alike.
     #[must_use]
     pub(crate) const fn first_port(self) -> u16 {
@@ -75,8 +141,28 @@ impl Path {
 }
 
 impl StreamText {
+    /// The helper without which it cannot work, if it is a transfer.
+    #[must_use]
+    pub(crate) fn helper(&self) -> Option<Helper> {
+        self.kind.transfer().map(|kind| if kind == TransferKind::Sip { Helper::Sip } else { Helper::Ftp })
+    }
+
+    /// The transfers, if it is some. None also when the topology has no address of IPv4.
+    #[must_use]
+    pub(crate) fn transfers(&self, topology: &Topology) -> Option<TransferGroup> {
+        let (kind, port) = (self.kind.transfer()?, self.helper()?.port());
+        let server = topology.server.address(false)?;
+        let target = match self.path {
+            Path::Plain | Path::Mark => server,
+            Path::Dnat => VirtualAddresses::first(&topology.virtual_addresses.lan, false)?.address,
+        };
+        let bytes = self.bytes.unwrap_or(FILE);
+        let (target, listen) = (SocketAddr::new(target, port), SocketAddr::new(server, port));
+        Some(TransferGroup { kind, count: self.count, target, listen, bytes })
+    }
+
     /// The traffic engine's group; `place` is the position in its list, which chooses the port. None when the
-    /// topology has no address of the family.
+    /// topology has no address of the family, and for transfers.
     #[must_use]
     pub(crate) fn group(&self, place: u16, topology: &Topology) -> Option<StreamGroup> {
         let port = self.path.first_port() + place;
@@ -85,22 +171,24 @@ impl StreamText {
             Path::Plain | Path::Mark => server,
             Path::Dnat => VirtualAddresses::first(&topology.virtual_addresses.lan, self.ipv6)?.address,
         };
-        let mut group = StreamGroup::new(self.kind(), self.count, SocketAddr::new(target, port));
+        let mut group = StreamGroup::new(self.kind()?, self.count, SocketAddr::new(target, port));
         group.listen = SocketAddr::new(server, port);
         group.source = topology.client.address(self.ipv6);
         Some(group)
     }
 
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> Option<Kind> {
         let bits_per_second = self.rate.map_or(1_000_000, |rate| rate.0);
         let per_second = self.per_second.unwrap_or(5);
         let bytes = self.bytes.unwrap_or(200);
-        match self.kind {
+        let kind = match self.kind {
             StreamKind::Download => Kind::Download { bits_per_second },
             StreamKind::Upload => Kind::Upload { bits_per_second },
             StreamKind::RequestResponse => Kind::RequestResponse { per_second, bytes },
             StreamKind::Udp => Kind::Udp { per_second, bytes },
             StreamKind::Echo => Kind::Echo { per_second, bytes },
-        }
+            StreamKind::FtpPassive | StreamKind::FtpActive | StreamKind::Sip => return None,
+        };
+        Some(kind)
     }
 }

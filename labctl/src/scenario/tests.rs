@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::load::{Sources, check};
 use super::mistake::line_of;
-use super::{Action, Fault, Mistakes, Prefix, Scenario, Share, Sight, Span};
+use super::{Action, Fault, Helper, Mistakes, Prefix, Scenario, Share, Sight, Span};
 
 const TOPOLOGY: &str = include_str!("../../../scenarios/topologies/two-routers.yaml");
 
@@ -61,7 +61,7 @@ fn all_mistakes_are_told_at_once_with_their_lines() {
         "test.yaml:3: no router is called `r3`: write one of r1, r2",
         "test.yaml:5: no traffic is called `rivers`: write one of: datagrams, streams",
         "test.yaml:6: `fault` and `node` belong together: write `fault: kill-router, node: r1`",
-        "test.yaml:7: 0 actions in one entry: give exactly one of start, fault, boot, start-vrrp, start-daemon, weather, births, wait",
+        "test.yaml:7: 0 actions in one entry: give exactly one of start, fulfil, fault, boot, start-vrrp, start-daemon, weather, births, wait",
         "test.yaml:11: no router is called `r7`: write one of r1, r2",
         "test.yaml:11: `within: 0s` can never be met: give it time",
         "test.yaml:12: no router is called `r9`: write one of r1, r2",
@@ -82,10 +82,67 @@ fn an_unknown_key_and_a_wrong_value_name_their_line() {
 fn what_a_daemon_cannot_tell_is_not_expected_of_it() {
     let told = mistakes(
         "title: t\ntopology: two-routers\nsync: { r1: syncd, r2: conntrackd }\nexpect:\n\
-         \u{20} - { committed: r2, within: 1s }\nsnapshot: [statistics r2 commit]\n",
+         \u{20} - { in-sync: r2, within: 1s }\nsnapshot: [statistics r2 commit]\n",
     );
     assert!(told.contains("test.yaml:5: the daemon of `r2` cannot tell this"), "{told}");
     assert!(told.contains("test.yaml:6: the daemon of `r2` has no statistics"), "{told}");
+}
+
+#[test]
+fn transfers_and_their_helpers_become_values() {
+    let scenario = checked(
+        "title: t\ntopology: two-routers\nhelpers: [sip, ftp, sip]\ntraffic:\n  files:\n\
+         \u{20}   - { kind: ftp-active, count: 2, path: dnat }\n  calls:\n    - { kind: sip, count: 1, bytes: 7 }\n\
+         timeline:\n  - { start: files }\n  - { wait: { expectations: r2, within: 1s } }\n  - { fulfil: files }\n\
+         expect:\n  - { transfers: files, complete: 100%, within: 5s }\n\
+         \u{20} - { expectations-committed: r2, within: 1s }\n",
+    )
+    .unwrap();
+    assert_eq!(scenario.helpers, [Helper::Ftp, Helper::Sip]);
+    let files = scenario.transfers_of("files").unwrap()[0];
+    assert_eq!((files.kind.word(), files.count, files.bytes), ("ftp-active", 2, 262_144));
+    assert_eq!(
+        (files.target, files.listen),
+        ("10.1.0.1:21".parse().unwrap(), "198.51.100.10:21".parse().unwrap())
+    );
+    assert_eq!(scenario.transfers_of("calls").unwrap()[0].listen.port(), 5060);
+    assert_eq!(scenario.timeline[2].action, Action::Fulfil("files".to_owned()));
+    let words: Vec<String> = scenario.expect.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        words,
+        [
+            "100% of files complete, nothing corrupted within 5 s",
+            "the kernel of r2 expects what the other router's expected within 1 s"
+        ]
+    );
+}
+
+#[test]
+fn transfers_are_not_streams() {
+    let told = mistakes(
+        "title: t\ntopology: two-routers\nhelpers: [ftp]\nsync: { r1: syncd, r2: none }\ntraffic:\n  files:\n\
+         \u{20}   - { kind: ftp-passive, count: 501 }\n    - { kind: download, count: 1 }\n  calls:\n\
+         \u{20}   - { kind: sip, count: 1, ipv6: true, per-second: 5 }\n  streams:\n    - { kind: udp, count: 1 }\n\
+         timeline:\n  - { fulfil: streams }\n  - { fulfil: rivers }\nexpect:\n\
+         \u{20} - { streams: files, alive: 100%, within: 1s }\n  - { transfers: files, within: 1s }\n\
+         \u{20} - { expectations: r2, within: 1s }\n",
+    );
+    let expected = [
+        "test.yaml:6: 502 transfers in one traffic: give 500 at most",
+        "test.yaml:7: too many transfers, or none: give 1 to 500",
+        "test.yaml:8: `files` has streams and transfers: give each a name of its own",
+        "test.yaml:10: transfers over IPv6: RFC 959 has no words for it: leave `ipv6` out",
+        "test.yaml:10: a pace of transfers: they take what they get",
+        "test.yaml:10: no router reads along on sip: add `helpers: [sip]` to the scenario",
+        "test.yaml:14: `streams` consists of streams, which announce nothing: name a traffic of ftp-passive, ftp-active or sip",
+        "test.yaml:15: no traffic is called `rivers`: write one of: calls, files, streams",
+        "test.yaml:17: `files` consists of transfers, which end: write `transfers: files, complete: 100%`",
+        "test.yaml:18: `transfers` and `complete` belong together: write `transfers: NAME, complete: 100%`",
+        "test.yaml:19: the daemon of `r2` cannot tell this: let another one run there under `sync`, or expect something else",
+    ];
+    for line in expected {
+        assert!(told.lines().any(|told| told == line), "{line}\nis not in\n{told}");
+    }
 }
 
 #[test]

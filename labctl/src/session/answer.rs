@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use super::{Answer, Outcome, Request};
 use crate::bench;
 use crate::lab::{Lab, timeline};
-use crate::report::{self, Document};
+use crate::report::{self, Document, TrafficSeen};
 use crate::scenario::{Fault, load};
 use crate::snapshot::snapshot;
 
@@ -65,11 +65,14 @@ pub(super) fn answer(place: &Place, request: Request, say: &mut dyn FnMut(&Answe
                 None => lab.scenario().traffic.keys().collect(),
             };
             for name in names {
-                let opened = lab.start_traffic(name)?;
-                say(&Answer::Text(format!(
-                    "{name}: {} of {} streams opened\n",
-                    opened.opened, opened.wanted
-                )));
+                say(&Answer::Text(format!("{name}: {}\n", lab.begin_traffic(name)?)));
+            }
+            Ok(true)
+        }
+        Request::TrafficFulfil(name) => {
+            match name {
+                Some(name) => lab.fulfil(&name)?,
+                None => lab.each_transfers(|_, transfers| transfers.fulfil()),
             }
             Ok(true)
         }
@@ -95,7 +98,12 @@ pub(super) fn answer(place: &Place, request: Request, say: &mut dyn FnMut(&Answe
 
 fn traffic_status(lab: &Lab) -> String {
     let mut reports = Vec::new();
-    lab.each_traffic(|name, traffic| reports.push((name.to_owned(), traffic.judge(Instant::now()))));
+    lab.each_traffic(|name, traffic| {
+        reports.push((name.to_owned(), TrafficSeen::Streams(traffic.judge(Instant::now()))));
+    });
+    lab.each_transfers(|name, transfers| {
+        reports.push((name.to_owned(), TrafficSeen::Transfers(transfers.report())));
+    });
     if reports.is_empty() {
         return "no traffic runs: labctl traffic start\n".to_owned();
     }

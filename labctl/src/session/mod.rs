@@ -32,6 +32,8 @@ pub(crate) enum Request {
     Status,
     /// Start a traffic of the scenario, or all.
     TrafficStart(Option<String>),
+    /// Let the transfers of a traffic, or all, open what they have announced.
+    TrafficFulfil(Option<String>),
     /// How the running traffic is.
     TrafficStatus,
     /// End a traffic, or all.

@@ -16,6 +16,7 @@ use crate::lab::Lab;
 use crate::link::DirectionCounters;
 use crate::probes::flows::{SeenFlow, SeenPorts, SeenTuple};
 use crate::scenario::SnapshotPart;
+use crate::traffic::ANNOUNCED_PORTS;
 
 /// The text that a lab's scenario asks for.
 ///
@@ -103,6 +104,10 @@ fn rewritten(flow: SeenFlow) -> String {
     // is the scenario's.
     let mut tuple = |tuple: SeenTuple, source_chosen: bool| {
         let mut word = |port: u16, chosen: bool| {
+            // Each session announces ports of its own.
+            if flow.expected() && ANNOUNCED_PORTS.contains(&port) {
+                return "<announced>".to_owned();
+            }
             let anew = flow.src_nat() && !source_chosen;
             if chosen { format!("<port:{}>", letter(name(port, anew))) } else { port.to_string() }
         };

@@ -50,6 +50,22 @@ fn a_port_that_nat_chose_has_its_own_name_also_when_it_is_the_same_by_chance() {
 }
 
 #[test]
+fn an_announced_port_is_one_of_many() {
+    let mut voice = flow(13_002, 13_002);
+    (voice.protocol, voice.tcp_state, voice.mark, voice.status) = (17, None, 0, 0x19f);
+    voice.original.ports = SeenPorts::Ports { source: 13_002, target: 14_002 };
+    voice.reply.ports = SeenPorts::Ports { source: 14_002, target: 13_002 };
+    assert_eq!(
+        flow_lines(&[voice]),
+        "  1 x udp 10.1.0.10:<announced> > 198.51.100.10:<announced> reply 198.51.100.10:<announced> > \
+         198.51.100.1:<announced> expected assured src-nat\n"
+    );
+    // Without having been expected it is a flow like any other.
+    voice.status &= !1;
+    assert!(flow_lines(&[voice]).contains("10.1.0.10:<port:a> > 198.51.100.10:14002"));
+}
+
+#[test]
 fn an_echo_has_an_identifier_instead() {
     let mut echo = flow(1, 1);
     (echo.protocol, echo.tcp_state, echo.mark, echo.status) = (1, None, 0, 0xa);

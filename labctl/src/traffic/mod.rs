@@ -48,8 +48,8 @@ pub(crate) use report::{Opened, StreamDetail, TrafficReport};
 pub(crate) use spec::SpecError;
 pub(crate) use spec::{Kind, StreamGroup, TrafficSpec};
 pub(crate) use transfer::{
-    ANNOUNCED_PORTS, TransferDetail, TransferGroup, TransferKind, TransferReport, TransferSpec,
-    TransferState, Transfers,
+    ANNOUNCED_PORTS, Servers as TransferServers, TransferGroup, TransferKind, TransferReport, TransferSpec,
+    Transfers,
 };
 
 /// Running traffic. Ends when stopped or dropped.

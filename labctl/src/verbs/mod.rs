@@ -52,6 +52,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Traffic { verb: TrafficVerb::Start { chosen, traffic } } => {
             return ask(&chosen, &Request::TrafficStart(traffic));
         }
+        Verb::Traffic { verb: TrafficVerb::Fulfil { chosen, traffic } } => {
+            return ask(&chosen, &Request::TrafficFulfil(traffic));
+        }
         Verb::Traffic { verb: TrafficVerb::Status(chosen) } => return ask(&chosen, &Request::TrafficStatus),
         Verb::Traffic { verb: TrafficVerb::Stop { chosen, traffic } } => {
             return ask(&chosen, &Request::TrafficStop(traffic));

@@ -9,6 +9,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use crate::probes::caches::Difference;
 use crate::scenario::{Expectation, Sight};
 
 pub(crate) use record::{NodeSeen, Record, Seen};
@@ -71,6 +72,14 @@ fn milliseconds(span: Duration) -> String {
     format!("{} ms", span.as_millis())
 }
 
+fn expected(place: &str, difference: &Difference) -> String {
+    let Difference { kernel, cached, missing, extra, example, .. } = difference;
+    let example = example.as_ref().map(|example| format!(", such as {example}")).unwrap_or_default();
+    format!(
+        "{kernel} expected by the other kernel, {cached} {place}, {missing} missing, {extra} extra{example}"
+    )
+}
+
 /// Whether an observation is about the subject; then whether it is as expected, and what it says.
 fn sight(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
     match (wanted, seen) {
@@ -88,6 +97,27 @@ fn sight(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
             }
             Some((holds, words))
         }
+        (Sight::Complete(name, share), Seen::Transfers(traffic, report)) if name == traffic => {
+            let holds = share.is(report.complete, report.wanted) && report.corrupted_bytes == 0;
+            let mut words = format!("{} of {} complete", report.complete, report.wanted);
+            if report.failed > 0 {
+                words += &format!(", {} failed", report.failed);
+            }
+            if report.corrupted_bytes > 0 {
+                words += &format!(", {} bytes corrupted", report.corrupted_bytes);
+            }
+            Some((holds, words))
+        }
+        (Sight::ExpectationsCached(node), Seen::Expectations(of, difference)) if node == of => {
+            Some((difference.is_none() && difference.kernel > 0, expected("in the cache", difference)))
+        }
+        (Sight::ExpectationsCommitted(node), Seen::ExpectationsKept(of, difference)) if node == of => {
+            // The kernel that took over may expect more.
+            Some((
+                difference.missing == 0 && difference.kernel > 0,
+                expected("in the kernel now", difference),
+            ))
+        }
         (Sight::InSync(node), Seen::Daemon(of, status)) if node == of => {
             let reason = status.sync.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             Some((status.sync.state == "in sync", format!("{}{reason}", status.sync.state)))
@@ -98,6 +128,11 @@ fn sight(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
                 let words = format!("{} committed, {} failed", commit.committed, commit.failed);
                 (commit.end_ns.is_some() && commit.failed == 0, words)
             }
+        }),
+        (Sight::Committed(node), Seen::Script(of, failed)) if node == of => Some(match failed {
+            None => (false, "the script has not ended".to_owned()),
+            Some(failed) if failed.is_empty() => (true, "the script has ended".to_owned()),
+            Some(failed) => (false, failed.join("; ")),
         }),
         (Sight::CacheEqual(node), Seen::Cache(of, difference)) if node == of => Some((
             difference.is_none(),

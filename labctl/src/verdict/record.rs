@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::probes::caches::Difference;
 use crate::probes::roles::Role;
 use crate::probes::syncd::Status;
-use crate::traffic::TrafficReport;
+use crate::traffic::{TrafficReport, TransferReport};
 
 /// One look at something.
 #[derive(Clone, Debug)]
@@ -25,8 +25,16 @@ pub(crate) enum Seen {
     Nodes(Vec<NodeSeen>),
     /// A named traffic.
     Traffic(String, TrafficReport),
+    /// A named traffic that consists of transfers.
+    Transfers(String, TransferReport),
+    /// What a router's external cache knows against what its peer's helpers expect.
+    Expectations(String, Difference),
+    /// What a router's kernel expects against what the kernel of the router that was left expected.
+    ExpectationsKept(String, Difference),
     /// A router's daemon.
     Daemon(String, Status),
+    /// What failed in the script of a router's conntrackd for the primary; None before it has run to its end.
+    Script(String, Option<Vec<String>>),
     /// A router's external cache against its peer's kernel.
     Cache(String, Difference),
 }

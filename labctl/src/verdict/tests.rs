@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::{Judgement, NodeSeen, Record, Seen, judge};
+use crate::probes::caches::Difference;
 use crate::probes::roles::Role;
 use crate::scenario::{Expectation, Share, Sight, Span};
-use crate::traffic::TrafficReport;
+use crate::traffic::{TrafficReport, TransferReport};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -69,6 +70,71 @@ fn a_corrupted_byte_is_never_as_expected() {
         (judged.judgement, judged.seen.as_str()),
         (Judgement::Open, "1 of 1 alive, 1 bytes corrupted")
     );
+}
+
+#[test]
+fn transfers_are_complete_or_not() {
+    let judged = |complete, corrupted_bytes| {
+        let from = Instant::now();
+        let mut record = Record::default();
+        let report = TransferReport {
+            wanted: 10,
+            announced: 10,
+            complete,
+            corrupted_bytes,
+            ..TransferReport::default()
+        };
+        record.add(from, Seen::Transfers("files".to_owned(), report));
+        let seen = Sight::Complete("files".to_owned(), Share::whole());
+        judge(&Expectation { seen, within: Span(seconds(1)), stable: Span::default() }, &record, from)
+            .judgement
+    };
+    assert_eq!(judged(10, 0), Judgement::Met);
+    assert_eq!(judged(9, 0), Judgement::Open);
+    assert_eq!(judged(10, 1), Judgement::Open, "a corrupted byte");
+}
+
+#[test]
+fn a_kernel_that_expects_nothing_proves_nothing() {
+    let judged =
+        |seen: fn(String) -> Sight, observed: fn(String, Difference) -> Seen, kernel, missing, extra| {
+            let from = Instant::now();
+            let mut record = Record::default();
+            let difference = Difference { kernel, missing, extra, ..Difference::default() };
+            record.add(from, observed("r2".to_owned(), difference));
+            let seen = seen("r2".to_owned());
+            judge(&Expectation { seen, within: Span(seconds(1)), stable: Span::default() }, &record, from)
+                .judgement
+        };
+    let cached = |kernel, missing, extra| {
+        judged(Sight::ExpectationsCached, Seen::Expectations, kernel, missing, extra)
+    };
+    assert_eq!(
+        [cached(4, 0, 0), cached(4, 1, 0), cached(4, 0, 1), cached(0, 0, 0)].map(|j| j == Judgement::Met),
+        [true, false, false, false]
+    );
+    let kept = |kernel, missing, extra| {
+        judged(Sight::ExpectationsCommitted, Seen::ExpectationsKept, kernel, missing, extra)
+    };
+    assert_eq!(
+        [kept(4, 0, 0), kept(4, 1, 0), kept(4, 0, 1), kept(0, 0, 0)].map(|j| j == Judgement::Met),
+        [true, false, true, false]
+    );
+}
+
+#[test]
+fn conntrackds_script_tells_of_its_commit() {
+    let judged = |failed: Option<Vec<String>>| {
+        let from = Instant::now();
+        let mut record = Record::default();
+        record.add(from, Seen::Script("r2".to_owned(), failed));
+        let seen = Sight::Committed("r2".to_owned());
+        judge(&Expectation { seen, within: Span(seconds(1)), stable: Span::default() }, &record, from)
+            .judgement
+    };
+    assert_eq!(judged(None), Judgement::Open);
+    assert_eq!(judged(Some(vec![])), Judgement::Met);
+    assert_eq!(judged(Some(vec!["conntrackd -c: exit status 1".to_owned()])), Judgement::Open);
 }
 
 #[test]

@@ -114,6 +114,16 @@ fn conntrackd_pair() {
 }
 
 #[test]
+fn no_sync_helpers() {
+    scenario("no-sync-helpers");
+}
+
+#[test]
+fn conntrackd_helpers() {
+    scenario("conntrackd-helpers");
+}
+
+#[test]
 fn interop_conntrackd_to_syncd() {
     scenario("interop-conntrackd-to-syncd");
 }

@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 
-use super::{SeenExpectation, Told, dump_expectations, of_conntrackd, of_kernel};
+use super::told::Told;
+use super::{SeenExpectation, dump_expectations, of_conntrackd, of_kernel};
 use crate::link::namespace::run_in;
 use crate::link::stage;
 use crate::probes::flows::{SeenPorts, SeenTuple};

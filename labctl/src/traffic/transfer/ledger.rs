@@ -11,6 +11,8 @@ use super::spec::TransferSpec;
 /// All sessions of one traffic, and the bell for whoever waits for them.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
+    /// The first session's number.
+    first: usize,
     entries: Mutex<Entries>,
     changed: Condvar,
 }
@@ -22,14 +24,14 @@ struct Entries {
 }
 
 impl Ledger {
-    pub(super) fn new(spec: &TransferSpec) -> Self {
+    pub(super) fn new(spec: &TransferSpec, first: usize) -> Self {
         let detail = |(number, group): (usize, super::TransferGroup)| TransferDetail {
             number,
             kind: group.kind.word(),
             ..TransferDetail::default()
         };
-        let details = spec.numbered().map(detail).collect();
-        Self { entries: Mutex::new(Entries { details, fulfil: None }), changed: Condvar::new() }
+        let details = (first..).zip(spec.each()).map(detail).collect();
+        Self { first, entries: Mutex::new(Entries { details, fulfil: None }), changed: Condvar::new() }
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -39,7 +41,7 @@ impl Ledger {
 
     /// Changes a session's entry. A number from the network that no session has is passed over.
     pub(super) fn note(&self, number: usize, change: impl FnOnce(&mut TransferDetail)) {
-        if let Some(detail) = self.entries().details.get_mut(number) {
+        if let Some(detail) = self.entries().details.get_mut(number.wrapping_sub(self.first)) {
             change(detail);
         }
         self.changed.notify_all();
@@ -54,7 +56,7 @@ impl Ledger {
     pub(super) fn complete(&self, number: usize) {
         let mut entries = self.entries();
         let took = entries.fulfil.map(|fulfil| fulfil.elapsed());
-        if let Some(detail) = entries.details.get_mut(number) {
+        if let Some(detail) = entries.details.get_mut(number.wrapping_sub(self.first)) {
             (detail.state, detail.took) = (TransferState::Complete, took);
         }
         self.changed.notify_all();
@@ -74,6 +76,12 @@ impl Ledger {
         self.entries().fulfil.get_or_insert(now);
     }
 
+    /// One session.
+    pub(super) fn detail(&self, number: usize) -> TransferDetail {
+        self.entries().details.get(number.wrapping_sub(self.first)).cloned().unwrap_or_default()
+    }
+
+    /// All sessions.
     pub(super) fn details(&self) -> Vec<TransferDetail> {
         self.entries().details.clone()
     }

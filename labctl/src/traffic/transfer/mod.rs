@@ -15,29 +15,34 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::pattern::Pattern;
 use crate::link::namespace::spawn_in;
 use ledger::Ledger;
+use servers::Registry;
 use signals::Signals;
 
 mod ftp;
 mod ledger;
 mod report;
+mod servers;
 mod signals;
 mod sip;
 mod spec;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use report::{TransferDetail, TransferReport, TransferState};
+use report::TransferState;
+pub(crate) use report::{TransferDetail, TransferReport};
+pub(crate) use servers::Servers;
 pub(crate) use spec::{ANNOUNCED_PORTS, TransferGroup, TransferKind, TransferSpec};
 
-/// What every session works with.
+/// What the sessions of one traffic work with.
 #[derive(Clone, Debug)]
 struct Session {
     ledger: Arc<Ledger>,
@@ -48,78 +53,45 @@ struct Session {
 /// Running transfers. They end when stopped or dropped.
 #[derive(Debug)]
 pub(crate) struct Transfers {
-    spec: TransferSpec,
     session: Session,
-    threads: Vec<JoinHandle<()>>,
+    registry: Arc<Registry>,
+    numbers: Range<usize>,
+    threads: Vec<JoinHandle<Option<()>>>,
 }
 
 impl Transfers {
-    /// Starts the servers, then every session; returns without waiting for an announcement.
+    /// Opens the servers that are needed, then starts every session; returns without waiting for an announcement.
     ///
     /// The descriptors name network namespaces; the caller needs `CAP_SYS_ADMIN` over them.
     ///
     /// # Errors
-    /// What the kernel said when entering a namespace or when listening. What a single session meets is in its
-    /// [`TransferDetail`] instead.
+    /// What the kernel said when entering a namespace or when listening, or that too many run. What a single session
+    /// meets is in its [`TransferDetail`] instead.
     pub(crate) fn start(
-        spec: TransferSpec,
+        spec: &TransferSpec,
+        servers: &mut Servers,
         client_ns: BorrowedFd<'_>,
         server_ns: BorrowedFd<'_>,
     ) -> io::Result<Self> {
-        let session = Session {
-            ledger: Arc::new(Ledger::new(&spec)),
-            signals: Signals::new()?,
-            pattern: Arc::new(Pattern::new(spec.seed)),
-        };
-        let mut transfers = Self { spec, session, threads: Vec::new() };
-        transfers.serve(server_ns)?;
-        for (number, group) in transfers.spec.numbered().collect::<Vec<_>>() {
+        servers.require(spec, server_ns)?;
+        let registry = Arc::clone(&servers.registry);
+        let (numbers, session) = registry.enter(spec.count(), |first| {
+            Ok(Session {
+                ledger: Arc::new(Ledger::new(spec, first)),
+                signals: Signals::new()?,
+                pattern: Arc::new(Pattern::new(spec.seed)),
+            })
+        })?;
+        let mut transfers = Self { session, registry, numbers, threads: Vec::new() };
+        for (number, group) in transfers.numbers.clone().zip(spec.each()) {
             let session = transfers.session.clone();
-            let enter = move || Ok((session, group));
-            let run = move |(session, group): (Session, TransferGroup)| match group.kind {
+            let run = move |()| match group.kind {
                 TransferKind::FtpPassive | TransferKind::FtpActive => ftp::client(&session, number, &group),
                 TransferKind::Sip => sip::client(&session, number, &group),
             };
-            transfers.spawn(client_ns, "transfer-client", enter, run)?;
+            transfers.threads.push(spawn_in(client_ns, "transfer-client", || Ok(()), run)?);
         }
         Ok(transfers)
-    }
-
-    /// One server of each protocol at each address where one is wanted.
-    fn serve(&mut self, ns: BorrowedFd<'_>) -> io::Result<()> {
-        let listens = |ftp: bool| -> Vec<_> {
-            let groups = self.spec.groups.iter().filter(|group| group.kind.is_ftp() == ftp);
-            let mut listens: Vec<_> = groups.map(|group| group.listen).collect();
-            listens.sort_unstable();
-            listens.dedup();
-            listens
-        };
-        let (ftp_at, sip_at) = (listens(true), listens(false));
-        for listen in ftp_at {
-            let session = self.session.clone();
-            self.spawn(ns, "ftp-server", move || ftp::Server::open(session, listen), ftp::Server::run)?;
-        }
-        for listen in sip_at {
-            let session = self.session.clone();
-            self.spawn(ns, "sip-server", move || sip::Server::open(session, listen), sip::Server::run)?;
-        }
-        Ok(())
-    }
-
-    fn spawn<S: 'static>(
-        &mut self,
-        ns: BorrowedFd<'_>,
-        name: &'static str,
-        prepare: impl FnOnce() -> io::Result<S> + Send + 'static,
-        run: impl FnOnce(S) + Send + 'static,
-    ) -> io::Result<()> {
-        let inside = spawn_in(ns, name, prepare, run)?;
-        // One kind of handle for all of them.
-        self.threads.push(thread::Builder::new().name(format!("{name}-end")).spawn(move || {
-            // A panic has been printed; its sessions never become complete.
-            let _ = inside.join();
-        })?);
-        Ok(())
     }
 
     /// Waits until every session has announced or failed, or until the deadline.
@@ -155,8 +127,10 @@ impl Transfers {
     fn end(&mut self) {
         self.session.signals.stop();
         for thread in self.threads.drain(..) {
+            // A panic has been printed; its session never became complete.
             let _ = thread.join();
         }
+        self.registry.leave(&self.numbers);
     }
 }
 

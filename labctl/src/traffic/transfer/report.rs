@@ -3,6 +3,7 @@
 //! Plain data, serialised as one `traffic` entry of a scenario's result. Never measures anything itself. Tested through
 //! `tests.rs` and the scenarios.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -42,7 +43,7 @@ pub(crate) enum TransferState {
 /// One session, for whoever looks for the reason.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TransferDetail {
-    /// Its number in its traffic, from zero.
+    /// Its number in the lab.
     pub(crate) number: usize,
     /// [`TransferKind::word`](super::TransferKind::word).
     pub(crate) kind: &'static str,
@@ -66,6 +67,20 @@ pub(crate) struct TransferDetail {
     pub(crate) took: Option<Duration>,
     /// Why it failed.
     pub(crate) error: Option<String>,
+}
+
+/// One line: `3 ftp-active Failed at RETR 262144.0, announced [PORT 10,1,0,10,46,230] read as [...], ...`.
+impl fmt::Display for TransferDetail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, kind, state, step, written, read, .. } = self;
+        write!(f, "{number} {kind} {state:?} at {step}, announced {written:?} read as {read:?}")?;
+        write!(
+            f,
+            ", {} bytes down, {} up, {} corrupted",
+            self.received, self.server_received, self.corrupted
+        )?;
+        self.error.as_ref().map_or(Ok(()), |error| write!(f, ": {error}"))
+    }
 }
 
 /// The verdict over all sessions.

@@ -8,20 +8,24 @@ use std::ops::RangeInclusive;
 /// One named traffic of a scenario that consists of transfers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TransferSpec {
-    /// The groups; sessions are numbered through all groups in this order, from zero, 499 at most.
+    /// The groups; sessions are numbered through all groups in this order.
     pub(crate) groups: Vec<TransferGroup>,
     /// Seed of the byte pattern that every transfer carries.
     pub(crate) seed: u64,
 }
 
 impl TransferSpec {
-    /// Sessions of one traffic at most: each has two ports of its own in each range.
+    /// Sessions at the same time at most: each has two ports of its own in each range.
     pub(crate) const MOST: usize = 500;
 
-    /// Every session's number and group.
-    pub(super) fn numbered(&self) -> impl Iterator<Item = (usize, TransferGroup)> {
-        let groups = self.groups.iter().flat_map(|group| std::iter::repeat_n(*group, group.count as usize));
-        groups.enumerate()
+    /// Sessions of all groups.
+    pub(super) fn count(&self) -> usize {
+        self.groups.iter().map(|group| group.count as usize).sum()
+    }
+
+    /// The group of every session.
+    pub(super) fn each(&self) -> impl Iterator<Item = TransferGroup> {
+        self.groups.iter().flat_map(|group| std::iter::repeat_n(*group, group.count as usize))
     }
 }
 

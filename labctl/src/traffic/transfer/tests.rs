@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::{TransferGroup, TransferKind, TransferReport, TransferSpec, TransferState, Transfers};
+use super::{Servers, TransferGroup, TransferKind, TransferReport, TransferSpec, TransferState, Transfers};
 use crate::link::stage;
 use crate::probes::expectations::dump_expectations;
 use crate::probes::flows::dump_flows;
@@ -75,7 +75,7 @@ impl Routed {
     }
 
     /// Of each kind two sessions, straight to the server and through the router's address.
-    fn start(&self) -> Transfers {
+    fn start(&self) -> (Servers, Transfers) {
         let mut groups = Vec::new();
         for kind in KINDS {
             let port = if kind == TransferKind::Sip { 5060 } else { 21 };
@@ -86,7 +86,9 @@ impl Routed {
             }
         }
         let spec = TransferSpec { groups, seed: 3 };
-        Transfers::start(spec, self.client.as_fd(), self.server.as_fd()).expect("transfers")
+        let mut servers = Servers::new().expect("events");
+        let transfers = Transfers::start(&spec, &mut servers, self.client.as_fd(), self.server.as_fd());
+        (servers, transfers.expect("transfers"))
     }
 }
 
@@ -111,7 +113,7 @@ fn reported(transfers: &Transfers, wanted: impl Fn(&TransferReport) -> bool) -> 
 fn what_was_announced_is_carried_through_a_router_that_translates() {
     stage::act(module_path!(), "what_was_announced_is_carried_through_a_router_that_translates", || {
         let routed = Routed::new(&[RULES, HELPERS]);
-        let transfers = routed.start();
+        let (_servers, transfers) = routed.start();
         let report = transfers.wait_announced(soon());
         assert_eq!(
             (report.wanted, report.announced, report.failed),
@@ -156,7 +158,7 @@ fn what_was_announced_is_carried_through_a_router_that_translates() {
 fn without_helpers_nothing_is_carried() {
     stage::act(module_path!(), "without_helpers_nothing_is_carried", || {
         let routed = Routed::new(&[RULES]);
-        let transfers = routed.start();
+        let (_servers, transfers) = routed.start();
         // Straight to the server a passive announcement is right without a helper; everything else is wrong at once.
         let report = transfers.wait_announced(soon());
         assert_eq!((report.announced, report.failed), (2, 10), "{:#?}", transfers.details());

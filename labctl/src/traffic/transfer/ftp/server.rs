@@ -5,10 +5,13 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::super::servers::Registry;
+use super::super::signals::Signals;
 use super::super::spec::passive_port;
 use super::super::{Session, broken, require_translated};
 use super::control::{Control, write_all};
@@ -21,7 +24,8 @@ const BACKLOG: i32 = 512;
 
 /// The server.
 pub(in super::super) struct Server {
-    session: Session,
+    registry: Arc<Registry>,
+    signals: Signals,
     listener: TcpListener,
 }
 
@@ -30,7 +34,11 @@ impl Server {
     ///
     /// # Errors
     /// The kernel's, with the address.
-    pub(in super::super) fn open(session: Session, listen: SocketAddr) -> io::Result<Self> {
+    pub(in super::super) fn open(
+        registry: Arc<Registry>,
+        signals: Signals,
+        listen: SocketAddr,
+    ) -> io::Result<Self> {
         let open = || -> io::Result<TcpListener> {
             let socket = Socket::new(Domain::for_address(listen), Type::STREAM, Some(Protocol::TCP))?;
             socket.set_reuse_address(true)?;
@@ -41,19 +49,20 @@ impl Server {
         };
         let listener = open()
             .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}")))?;
-        Ok(Self { session, listener })
+        Ok(Self { registry, signals, listener })
     }
 
     /// Serves until the end of everything.
     pub(in super::super) fn run(self) {
-        let session = &self.session;
+        let (registry, signals) = (&*self.registry, &self.signals);
         thread::scope(|connections| {
-            while session.signals.readable(&self.listener, None).is_ok() {
+            while signals.readable(&self.listener, None).is_ok() {
                 // Ends when none waits; a connection that broke while it waited is passed over.
                 while let Ok((socket, peer)) = self.listener.accept() {
                     connections.spawn(move || {
-                        let Ok(control) = Control::new(socket, &session.signals) else { return };
-                        Connection { session, control, peer, number: None, rounds: 0, door: None }.serve();
+                        let Ok(control) = Control::new(socket, signals) else { return };
+                        let who = None;
+                        Connection { registry, signals, control, peer, who, rounds: 0, door: None }.serve();
                     });
                 }
             }
@@ -68,10 +77,12 @@ enum Door {
 }
 
 struct Connection<'a> {
-    session: &'a Session,
+    registry: &'a Registry,
+    signals: &'a Signals,
     control: Control<'a>,
     peer: SocketAddr,
-    number: Option<usize>,
+    /// The session's number and traffic, once it has said who it is.
+    who: Option<(usize, Session)>,
     /// Announcements so far.
     rounds: usize,
     door: Option<Door>,
@@ -81,10 +92,10 @@ impl Connection<'_> {
     fn serve(mut self) {
         if let Err(error) = self.converse()
             && error.kind() != ErrorKind::Interrupted
-            && let Some(number) = self.number
+            && let Some((number, session)) = self.who
         {
             let told = io::Error::new(error.kind(), format!("at the server: {error}"));
-            self.session.ledger.failed(number, &told);
+            session.ledger.failed(number, &told);
         }
     }
 
@@ -94,7 +105,8 @@ impl Connection<'_> {
             let (command, argument) = line.split_once(' ').unwrap_or((&line, ""));
             match command {
                 "USER" => {
-                    self.number = argument.strip_prefix("session-").and_then(|number| number.parse().ok());
+                    let number = argument.strip_prefix("session-").and_then(|number| number.parse().ok());
+                    self.who = number.and_then(|number| Some((number, self.registry.find(number)?)));
                     self.control.write("331 password")?;
                 }
                 "PASS" => self.control.write("230 logged in")?,
@@ -109,12 +121,12 @@ impl Connection<'_> {
         Ok(())
     }
 
-    fn number(&self) -> io::Result<usize> {
-        self.number.ok_or_else(|| broken("nobody has logged in"))
+    fn who(&self) -> io::Result<(usize, Session)> {
+        self.who.clone().ok_or_else(|| broken("nobody has logged in"))
     }
 
     fn open_door(&mut self) -> io::Result<()> {
-        let number = self.number()?;
+        let (number, session) = self.who()?;
         let ours = SocketAddr::new(self.control.socket.local_addr()?.ip(), passive_port(number, self.rounds));
         self.rounds = (self.rounds + 1) % ROUNDS;
         let listener = TcpListener::bind(ours)?;
@@ -122,14 +134,14 @@ impl Connection<'_> {
         self.door = Some(Door::Ours(listener));
         let numbers = address::render(ours).ok_or_else(|| broken("PASV has no words for this family"))?;
         let reply = format!("227 Entering Passive Mode ({numbers}).");
-        self.session.ledger.note(number, |detail| detail.written.push(reply.clone()));
+        session.ledger.note(number, |detail| detail.written.push(reply.clone()));
         self.control.write(&reply)
     }
 
     fn take_door(&mut self, line: &str) -> io::Result<()> {
-        let number = self.number()?;
+        let (number, session) = self.who()?;
         let Some(theirs) = address::parse(line) else { return self.control.write("501 no address") };
-        self.session.ledger.note(number, |detail| detail.read.push(line.to_owned()));
+        session.ledger.note(number, |detail| detail.read.push(line.to_owned()));
         if let Err(error) = require_translated(theirs.ip(), self.peer.ip()) {
             return self.control.write(&format!("504 {error}"));
         }
@@ -139,7 +151,7 @@ impl Connection<'_> {
 
     /// `RETR 262144.1`: so many bytes of the session's second file.
     fn send(&mut self, name: &str) -> io::Result<()> {
-        let number = self.number()?;
+        let (number, session) = self.who()?;
         let file = name.split_once('.').and_then(|(bytes, round)| {
             Some((bytes.parse::<u64>().ok()?, round.parse::<usize>().ok().filter(|round| *round < ROUNDS)?))
         });
@@ -157,8 +169,8 @@ impl Connection<'_> {
         let mut offset = 0;
         while offset < bytes {
             let length = usize::try_from(bytes - offset).unwrap_or(PIECE_MAX);
-            let piece = self.session.pattern.piece(Course::Down, stream(number, round), offset, length);
-            write_all(&mut data, &self.session.signals, piece)?;
+            let piece = session.pattern.piece(Course::Down, stream(number, round), offset, length);
+            write_all(&mut data, self.signals, piece)?;
             offset += piece.len() as u64;
         }
         drop(data);
@@ -166,7 +178,7 @@ impl Connection<'_> {
     }
 
     fn open_data(&self, door: Door) -> io::Result<TcpStream> {
-        let signals = &self.session.signals;
+        let signals = self.signals;
         match door {
             Door::Theirs(address) => {
                 let from = SocketAddr::new(self.control.socket.local_addr()?.ip(), DATA_PORT);

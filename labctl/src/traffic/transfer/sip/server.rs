@@ -6,8 +6,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::thread::{self, Scope};
 
+use super::super::servers::Registry;
+use super::super::signals::Signals;
 use super::super::spec::voice_ports;
 use super::super::{Session, broken, require_translated};
 use super::BUFFER;
@@ -17,7 +20,8 @@ use crate::traffic::pattern::Course;
 
 /// The server.
 pub(in super::super) struct Server {
-    session: Session,
+    registry: Arc<Registry>,
+    signals: Signals,
     listen: SocketAddr,
     socket: UdpSocket,
 }
@@ -27,45 +31,44 @@ impl Server {
     ///
     /// # Errors
     /// The kernel's, with the address.
-    pub(in super::super) fn open(session: Session, listen: SocketAddr) -> io::Result<Self> {
+    pub(in super::super) fn open(
+        registry: Arc<Registry>,
+        signals: Signals,
+        listen: SocketAddr,
+    ) -> io::Result<Self> {
         let socket = UdpSocket::bind(listen)
             .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {listen}: {error}")))?;
         socket.set_nonblocking(true)?;
-        Ok(Self { session, listen, socket })
+        Ok(Self { registry, signals, listen, socket })
     }
 
     /// Serves until the end of everything.
     pub(in super::super) fn run(self) {
         let mut buffer = [0; BUFFER];
-        let mut answered: BTreeMap<usize, Message> = BTreeMap::new();
+        let mut answered: BTreeMap<String, Message> = BTreeMap::new();
         thread::scope(|calls| {
-            while self.session.signals.readable(&self.socket, None).is_ok() {
+            while self.signals.readable(&self.socket, None).is_ok() {
                 // An ICMP error about an earlier answer: its caller asks again.
                 let Ok((length, peer)) = self.socket.recv_from(&mut buffer) else { continue };
                 let Some(request) = Message::parse(&buffer[..length]) else { continue };
                 let number =
                     request.header("Call-ID").split('@').next().and_then(|number| number.parse().ok());
-                let Some(number) = number else { continue };
-                if let Err(error) = self.answer(number, &request, peer, &mut answered, calls) {
-                    self.failed(number, &error);
+                let call =
+                    number.and_then(|number| Some(Call { number, session: self.registry.find(number)? }));
+                let Some(call) = call else { continue };
+                if let Err(error) = self.answer(&call, &request, peer, &mut answered, calls) {
+                    call.failed(&error);
                 }
             }
         });
     }
 
-    fn failed(&self, number: usize, error: &io::Error) {
-        if error.kind() != ErrorKind::Interrupted {
-            let told = io::Error::new(error.kind(), format!("at the callee: {error}"));
-            self.session.ledger.failed(number, &told);
-        }
-    }
-
     fn answer<'scope>(
         &'scope self,
-        number: usize,
+        call: &Call,
         request: &Message,
         peer: SocketAddr,
-        answered: &mut BTreeMap<usize, Message>,
+        answered: &mut BTreeMap<String, Message>,
         calls: &'scope Scope<'scope, '_>,
     ) -> io::Result<()> {
         for header in ["Via", "Contact"] {
@@ -79,17 +82,20 @@ impl Server {
         }
         match request.word() {
             "INVITE" => {
-                if let Some(answer) = answered.get(&number) {
+                // A call is known by the tag and address of its caller: numbers come back.
+                let known = format!("{peer} {}", request.header("From"));
+                if let Some(answer) = answered.get(&known) {
                     return self.send(answer, peer);
                 }
-                let (answer, voice, theirs) = self.accept(number, request, peer)?;
+                let (answer, voice, theirs) = self.accept(call, request, peer)?;
                 self.send(&self.reply(request, "100 Trying"), peer)?;
                 self.send(&self.reply(request, "180 Ringing"), peer)?;
                 self.send(&answer, peer)?;
-                answered.insert(number, answer);
+                answered.insert(known, answer);
+                let call = call.clone();
                 calls.spawn(move || {
-                    if let Err(error) = self.talk(number, &voice, theirs) {
-                        self.failed(number, &error);
+                    if let Err(error) = call.talk(&voice, theirs) {
+                        call.failed(&error);
                     }
                 });
                 Ok(())
@@ -102,15 +108,15 @@ impl Server {
     /// The answer to a call, our socket for its voice, and where the caller expects ours.
     fn accept(
         &self,
-        number: usize,
+        call: &Call,
         request: &Message,
         peer: SocketAddr,
     ) -> io::Result<(Message, UdpSocket, SocketAddr)> {
         let theirs = request.voice.ok_or_else(|| broken("a call that expects no voice"))?;
-        let voice = UdpSocket::bind(SocketAddr::new(self.listen.ip(), voice_ports(number).1))?;
+        let voice = UdpSocket::bind(SocketAddr::new(self.listen.ip(), voice_ports(call.number).1))?;
         voice.set_nonblocking(true)?;
         let ours = voice.local_addr()?;
-        self.session.ledger.note(number, |detail| {
+        call.session.ledger.note(call.number, |detail| {
             detail.read.push(theirs.to_string());
             detail.written.push(ours.to_string());
         });
@@ -130,13 +136,29 @@ impl Server {
     fn send(&self, message: &Message, to: SocketAddr) -> io::Result<()> {
         self.socket.send_to(message.render().as_bytes(), to).map(drop)
     }
+}
 
-    fn talk(&self, number: usize, voice: &UdpSocket, theirs: SocketAddr) -> io::Result<()> {
+/// One call at its callee.
+#[derive(Clone)]
+struct Call {
+    number: usize,
+    session: Session,
+}
+
+impl Call {
+    fn talk(&self, voice: &UdpSocket, theirs: SocketAddr) -> io::Result<()> {
         self.session.signals.wait_go()?;
-        let course = Course::Down;
-        Talk { session: &self.session, number, socket: voice, other: theirs, course }.run()?;
+        let (session, number, course) = (&self.session, self.number, Course::Down);
+        Talk { session, number, socket: voice, other: theirs, course }.run()?;
         // The last packets of the caller still find somebody.
         self.session.signals.wait_stop();
         Ok(())
+    }
+
+    fn failed(&self, error: &io::Error) {
+        if error.kind() != ErrorKind::Interrupted {
+            let told = io::Error::new(error.kind(), format!("at the callee: {error}"));
+            self.session.ledger.failed(self.number, &told);
+        }
     }
 }

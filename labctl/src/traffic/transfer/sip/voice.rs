@@ -98,11 +98,8 @@ impl Talk<'_> {
     }
 
     fn heard(&self) -> (u64, u64) {
-        let details = self.session.ledger.details();
-        let packets = |bytes: u64| bytes / PAYLOAD as u64;
-        details
-            .get(self.number)
-            .map_or((0, 0), |detail| (packets(detail.received), packets(detail.server_received)))
+        let detail = self.session.ledger.detail(self.number);
+        (detail.received / PAYLOAD as u64, detail.server_received / PAYLOAD as u64)
     }
 
     fn both_have_heard_enough(&self) -> bool {
