@@ -151,32 +151,38 @@ fn links(reader: &mut Reader<'_>, cursor: &Cursor<'_>, group: Ipv4Addr) -> Vec<L
         let reason = format!("{} dedicated links, {MAX_LINKS} are possible", entries.len());
         reader.note(cursor, Part::Key, &reason, "leave some out");
     }
-    let mut links: Vec<Link> = Vec::new();
-    for entry in &entries {
-        let before = reader.problems();
-        let link = link(reader, entry, group);
-        // A link that is wrong by itself says nothing about the others.
-        links.extend(link.filter(|_| reader.problems() == before));
-    }
-    for (index, later) in links.iter().enumerate() {
-        let Some(at) = entries.iter().find(|entry| entry.path == later.path) else { continue };
-        let before = &links[..index];
-        let is_multicast = |link: &Link| matches!(link.transport, Transport::Multicast(_));
+    // What else is wrong with a link does not hide what it cannot have in common with others.
+    let read: Vec<Read> = entries.iter().filter_map(|entry| link(reader, entry, group)).collect();
+    for (index, later) in read.iter().enumerate() {
+        let Some(at) = entries.iter().find(|entry| entry.path == later.link.path) else { continue };
+        let before = &read[..index];
+        let is_multicast = |read: &Read| matches!(read.link.transport, Transport::Multicast(_));
+        let is_twin =
+            |twin: &&Read| twin.certain && later.certain && twin.link.transport == later.link.transport;
         if before.first().is_some_and(|first| is_multicast(first) != is_multicast(later)) {
             let remedy = "give every interface a peer, or none";
             reader.note(at, Part::Key, "cannot mix unicast and multicast mode", remedy);
-        } else if let Some(twin) = before.iter().find(|link| link.transport == later.transport) {
-            let reason = match later.transport {
-                Transport::Multicast(group) => format!("same group and port as {}: {group}", twin.interface),
-                Transport::Unicast(peer) => format!("same peer and port as {}: {peer}", twin.interface),
+        } else if let Some(twin) = before.iter().find(is_twin) {
+            let name = &twin.link.interface;
+            let reason = match later.link.transport {
+                Transport::Multicast(group) => format!("same group and port as {name}: {group}"),
+                Transport::Unicast(peer) => format!("same peer and port as {name}: {peer}"),
             };
             reader.note(at, Part::Key, &reason, "give each link a port of its own, the same on both routers");
         }
     }
-    links
+    read.into_iter().map(|read| read.link).collect()
 }
 
-fn link(reader: &mut Reader<'_>, cursor: &Cursor<'_>, group: Ipv4Addr) -> Option<Link> {
+/// A link whose transport could be read.
+struct Read {
+    link: Link,
+    /// Its port is said or left out, not guessed.
+    certain: bool,
+}
+
+/// None where it is not known whether there is a peer, and which.
+fn link(reader: &mut Reader<'_>, cursor: &Cursor<'_>, group: Ipv4Addr) -> Option<Read> {
     let name = cursor.key();
     let unusable = |c: char| c == '/' || c.is_whitespace() || c.is_control();
     if name.is_empty()
@@ -194,24 +200,26 @@ fn link(reader: &mut Reader<'_>, cursor: &Cursor<'_>, group: Ipv4Addr) -> Option
         _ => Some(reader.fields(cursor, &["peer", "port"])?),
     };
     let field = |key| fields.as_ref().and_then(|fields| fields.get(key));
-    let port = field("port").map_or(DEFAULT_PORT, |cursor| port(reader, cursor));
+    let is_meant = |key| fields.as_ref().is_some_and(|fields| fields.is_meant(key));
+    let said = field("port").map(|cursor| port(reader, cursor));
+    let port = said.flatten().unwrap_or(DEFAULT_PORT);
     let transport = match field("peer") {
+        None if is_meant("peer") => return None,
         None => Transport::Multicast(SocketAddrV4::new(group, port)),
         Some(cursor) => Transport::Unicast(SocketAddrV4::new(peer(reader, cursor)?, port)),
     };
-    Some(Link { interface: name.to_owned(), transport, path: cursor.path.clone() })
+    let certain = said.map_or(!is_meant("port"), |port| port.is_some());
+    Some(Read { link: Link { interface: name.to_owned(), transport, path: cursor.path.clone() }, certain })
 }
 
-fn port(reader: &mut Reader<'_>, cursor: &Cursor<'_>) -> u16 {
+fn port(reader: &mut Reader<'_>, cursor: &Cursor<'_>) -> Option<u16> {
     let remedy = "a port is a number from 1 to 65535; without it, 3780";
-    let Some(number) = reader.whole(cursor, remedy) else { return DEFAULT_PORT };
-    match u16::try_from(number) {
-        Ok(port) if port != 0 => port,
-        _ => {
-            reader.note(cursor, Part::Value, &format!("{number} is not a port"), remedy);
-            DEFAULT_PORT
-        }
+    let number = reader.whole(cursor, remedy)?;
+    let port = u16::try_from(number).ok().filter(|port| *port != 0);
+    if port.is_none() {
+        reader.note(cursor, Part::Value, &format!("{number} is not a port"), remedy);
     }
+    port
 }
 
 fn peer(reader: &mut Reader<'_>, cursor: &Cursor<'_>) -> Option<Ipv4Addr> {
@@ -219,9 +227,12 @@ fn peer(reader: &mut Reader<'_>, cursor: &Cursor<'_>) -> Option<Ipv4Addr> {
     if address.is_multicast() {
         let remedy = "for multicast leave 'peer' out and set 'mcast-group'";
         reader.note(cursor, Part::Value, &format!("{address} is a multicast address"), remedy);
-    } else if address.is_unspecified() || address.is_broadcast() {
+        return None;
+    }
+    if address.is_unspecified() || address.is_broadcast() {
         let remedy = "give the other router's address on this link";
         reader.note(cursor, Part::Value, &format!("{address} is no host"), remedy);
+        return None;
     }
     Some(address)
 }

@@ -199,6 +199,36 @@ fn links_that_cannot_be_together() {
 }
 
 #[test]
+fn a_wrong_key_hides_no_combination() {
+    // Both the unknown keys and what is impossible, in one go.
+    shows(
+        "unknown-and-mixed",
+        &with(
+            "  interface:
+    eth2: { peer: 192.0.2.2, prt: 3780 }
+    eth3: {}
+  listen-address: [192.0.2.2, 192.0.2.1]
+",
+        ),
+    );
+    shows(
+        "unknown-and-same",
+        &with("  interface: { eth1: { peer: 192.0.2.2, mtu: 9000 }, eth2: { peer: 192.0.2.2 } }\n"),
+    );
+    // What is not known is not guessed: no word of mixing, none of the same port.
+    shows(
+        "unknown-peer",
+        &with("  interface: { eth1: { pear: 192.0.2.2, port: 1 }, eth2: { peer: 192.0.2.2, port: 2 } }\n"),
+    );
+    shows(
+        "unknown-port",
+        &with(
+            "  interface: { eth1: { peer: 192.0.2.2, prt: 3781 }, eth2: { peer: 192.0.2.2 }, eth3: { peer: 192.0.2.2, port: 0 } }\n",
+        ),
+    );
+}
+
+#[test]
 fn addresses_that_cannot_be() {
     shows("listen-in-multicast", &with("  interface: { eth2: {} }\n  listen-address: 192.0.2.1\n"));
     shows(

@@ -46,13 +46,21 @@ impl<'n> Cursor<'n> {
     }
 }
 
-/// The known keys of one level that are there.
-pub(super) struct Fields<'n>(Vec<Cursor<'n>>);
+/// The known keys of one level that are there, and those that may be meant by unknown ones.
+pub(super) struct Fields<'n> {
+    there: Vec<Cursor<'n>>,
+    meant: Vec<String>,
+}
 
 impl<'n> Fields<'n> {
     /// What stands under `key`.
     pub(super) fn get(&self, key: &str) -> Option<&Cursor<'n>> {
-        self.0.iter().find(|cursor| cursor.key() == key)
+        self.there.iter().find(|cursor| cursor.key() == key)
+    }
+
+    /// Whether an unknown key looks like a misspelt `key`.
+    pub(super) fn is_meant(&self, key: &str) -> bool {
+        self.meant.iter().any(|meant| meant == key)
     }
 }
 
@@ -72,11 +80,6 @@ impl<'t> Reader<'t> {
     /// The text of the file.
     pub(super) const fn text(&self) -> &'t str {
         self.text
-    }
-
-    /// How many problems were noted so far.
-    pub(super) const fn problems(&self) -> usize {
-        self.problems.len() + self.unshown
     }
 
     /// What was noted, and how many problems there are besides.
@@ -121,11 +124,14 @@ impl<'t> Reader<'t> {
     /// The entries below `cursor` whose keys are `known`; every other key is noted.
     pub(super) fn fields<'n>(&mut self, cursor: &Cursor<'n>, known: &[&str]) -> Option<Fields<'n>> {
         let entries = self.entries(cursor)?;
-        for entry in entries.iter().filter(|entry| !known.contains(&entry.key())) {
+        let (there, unknown): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|entry| known.contains(&entry.key()));
+        for entry in &unknown {
             let (reason, remedy) = unknown_key(entry.key(), known);
             self.note(entry, Part::Key, reason, &remedy);
         }
-        Some(Fields(entries.into_iter().filter(|entry| known.contains(&entry.key())).collect()))
+        let meant = unknown.iter().filter_map(|entry| near(entry.key(), known)).map(str::to_owned).collect();
+        Some(Fields { there, meant })
     }
 
     /// The items of a list; a single value counts as a list of one, as VyOS writes it.
@@ -204,12 +210,16 @@ fn unknown_key(key: &str, known: &[&str]) -> (&'static str, String) {
     if NOT_BUILT.contains(&key) {
         return ("VyOS has this key, syncd has not", "remove it".to_owned());
     }
-    let near = known.iter().min_by_key(|word| distance(key, word)).filter(|word| distance(key, word) <= 2);
-    let remedy = match near {
+    let remedy = match near(key, known) {
         Some(word) => format!("did you mean '{word}'?"),
         None => format!("known here: {}", known.join(", ")),
     };
     ("unknown key", remedy)
+}
+
+/// The known key that was probably meant.
+fn near<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
+    known.iter().copied().min_by_key(|word| distance(key, word)).filter(|word| distance(key, word) <= 2)
 }
 
 /// How a value reads to a human.
