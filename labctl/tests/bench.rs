@@ -1,4 +1,4 @@
-//! The host's limits after a benchmark that was killed.
+//! The host's limits after a benchmark that was killed, or whose guardian was.
 //!
 //! Needs root, who alone may raise them; others leave the test out (`-- --skip needs_root`). It raises two settings of
 //! the host for a moment: the benchmark's guardian restores them, and that is what is tested.
@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,10 +67,25 @@ fn raise_kill_and_wait(mut child: Child) {
     result.expect("see above");
     assert_eq!(guardians.len(), 1, "one guardian");
     wait_for("the limits are restored", || limits() == before);
-    wait_for("the lab is gone", || {
-        let labs = Command::new(LABCTL).arg("list").output().expect("labctl runs");
-        !String::from_utf8_lossy(&labs.stdout).contains("bench-")
-    });
+    wait_for("the lab is gone", || !labs().contains("bench-"));
+}
+
+fn labs() -> String {
+    let labs = Command::new(LABCTL).arg("list").output().expect("labctl runs");
+    String::from_utf8_lossy(&labs.stdout).into_owned()
+}
+
+/// Puts the host back in order where the program under test did not.
+struct Restored([String; 2]);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        if limits() != self.0 {
+            for (key, value) in ["nf_conntrack_max", "nf_conntrack_buckets"].iter().zip(&self.0) {
+                let _ = fs::write(format!("/proc/sys/net/netfilter/{key}"), value);
+            }
+        }
+    }
 }
 
 fn guardians() -> Vec<Pid> {
@@ -82,12 +98,42 @@ fn guardians() -> Vec<Pid> {
     numbers.filter(is_guardian).map(Pid::from_raw).collect()
 }
 
-#[test]
-fn needs_root_the_hosts_limits_come_back_after_kill_9() {
+/// Each test changes the host.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
     assert!(
         geteuid().is_root(),
         "only root raises the host's limits: leave this out with -- --skip needs_root"
     );
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn needs_root_the_hosts_limits_come_back_without_their_guardian() {
+    let _alone = alone();
+    let before = Restored(limits());
+    let mute = Mute::new().unwrap();
+    let mut bench = Command::new(LABCTL);
+    bench.args(["bench", "--syncd"]).arg(&mute.0).stdout(Stdio::null()).stderr(Stdio::piped());
+    let bench = bench.spawn().unwrap();
+    let lab = format!("bench-{}", bench.id());
+    wait_for("it measures", || labs().contains(&lab));
+    assert_ne!(limits(), before.0);
+    let guardians = guardians();
+    assert_eq!(guardians.len(), 1, "one guardian");
+    kill(guardians[0], Signal::SIGKILL).unwrap();
+    // The daemon never answers: the benchmark ends with its lab.
+    assert!(Command::new(LABCTL).args(["down", "--name", &lab]).status().unwrap().success());
+    let output = bench.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(limits(), before.0, "{told}");
+    assert!(told.contains("they are restored without it"), "{told}");
+}
+
+#[test]
+fn needs_root_the_hosts_limits_come_back_after_kill_9() {
+    let _alone = alone();
     let mute = Mute::new().unwrap();
     // The benchmark itself.
     let mut bench = Command::new(LABCTL);

@@ -56,6 +56,19 @@ impl Values {
         let max = if self.max == now.max { Ok(()) } else { write(MAX, self.max) };
         max.and(buckets)
     }
+
+    /// Makes them the host's again.
+    fn restore(self) -> Result<()> {
+        Self::read().and_then(|now| self.write(now)).with_context(|| self.by_hand())
+    }
+
+    /// For whoever must do it where no program can.
+    fn by_hand(self) -> String {
+        let Self { max, buckets } = self;
+        format!(
+            "restore by hand: sysctl -w net.netfilter.nf_conntrack_max={max} net.netfilter.nf_conntrack_buckets={buckets}"
+        )
+    }
 }
 
 /// The host's limits during a run.
@@ -65,7 +78,16 @@ pub(crate) struct Limits {
     pub(crate) values: Values,
     /// Why they were not raised, where they were not.
     pub(crate) not_raised: Option<String>,
-    guardian: Option<(Child, ChildStdin)>,
+    guardian: Option<Guardian>,
+}
+
+#[derive(Debug)]
+struct Guardian {
+    process: Child,
+    /// Its end is what the guardian waits for.
+    pipe: ChildStdin,
+    /// What it restores.
+    before: Values,
 }
 
 impl Limits {
@@ -88,11 +110,15 @@ impl Limits {
         BufReader::new(answer).read_line(&mut line).context("cannot hear from the host's guardian")?;
         let Ok(raised) = serde_json::from_str(&line) else {
             drop(pipe);
-            child.wait()?;
-            bail!("the host's limits could not be raised (see above)");
+            let status = child.wait()?;
+            now.restore()?;
+            bail!("the host's limits were not raised: their guardian ended ({status})");
         };
         match raised {
-            Raised::Done(values) => Ok(Self { values, not_raised: None, guardian: Some((child, pipe)) }),
+            Raised::Done { before, values } => {
+                let guardian = Some(Guardian { process: child, pipe, before });
+                Ok(Self { values, not_raised: None, guardian })
+            }
             Raised::Busy => {
                 bail!(Ending::Usage("another labctl bench runs on this host: wait for its end".to_owned()))
             }
@@ -104,16 +130,21 @@ impl Limits {
         }
     }
 
-    /// Restores the host and waits until that is done.
+    /// Restores the host and waits until that is done. Where the guardian did not live to do it, we do.
     ///
     /// # Errors
-    /// When the guardian could not; it has said what.
+    /// When neither could; with what to type.
     pub(crate) fn restore(mut self) -> Result<()> {
-        let Some((mut child, pipe)) = self.guardian.take() else { return Ok(()) };
+        let Some(Guardian { mut process, pipe, before }) = self.guardian.take() else { return Ok(()) };
         drop(pipe);
-        if !child.wait()?.success() {
-            bail!("the host's limits were not restored (see above)");
+        let status = process.wait()?;
+        if status.success() {
+            return Ok(());
         }
+        // Another guardian would take our values for the host's own.
+        let _lock = lock().with_context(|| before.by_hand())?;
+        before.restore()?;
+        eprintln!("labctl: the guardian of the host's limits ended ({status}); they are restored without it");
         Ok(())
     }
 }
@@ -121,7 +152,7 @@ impl Limits {
 /// The guardian's one line.
 #[derive(Debug, Deserialize, Serialize)]
 enum Raised {
-    Done(Values),
+    Done { before: Values, values: Values },
     Busy,
     Refused(String),
 }
@@ -137,7 +168,7 @@ pub(crate) fn guard() -> Result<()> {
         .collect::<SigSet>()
         .thread_block()?;
     setsid().context("cannot leave the session")?;
-    let _lock = match UnixListener::bind_addr(&SocketAddr::from_abstract_name(LOCK)?) {
+    let _lock = match lock() {
         Ok(lock) => lock,
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => return say(&Raised::Busy),
         Err(error) => return Err(error.into()),
@@ -147,16 +178,17 @@ pub(crate) fn guard() -> Result<()> {
     let max = WANTED.max.max(before.max.saturating_add(1));
     let wanted = Values { max, buckets: WANTED.buckets.max(before.buckets) };
     let raised = match wanted.write(before) {
-        Ok(()) => Raised::Done(Values::read()?),
+        Ok(()) => Raised::Done { before, values: Values::read()? },
         Err(error) => Raised::Refused(format!("{error:#}")),
     };
     // Whoever asked may be gone already; then there is nothing to do but to restore.
     let _ = say(&raised);
     let _ = io::stdin().read_to_end(&mut Vec::new());
-    before.write(Values::read()?).with_context(|| {
-        format!("restore by hand: sysctl -w net.netfilter.nf_conntrack_max={} net.netfilter.nf_conntrack_buckets={}",
-            before.max, before.buckets)
-    })
+    before.restore()
+}
+
+fn lock() -> io::Result<UnixListener> {
+    UnixListener::bind_addr(&SocketAddr::from_abstract_name(LOCK)?)
 }
 
 fn say(raised: &Raised) -> Result<()> {
