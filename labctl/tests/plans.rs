@@ -75,6 +75,30 @@ fn an_invalid_file_ends_with_2_and_its_line() {
 }
 
 #[test]
+fn a_scenario_without_its_topology_is_told_so() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("no-topology");
+    fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("wrong.yaml");
+    for (text, said) in [
+        (
+            "title: t\ntimeline:\n  - { start: streams }\n",
+            ":1: missing field `topology`: add it, like `topology: two-routers`",
+        ),
+        ("title: t\nexpect: []\n", ":1: missing field `topology`: add it"),
+        ("title: t\n", ":1: missing field `topology`: add it"),
+        ("title: t\ntoplogy: two-routers\n", ":2: unknown field `toplogy`: did you mean `topology`?"),
+        // This one is a topology, which has no such key.
+        ("title: t\nclients: {}\nserver: {}\n", ":2: unknown field `clients`: did you mean `client`?"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let output = labctl(&["run", file.to_str().unwrap()]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(said), "{told}");
+    }
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     for arguments in [&["fly"][..], &["run"], &["failover", "--kind", "prayer"], &["exec", "r1"]] {
         assert_eq!(labctl(arguments).status.code(), Some(2), "{arguments:?}");

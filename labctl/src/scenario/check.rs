@@ -151,7 +151,7 @@ pub(super) fn traffic(
                     &keys,
                     Some(place),
                     error.to_string(),
-                    "see the ranges in the project's scenarios",
+                    "per-second is 2 to 1000, bytes 1 to 16384, those of udp and echo 32 to 1400",
                 );
             }
         }

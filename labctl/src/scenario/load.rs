@@ -6,11 +6,13 @@
 use std::fs;
 use std::path::Path as FilePath;
 
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use super::check::{self, Checker, Known};
 use super::mistake::{Mistake, Mistakes, line_of};
 use super::model::{Channel, Scenario, ScenarioText};
+use super::refusal;
 use super::topology::Topology;
 
 /// The texts that make a scenario, with the names under which mistakes are told.
@@ -26,8 +28,23 @@ pub(crate) struct Sources {
 
 /// Only to tell the two kinds of file apart, and to find the other one.
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Head {
     topology: Option<String>,
+    timeline: Option<IgnoredAny>,
+    expect: Option<IgnoredAny>,
+    client: Option<IgnoredAny>,
+    server: Option<IgnoredAny>,
+    routers: Option<IgnoredAny>,
+    virtual_addresses: Option<IgnoredAny>,
+}
+
+impl Head {
+    /// Something happens, or there is nothing on which it could.
+    fn is_scenario(&self) -> bool {
+        let stage = [&self.client, &self.server, &self.routers, &self.virtual_addresses];
+        self.timeline.is_some() || self.expect.is_some() || stage.iter().all(|part| part.is_none())
+    }
 }
 
 /// Reads a scenario and the topology that it names, from `topologies/` beside it; or a topology alone.
@@ -38,7 +55,11 @@ pub(crate) fn load(path: &FilePath) -> Result<(Sources, Scenario), Mistakes> {
     let file = path.display().to_string();
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let text = read(path)?;
-    let head: Head = serde_yaml::from_str(&text).map_err(|error| yaml_mistake(&file, &error))?;
+    let head: Head = parse(&file, &text)?;
+    if head.topology.is_none() && head.is_scenario() {
+        // Names the missing key, or what was written in its place.
+        parse::<ScenarioText>(&file, &text)?;
+    }
     let sources = match head.topology {
         None => Sources { name, scenario: None, topology: (file, text) },
         Some(topology) => {
@@ -74,10 +95,8 @@ fn one(mistake: Mistake) -> Mistakes {
     Mistakes(vec![mistake])
 }
 
-fn yaml_mistake(file: &str, error: &serde_yaml::Error) -> Mistakes {
-    let line = error.location().map_or(1, |location| location.line());
-    let (what, remedy) = (error.to_string(), "see the scenarios of the project for examples".to_owned());
-    one(Mistake { file: file.to_owned(), line, what, remedy })
+fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Mistakes> {
+    serde_yaml::from_str(text).map_err(|error| one(refusal::mistake(file, text, &error)))
 }
 
 /// Turns texts into a scenario.
@@ -86,14 +105,13 @@ fn yaml_mistake(file: &str, error: &serde_yaml::Error) -> Mistakes {
 /// All [`Mistakes`].
 pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
     let (topology_file, topology_text) = &sources.topology;
-    let topology: Topology =
-        serde_yaml::from_str(topology_text).map_err(|error| yaml_mistake(topology_file, &error))?;
+    let topology: Topology = parse(topology_file, topology_text)?;
     let mut stage = Checker::new(topology_file, topology_text);
     check::topology(&topology, &mut stage);
 
     let (file, text) = sources.scenario.as_ref().unwrap_or(&sources.topology);
     let said: ScenarioText = match &sources.scenario {
-        Some((file, text)) => serde_yaml::from_str(text).map_err(|error| yaml_mistake(file, &error))?,
+        Some((file, text)) => parse(file, text)?,
         None => ScenarioText {
             title: topology.title.clone(),
             topology: sources.name.clone(),

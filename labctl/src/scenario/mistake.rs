@@ -60,6 +60,14 @@ pub(super) fn line_of(text: &str, keys: &[&str], place: Option<usize>) -> usize 
     dashes.iter().filter(|line| indent(lines[**line]) == depth).nth(place).map_or(found, |line| line + 1)
 }
 
+/// The line on which a key stands for the second time among those that begin at `from`; `from` where it does not.
+#[must_use]
+pub(super) fn again(text: &str, key: &str, from: usize) -> usize {
+    let mut found = (1..).zip(text.lines()).skip(from - 1).filter(|(_, line)| is_key(line, key));
+    let Some((_, first)) = found.next() else { return from };
+    found.find(|(_, line)| indent(line) == indent(first)).map_or(from, |(place, _)| place)
+}
+
 fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }

@@ -9,6 +9,7 @@ mod expectation;
 pub(crate) mod load;
 mod mistake;
 mod model;
+mod refusal;
 mod streams;
 pub(crate) mod topology;
 pub(crate) mod units;
