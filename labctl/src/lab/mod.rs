@@ -161,10 +161,14 @@ impl Lab {
         }
     }
 
-    /// The programs that live now, by node.
+    /// What is said of each program of a living node: where, which, and if nobody ended it and it has, how.
     #[must_use]
-    pub(crate) fn programs(&self) -> Vec<(String, Actor)> {
-        locked(&self.actors).keys().cloned().collect()
+    pub(crate) fn programs(&self) -> Vec<(String, Actor, Option<String>)> {
+        let actors = locked(&self.actors);
+        let told = actors.iter().map(|((node, actor), running)| {
+            (node.clone(), *actor, running.ended().map(|status| format!("ended: {status}")))
+        });
+        told.collect()
     }
 
     /// Ends a traffic, or all.

@@ -2,16 +2,18 @@
 //!
 //! Three questions: is there exactly one primary with all virtual addresses; is every stream alive; does the standby's
 //! external cache hold what the primary's kernel holds. The last one is asked again for a moment, since flows come and
-//! go while two tables are read. Never changes anything. Driven by `session`; tested in `labctl/tests/scenarios/holder.rs`.
+//! go while two tables are read. A program that has ended by itself is told first, and hides nothing that can still be
+//! seen. Never changes anything. Driven by `session`; tested in `labctl/tests/scenarios/holder.rs`.
 
 use std::time::{Duration, Instant};
 
-use super::Lab;
+use super::{Lab, locked};
+use crate::plan::Actor;
 use crate::poll;
 use crate::probes::roles::Role;
 use crate::report::ExpectationSeen;
 use crate::scenario::{Expectation, Share, Sight, Span, SyncKind};
-use crate::verdict::{Judgement, Record, judge};
+use crate::verdict::{Judged, Judgement, Record, judge};
 
 /// How long two tables may take to become equal: a daemon sends everything it has at most once in five seconds.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -40,24 +42,47 @@ impl Lab {
         if alive && self.scenario.sync_of(standby) != SyncKind::None {
             sights.push(Sight::CacheEqual(standby.to_owned()));
         }
+        let ended = self.ended().into_iter().map(|(node, actor, seen)| ExpectationSeen {
+            text: format!("{} runs on {node}", actor.program()),
+            passed: false,
+            seen,
+        });
         let expectation = |seen| Expectation { seen, within: Span(PATIENCE), stable: Span::default() };
-        sights.into_iter().map(expectation).map(|expectation| self.look_for(&expectation)).collect()
+        let asked = sights.into_iter().map(expectation).map(|expectation| self.look_for(&expectation));
+        ended.chain(asked).collect()
+    }
+
+    /// Programs that have ended by themselves, and how, with their last words.
+    fn ended(&self) -> Vec<(String, Actor, String)> {
+        let actors = locked(&self.actors);
+        let ended = actors.iter().filter_map(|((node, actor), running)| {
+            let words = running.last_words();
+            let last =
+                words.lines().last().map(|line| format!("; its last words: {line}")).unwrap_or_default();
+            Some((node.clone(), *actor, format!("ended: {}{last}", running.ended()?)))
+        });
+        ended.collect()
     }
 
     fn look_for(&self, expectation: &Expectation) -> ExpectationSeen {
         let (from, mut record) = (Instant::now(), Record::default());
         let text = expectation.seen.to_string();
+        let unseen = |why: String| ExpectationSeen { text: text.clone(), passed: false, seen: why };
+        if let Sight::CacheEqual(node) = &expectation.seen
+            && self.ended().iter().any(|(on, actor, _)| on == node && *actor != Actor::Keepalived)
+        {
+            return unseen("its daemon has ended, and nobody else knows its cache".to_owned());
+        }
         let judged = poll::until(from + PATIENCE + poll::INTERVAL, || {
-            let looked = self.look(&mut record, &[expectation]);
+            self.look_at(&mut record, &[expectation]);
             let judged = judge(expectation, &record, from);
-            (looked.is_err() || judged.judgement != Judgement::Open).then_some((judged, looked.err()))
+            (judged.judgement != Judgement::Open).then_some(judged)
         });
         match judged {
-            Some((_, Some(error))) => ExpectationSeen { text, passed: false, seen: format!("{error:#}") },
-            Some((judged, None)) => {
-                ExpectationSeen { text, passed: judged.judgement == Judgement::Met, seen: judged.seen }
+            Some(Judged { judgement, seen }) => {
+                ExpectationSeen { passed: judgement == Judgement::Met, seen, text }
             }
-            None => ExpectationSeen { text, passed: false, seen: "nothing was seen of it".to_owned() },
+            None => unseen("nothing was seen of it".to_owned()),
         }
     }
 }

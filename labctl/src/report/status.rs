@@ -18,10 +18,12 @@ pub(crate) fn status(lab: &Lab) -> Result<String> {
     let mut text = format!("{}: {}\n\n{}\n", scenario.name, scenario.title, picture(scenario));
     let programs = lab.programs();
     for seen in lab.look_at_routers()? {
-        let running: Vec<&str> = programs
-            .iter()
-            .filter(|(node, _)| *node == seen.name)
-            .map(|(_, actor)| actor.program())
+        let of_node = programs.iter().filter(|(node, ..)| *node == seen.name);
+        let running: Vec<String> = of_node
+            .map(|(_, actor, ended)| {
+                let ended = ended.as_ref().map(|ended| format!(" ({ended})")).unwrap_or_default();
+                format!("{}{ended}", actor.program())
+            })
             .collect();
         let flows = lab.flows(&seen.name).map_or_else(|_| "-".to_owned(), |flows| flows.len().to_string());
         // Writing to a string cannot fail.

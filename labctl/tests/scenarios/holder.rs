@@ -158,6 +158,49 @@ fn a_lab_is_built_asked_broken_and_ended() {
 }
 
 #[test]
+fn a_program_that_has_ended_is_told_and_hides_nothing() {
+    if !wanted("a_program_that_has_ended_is_told_and_hides_nothing") {
+        return;
+    }
+    let _alone = Alone::take();
+    let name = ["--name", "test-ended"];
+    passes(&["up", "scenarios/failover-kill-primary.yaml", "--name", "test-ended"]);
+    let running = Running::find("test-ended");
+    passes(&[&["traffic", "start"][..], &name, &["streams"]].concat());
+    passes(&[&["exec"][..], &name, &["r2", "--", "pkill", "-KILL", "syncd"]].concat());
+    until("its end is noticed", || {
+        passes(&[&["status"][..], &name].concat()).contains("syncd (ended: signal: 9")
+    });
+    let status = passes(&[&["status"][..], &name].concat());
+    let of = |router: &str| status.lines().find(|line| line.starts_with(router)).unwrap().to_owned();
+    assert!(of("r1").ends_with("keepalived, syncd"), "{status}");
+    assert!(of("r2").ends_with("keepalived, syncd (ended: signal: 9 (SIGKILL))"), "{status}");
+
+    let verified = run(&[&["verify"][..], &name].concat());
+    assert_eq!(verified.status.code(), Some(1));
+    let told = text(&verified);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 4, "{told}");
+    assert!(lines[0].starts_with("FAILED  syncd runs on r2: ended: signal: 9 (SIGKILL)"), "{told}");
+    assert!(
+        lines[1].starts_with("passed  r1 is the only primary and holds all virtual addresses: "),
+        "{told}"
+    );
+    assert!(
+        lines[2].starts_with("passed  100% of streams alive, nothing corrupted: 200 of 200 alive"),
+        "{told}"
+    );
+    assert!(
+        lines[3]
+            .starts_with("FAILED  the external cache of r2 equals its peer's kernel: its daemon has ended"),
+        "{told}"
+    );
+
+    passes(&[&["down"][..], &name].concat());
+    running.require_gone();
+}
+
+#[test]
 fn nodes_do_not_see_each_others_run_and_tmp() {
     if !wanted("nodes_do_not_see_each_others_run_and_tmp") {
         return;
