@@ -10,16 +10,17 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::residue;
 use crate::setup::Lacking;
 
-/// The gates passed so far.
+/// The gates so far.
 pub(crate) struct Gates {
     started: Instant,
-    passed: Vec<(String, Duration)>,
+    /// With how long each took, or why it was left out.
+    seen: Vec<(String, String)>,
 }
 
 impl Gates {
     /// An empty row; its time begins now.
     pub(crate) fn new() -> Self {
-        Self { started: Instant::now(), passed: Vec::new() }
+        Self { started: Instant::now(), seen: Vec::new() }
     }
 
     /// One gate. `repeat` is what somebody types to see it fail again.
@@ -36,7 +37,7 @@ impl Gates {
             return Err(if error.is::<Lacking>() { Lacking::new(text).into() } else { anyhow!(text) });
         }
         println!("== {name}: passed in {}", seconds(took));
-        self.passed.push((name.to_owned(), took));
+        self.seen.push((name.to_owned(), seconds(took)));
         Ok(())
     }
 
@@ -49,11 +50,17 @@ impl Gates {
         self.pass(name, &repeat, || run(&mut command))
     }
 
-    /// What was passed, and how long it took.
+    /// A gate that cannot be tried here: it is shown, and not as passed.
+    pub(crate) fn skip(&mut self, name: &str, why: &str) {
+        println!("\n== {name}: SKIPPED, {why}");
+        self.seen.push((name.to_owned(), format!("SKIPPED, {why}")));
+    }
+
+    /// What was passed, and how long it took; what was left out, and why.
     pub(crate) fn print_summary(&self) {
         println!();
-        for (name, took) in &self.passed {
-            println!("{name:<24}{:>10}", seconds(*took));
+        for (name, became) in &self.seen {
+            println!("{name:<24}{became:>10}");
         }
         println!("{:<24}{:>10}", "together", seconds(self.started.elapsed()));
     }
@@ -116,6 +123,13 @@ mod tests {
         let text = format!("{error:#}");
         assert!(text.contains("doubt failed") && text.ends_with("    false"), "{text}");
         assert!(!error.is::<Lacking>());
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_passed() {
+        let mut gates = Gates::new();
+        gates.skip("flight", "no wings");
+        assert_eq!(gates.seen, [("flight".to_owned(), "SKIPPED, no wings".to_owned())]);
     }
 
     #[test]

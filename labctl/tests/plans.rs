@@ -42,6 +42,26 @@ fn each_scenario_has_its_plan() {
 }
 
 #[test]
+fn each_scenario_has_its_test() {
+    let tests = include_str!("scenarios/main.rs");
+    for name in names("scenarios", ".yaml") {
+        assert!(
+            tests.contains(&format!("scenario(\"{name}\")")),
+            "tests/scenarios/main.rs does not run {name}"
+        );
+    }
+}
+
+/// Else a plain `cargo test` would build labs, or say of tests that did not run that they passed.
+#[test]
+fn labs_are_tested_only_by_name() {
+    let (_, target) = include_str!("../Cargo.toml").split_once("name = \"scenarios\"").unwrap();
+    assert!(target.split("\n\n").next().unwrap().contains("test = false"));
+    let labs = include_str!("scenarios/main.rs").to_owned() + include_str!("scenarios/holder.rs");
+    assert!(!labs.contains("return;"), "a test of labs ends before its end");
+}
+
+#[test]
 fn each_plan_belongs_to_a_scenario() {
     assert_eq!(names("snapshots/plan", ".snap"), names("scenarios", ".yaml"));
 }

@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::{labctl, lock, wanted};
+use super::{labctl, lock};
 
 /// Needs keepalived and nft only.
 const SCENARIO: &str = "scenarios/no-sync.yaml";
@@ -129,9 +129,6 @@ impl Running {
 
 #[test]
 fn a_lab_is_built_asked_broken_and_ended() {
-    if !wanted("a_lab_is_built_asked_broken_and_ended") {
-        return;
-    }
     let _alone = Alone::take();
     let name = ["--name", "test-verbs"];
     passes(&["up", SCENARIO, "--name", "test-verbs"]);
@@ -159,9 +156,6 @@ fn a_lab_is_built_asked_broken_and_ended() {
 
 #[test]
 fn a_program_that_has_ended_is_told_and_hides_nothing() {
-    if !wanted("a_program_that_has_ended_is_told_and_hides_nothing") {
-        return;
-    }
     let _alone = Alone::take();
     let name = ["--name", "test-ended"];
     passes(&["up", "scenarios/failover-kill-primary.yaml", "--name", "test-ended"]);
@@ -202,9 +196,6 @@ fn a_program_that_has_ended_is_told_and_hides_nothing() {
 
 #[test]
 fn nodes_do_not_see_each_others_run_and_tmp() {
-    if !wanted("nodes_do_not_see_each_others_run_and_tmp") {
-        return;
-    }
     let _alone = Alone::take();
     passes(&["up", SCENARIO, "--name", "test-rooms"]);
     let running = Running::find("test-rooms");
@@ -226,9 +217,6 @@ fn nodes_do_not_see_each_others_run_and_tmp() {
 
 #[test]
 fn nothing_is_left_when_the_holder_is_killed() {
-    if !wanted("nothing_is_left_when_the_holder_is_killed") {
-        return;
-    }
     let _alone = Alone::take();
     passes(&["up", SCENARIO, "--name", "test-killed"]);
     passes(&["traffic", "start", "--name", "test-killed"]);
@@ -241,9 +229,6 @@ fn nothing_is_left_when_the_holder_is_killed() {
 
 #[test]
 fn nothing_is_left_when_a_run_is_interrupted() {
-    if !wanted("nothing_is_left_when_a_run_is_interrupted") {
-        return;
-    }
     for signal in [Signal::SIGINT, Signal::SIGKILL] {
         let _alone = Alone::take();
         let mut command: Command = labctl();
@@ -269,9 +254,6 @@ const CLOSED: &str = "echo 0 > /proc/sys/user/max_user_namespaces && \
 
 #[test]
 fn a_machine_without_namespaces_is_told_what_it_lacks() {
-    if !wanted("a_machine_without_namespaces_is_told_what_it_lacks") {
-        return;
-    }
     let _alone = Alone::take();
     let program = labctl().get_program().to_owned();
     let mut closed = Command::new("unshare");
