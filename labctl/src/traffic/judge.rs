@@ -33,7 +33,7 @@ pub(super) fn streams(
         let asked = server.asked.get(&key).filter(|_| !group.kind.is_tcp());
         let far = Far {
             receipt: accepted.map(|a| &a.receipt).or(asked.map(|a| &a.receipt)),
-            ended: accepted.and_then(|a| a.ended.as_ref()),
+            ended: accepted.map_or_else(|| asked.and_then(|a| a.ended.as_ref()), |a| a.ended.as_ref()),
             seen_as: accepted.map(|a| a.seen_as).or(asked.map(|a| a.seen_as)),
         };
         details.push(detail(number, group, stream, &far, now));

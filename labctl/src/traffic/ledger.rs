@@ -67,8 +67,31 @@ pub(super) struct Accepted {
 /// What the server saw of one datagram stream, by the client's number.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
+    /// The client's address after NAT, of the first request: to a server this is the flow.
+    pub(super) first: SocketAddr,
+    /// The same of the last one.
     pub(super) seen_as: SocketAddr,
     pub(super) receipt: Receipt,
+    /// As long as the last request came from elsewhere than the first.
+    pub(super) ended: Option<Ended>,
+}
+
+impl Asked {
+    pub(super) fn new(seen_as: SocketAddr) -> Self {
+        Self { first: seen_as, seen_as, receipt: Receipt::default(), ended: None }
+    }
+
+    /// A request came from `seen_as`. A router that has forgotten a flow makes another of the next datagram, and its
+    /// NAT another port: the client gets its answers, but what the server knew is over. A router that learns the old
+    /// flow again a moment later has lost nothing.
+    pub(super) fn note(&mut self, now: Instant, seen_as: SocketAddr) {
+        if seen_as != self.seen_as {
+            let first = self.first;
+            let why = || format!("a new flow to the server: it comes from {seen_as}, first from {first}");
+            self.ended = (seen_as != first).then(|| Ended { at: now, why: why() });
+            self.seen_as = seen_as;
+        }
+    }
 }
 
 /// The server's ledger.

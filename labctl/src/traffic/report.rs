@@ -41,7 +41,8 @@ pub(crate) struct TrafficReport {
     pub(crate) opened: usize,
     /// At least one verified byte within the last second, in each direction that the stream uses.
     pub(crate) alive: usize,
-    /// Ended by a socket error, or closed by the far side.
+    /// Ended by a socket error, or closed by the far side; of UDP also: now under another address or port to the
+    /// server than in the beginning, which makes it another flow. An echo's identifier is nobody's.
     pub(crate) reset: usize,
     /// Opened, no error, and no verified byte for three seconds in a direction that the stream uses.
     pub(crate) stalled: usize,

@@ -234,9 +234,8 @@ impl ServerEngine {
             if number as usize >= self.streams {
                 continue;
             }
-            let asked =
-                seen.asked.entry(number).or_insert_with(|| Asked { seen_as, receipt: Receipt::default() });
-            asked.seen_as = seen_as;
+            let asked = seen.asked.entry(number).or_insert_with(|| Asked::new(seen_as));
+            asked.note(now, seen_as);
             let verified = if corrupted == 0 { length as u64 } else { 0 };
             asked.receipt.note(now, verified, corrupted);
             if corrupted == 0 {

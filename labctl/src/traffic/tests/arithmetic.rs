@@ -7,7 +7,7 @@ use crate::traffic::arrivals::Arrivals;
 use crate::traffic::beat::{BytePace, RequestPace};
 use crate::traffic::datagram::{self, EchoFamily, Received};
 use crate::traffic::judge;
-use crate::traffic::ledger::{Accepted, ClientStream, Ended, Receipt, ServerSide};
+use crate::traffic::ledger::{Accepted, Asked, ClientStream, Ended, Receipt, ServerSide};
 use crate::traffic::pattern::{Course, PIECE_MAX, Pattern};
 use crate::traffic::stream::{Incoming, Taken};
 use crate::traffic::{Kind, SpecError, StreamGroup, StreamState, TrafficSpec};
@@ -192,6 +192,22 @@ fn both_directions_of_a_request_response_must_live() {
     assert_eq!(state(100), StreamState::Alive);
     assert_eq!(state(4_000), StreamState::Stalled);
     assert_eq!(judge::streams(&spec, &seen, &ServerSide::default(), now)[0].state, StreamState::Opening);
+}
+
+#[test]
+fn a_datagram_stream_is_the_servers_as_long_as_it_comes_from_where_it_came() {
+    let now = Instant::now() + ms(60_000);
+    let udp = Kind::Udp { per_second: 20, bytes: 128 };
+    let spec = TrafficSpec { groups: vec![StreamGroup::new(udp, 1, TARGET)], seed: 0 };
+    let seen = [ClientStream { receipt: received(now), ..ClientStream::default() }];
+    let mut asked = Asked::new(TARGET);
+    let elsewhere = SocketAddr::new(TARGET.ip(), TARGET.port() + 1);
+    let words = [TARGET, elsewhere, elsewhere, TARGET].map(|from| {
+        asked.note(now, from);
+        let server = ServerSide { asked: [(0, asked.clone())].into(), ..ServerSide::default() };
+        judge::streams(&spec, &seen, &server, now)[0].state
+    });
+    assert_eq!(words, [StreamState::Alive, StreamState::Reset, StreamState::Reset, StreamState::Alive]);
 }
 
 #[test]

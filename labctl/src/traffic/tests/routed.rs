@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 use super::streams::{ASKING, DOWNLOAD, judged, soon};
+use crate::link::namespace::run_in;
 use crate::link::stage;
 use crate::probes::flows::dump_flows;
 use crate::traffic::{Kind, StreamGroup, Traffic, TrafficSpec};
@@ -18,6 +20,7 @@ table inet r {
   chain pre { type nat hook prerouting priority -100; iifname lan ip daddr 10.1.0.1 tcp dport 8000 dnat ip to 10.2.0.2:5000; }
   chain post {
     type nat hook postrouting priority 100;
+    oifname wan ip saddr 10.1.0.0/24 meta l4proto udp snat ip to 10.2.0.1 fully-random;
     oifname wan ip saddr 10.1.0.0/24 snat ip to 10.2.0.1;
     oifname wan ip6 saddr fd00:1::/64 snat ip6 to fd00:2::1;
   }
@@ -90,6 +93,29 @@ fn nat_is_passed_and_seen() {
         let count = |protocol| flows.iter().filter(|f| f.protocol == protocol && f.src_nat()).count();
         assert_eq!([6, 17, 1, 58].map(count), [6, 2, 2, 2], "{flows:#?}");
         assert_eq!(flows.iter().filter(|flow| flow.dst_nat()).count(), 2);
+    });
+}
+
+#[test]
+fn a_datagram_stream_that_is_born_anew_is_not_the_same() {
+    stage::act(module_path!(), "a_datagram_stream_that_is_born_anew_is_not_the_same", || {
+        let routed = Routed::new();
+        let traffic =
+            routed.start(vec![StreamGroup::new(Kind::Udp { per_second: 20, bytes: 64 }, 4, server(5_002))]);
+        assert!(traffic.wait_open(soon(10)).all());
+        let first = judged(&traffic, |report| report.alive == 4);
+        assert_eq!(first.reset, 0);
+        let before: Vec<_> = traffic.streams(Instant::now()).iter().map(|detail| detail.seen_as).collect();
+        // The router forgets, as one does that takes over without replication; answers go on to come.
+        let forget = || Command::new("conntrack").args(["-D", "-p", "udp"]).output();
+        let forgotten = run_in(routed.router.as_fd(), forget).expect("conntrack(8)");
+        assert!(forgotten.status.success(), "{}", String::from_utf8_lossy(&forgotten.stderr));
+        let after = judged(&traffic, |report| report.reset == 4);
+        assert_eq!((after.alive, after.opened), (0, 4));
+        for (detail, before) in traffic.streams(Instant::now()).iter().zip(before) {
+            assert_ne!(detail.seen_as, before);
+            assert!(detail.error.as_ref().is_some_and(|why| why.contains("a new flow")), "{detail:?}");
+        }
     });
 }
 
