@@ -11,7 +11,7 @@ use super::report::{GapMs, Opened, StreamDetail, StreamState, TrafficReport};
 use super::spec::{StreamGroup, TrafficSpec};
 
 /// A direction with a verified byte within this time is alive.
-const ALIVE: Duration = Duration::from_secs(1);
+pub(crate) const ALIVE: Duration = Duration::from_secs(1);
 /// A direction without a verified byte for this time is stalled.
 const STALLED: Duration = Duration::from_secs(3);
 

@@ -41,8 +41,9 @@ mod tests;
 mod transfer;
 
 pub(crate) use births::{BirthSpec, Births};
+pub(crate) use judge::ALIVE;
 #[cfg(test)]
-pub(crate) use report::StreamState;
+pub(crate) use report::{GapMs, StreamState};
 pub(crate) use report::{Opened, StreamDetail, TrafficReport};
 #[cfg(test)]
 pub(crate) use spec::SpecError;

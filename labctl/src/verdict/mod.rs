@@ -10,7 +10,8 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use crate::probes::caches::Difference;
-use crate::scenario::{Expectation, Sight};
+use crate::scenario::{Expectation, Share, Sight};
+use crate::traffic::{ALIVE, TrafficReport};
 
 pub(crate) use record::{NodeSeen, Record, Seen};
 
@@ -54,7 +55,7 @@ pub(crate) fn judge(expectation: &Expectation, record: &Record, from: Instant) -
         }
         (Some((end, words)), Some(since)) if since <= deadline => {
             let stable = end.duration_since(since) >= expectation.stable.0;
-            let words = format!("{words}, after {}", milliseconds(since.duration_since(from)));
+            let words = format!("{words}, {}", held(&expectation.seen, since.duration_since(from)));
             (if stable { Judgement::Met } else { Judgement::Open }, words)
         }
         (Some((_, words)), Some(since)) => {
@@ -66,6 +67,21 @@ pub(crate) fn judge(expectation: &Expectation, record: &Record, from: Instant) -
         }
     };
     Judged { judgement, seen }
+}
+
+/// Since when something holds. A stream is alive through a silence that the word allows: the first look at which all are
+/// is not the end of their gaps, and must not be read as that.
+fn held(seen: &Sight, after: Duration) -> String {
+    let after = milliseconds(after);
+    match seen {
+        Sight::Alive(..) => {
+            format!(
+                "at every look from {after} on (a silence of up to {} s counts as alive)",
+                ALIVE.as_secs()
+            )
+        }
+        _ => format!("after {after}"),
+    }
 }
 
 fn milliseconds(span: Duration) -> String {
@@ -80,22 +96,30 @@ fn expected(place: &str, difference: &Difference) -> String {
     )
 }
 
+/// Whether so many of the streams live, and what became of all.
+fn alive(share: Share, report: &TrafficReport) -> (bool, String) {
+    let holds = share.is(report.alive, report.wanted) && report.corrupted_bytes == 0;
+    let mut words = format!("{} of {} alive", report.alive, report.wanted);
+    for (count, word) in [(report.stalled, "stalled"), (report.reset, "reset")] {
+        if count > 0 {
+            words += &format!(", {count} {word}");
+        }
+    }
+    if report.corrupted_bytes > 0 {
+        words += &format!(", {} bytes corrupted", report.corrupted_bytes);
+    }
+    if let Some(gap) = report.gap_ms.max {
+        words += &format!(", longest gap {gap} ms");
+    }
+    (holds, words)
+}
+
 /// Whether an observation is about the subject; then whether it is as expected, and what it says.
 fn sight(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
     match (wanted, seen) {
         (Sight::Primary(node), Seen::Nodes(nodes)) => Some(record::primary(node, nodes)),
         (Sight::Alive(name, share), Seen::Traffic(traffic, report)) if name == traffic => {
-            let holds = share.is(report.alive, report.wanted) && report.corrupted_bytes == 0;
-            let mut words = format!("{} of {} alive", report.alive, report.wanted);
-            for (count, word) in [(report.stalled, "stalled"), (report.reset, "reset")] {
-                if count > 0 {
-                    words += &format!(", {count} {word}");
-                }
-            }
-            if report.corrupted_bytes > 0 {
-                words += &format!(", {} bytes corrupted", report.corrupted_bytes);
-            }
-            Some((holds, words))
+            Some(alive(*share, report))
         }
         (Sight::Complete(name, share), Seen::Transfers(traffic, report)) if name == traffic => {
             let holds = share.is(report.complete, report.wanted) && report.corrupted_bytes == 0;

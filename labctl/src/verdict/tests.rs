@@ -6,7 +6,7 @@ use super::{Judgement, NodeSeen, Record, Seen, judge};
 use crate::probes::caches::Difference;
 use crate::probes::roles::Role;
 use crate::scenario::{Expectation, Share, Sight, Span};
-use crate::traffic::{TrafficReport, TransferReport};
+use crate::traffic::{GapMs, TrafficReport, TransferReport};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -119,6 +119,21 @@ fn a_kernel_that_expects_nothing_proves_nothing() {
     assert_eq!(
         [kept(4, 0, 0), kept(4, 1, 0), kept(4, 0, 1), kept(0, 0, 0)].map(|j| j == Judgement::Met),
         [true, false, true, false]
+    );
+}
+
+#[test]
+fn the_first_look_at_living_streams_is_not_said_to_be_the_end_of_their_gaps() {
+    let from = Instant::now();
+    let mut record = Record::default();
+    // A silence that goes on is not noticed in the first second.
+    let gap_ms = GapMs { median: Some(300), max: Some(920) };
+    let report = TrafficReport { wanted: 1, alive: 1, gap_ms, ..TrafficReport::default() };
+    record.add(from + Duration::from_millis(140), Seen::Traffic("streams".to_owned(), report));
+    let judged = judge(&alive("100%", 1, 0), &record, from);
+    assert_eq!(
+        judged.seen,
+        "1 of 1 alive, longest gap 920 ms, at every look from 140 ms on (a silence of up to 1 s counts as alive)"
     );
 }
 
