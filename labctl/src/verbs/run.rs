@@ -105,10 +105,20 @@ fn one(sources: Sources, scenario: &Scenario, syncd: Option<&Path>, wanted: &Wan
         tell_evidence(scenario, &evidence, wanted)?;
         if wanted.keep_on_fail {
             client.let_stay()?;
-            eprintln!("labctl: the lab stays: labctl shell --name {lab} r1; labctl down --name {lab}");
+            let shell = living(&lab, scenario)
+                .map(|node| format!("labctl shell --name {lab} {node}; "))
+                .unwrap_or_default();
+            eprintln!("labctl: the lab stays: {shell}labctl down --name {lab}");
         }
     }
     Ok(passed)
+}
+
+/// A node that can be entered, a router if there is one.
+fn living<'s>(lab: &str, scenario: &'s Scenario) -> Option<&'s str> {
+    let routers = scenario.topology.routers_by_priority().into_iter().map(|(name, _)| name);
+    let mut nodes = routers.chain(scenario.topology.nodes());
+    nodes.find(|node| Client::connect(lab).and_then(|client| client.namespaces(node)).is_ok())
 }
 
 fn tell_evidence(scenario: &Scenario, evidence: &[(String, String)], wanted: &Wanted) -> Result<()> {

@@ -215,6 +215,44 @@ fn nodes_do_not_see_each_others_run_and_tmp() {
     running.require_gone();
 }
 
+/// Asks for what cannot be: the dead router is to be primary.
+const FAILING: &str = "title: t
+topology: two-routers
+sync: { r1: none, r2: none }
+timeline:
+  - { fault: kill-router, node: r1 }
+expect:
+  - { primary: r1, within: 1s }
+";
+
+#[test]
+fn a_lab_that_stays_names_a_node_that_lives() {
+    let _alone = Alone::take();
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("failing");
+    let root = labctl().get_current_dir().unwrap().to_owned();
+    fs::create_dir_all(directory.join("topologies")).unwrap();
+    fs::copy(
+        root.join("scenarios/topologies/two-routers.yaml"),
+        directory.join("topologies/two-routers.yaml"),
+    )
+    .unwrap();
+    let file = directory.join("failing.yaml");
+    fs::write(&file, FAILING).unwrap();
+    let report = directory.join("report");
+    let mut verb = labctl();
+    verb.args(["run", "--keep-on-fail", "--report"]).args([&report, &file]);
+    let verb = verb.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let lab = format!("failing-{}", verb.id());
+    let output = verb.wait_with_output().unwrap();
+    let running = Running::find(&lab);
+    let told = text(&output);
+    let shell = told.lines().find_map(|line| line.split_once("labctl shell --name ")).map(|(_, rest)| rest);
+    passes(&["down", "--name", &lab]);
+    running.require_gone();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(shell.is_some_and(|rest| rest.starts_with(&format!("{lab} r2; "))), "{told}");
+}
+
 #[test]
 fn nothing_is_left_when_the_holder_is_killed() {
     let _alone = Alone::take();
