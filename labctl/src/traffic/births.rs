@@ -8,7 +8,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::EpollFlags;
@@ -16,7 +15,7 @@ use nix::sys::eventfd::EventFd;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::beat::{Beat, Wake};
-use crate::link::namespace::spawn_in;
+use super::engines::Engines;
 
 /// Sockets that stay open at once, the youngest: an answer finds its socket, and no limit on descriptors is met.
 const OPEN_AT_ONCE: usize = 256;
@@ -97,8 +96,7 @@ impl Count {
 pub(crate) struct Births {
     count: u64,
     seen: Arc<Count>,
-    stop: Arc<EventFd>,
-    threads: Vec<JoinHandle<Option<()>>>,
+    engines: Engines,
 }
 
 impl Births {
@@ -113,17 +111,17 @@ impl Births {
         server_ns: BorrowedFd<'_>,
     ) -> io::Result<Self> {
         spec.check()?;
-        let (seen, stop) = (Arc::new(Count::default()), Arc::new(EventFd::new()?));
-        let mut births = Self { count: spec.count, seen, stop, threads: Vec::new() };
+        let seen = Arc::new(Count::default());
+        let mut births = Self { count: spec.count, seen, engines: Engines::new()? };
 
-        let (listen, tcp) = (spec.listen.clone(), spec.tcp);
-        let (seen, stop) = (Arc::clone(&births.seen), Arc::clone(&births.stop));
-        let open = move || Midwife::open(&listen, tcp, seen, &stop);
-        births.threads.push(spawn_in(server_ns, "births-server", open, Midwife::run)?);
+        let (listen, tcp, seen) = (spec.listen.clone(), spec.tcp, Arc::clone(&births.seen));
+        let open = move |stop: &_| Midwife::open(&listen, tcp, seen, stop);
+        births.engines.start(server_ns, "births-server", open, Midwife::run)?;
 
-        let (seen, stop) = (Arc::clone(&births.seen), Arc::clone(&births.stop));
-        let open = move || Ok(Source { beat: Beat::new(&stop)?, spec, seen, born: 0, open: VecDeque::new() });
-        births.threads.push(spawn_in(client_ns, "births-client", open, Source::run)?);
+        let seen = Arc::clone(&births.seen);
+        let open =
+            move |stop: &_| Ok(Source { beat: Beat::new(stop)?, spec, seen, born: 0, open: VecDeque::new() });
+        births.engines.start(client_ns, "births-client", open, Source::run)?;
         Ok(births)
     }
 
@@ -143,25 +141,10 @@ impl Births {
         waited.unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// Closes every socket and ends both threads.
+    /// Closes every socket and ends both engines.
     pub(crate) fn stop(mut self) -> BirthsSeen {
-        self.end();
+        self.engines.end();
         self.seen()
-    }
-
-    fn end(&mut self) {
-        // The counter is never read, so it stays ready for both threads. It cannot be full.
-        let _ = self.stop.write(1);
-        for thread in self.threads.drain(..) {
-            // A panic has been printed.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Births {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 

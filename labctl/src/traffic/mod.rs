@@ -13,13 +13,10 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
-use nix::sys::eventfd::EventFd;
-
-use crate::link::namespace::spawn_in;
 use client::ClientEngine;
+use engines::Engines;
 use ledger::Ledger;
 use pattern::Pattern;
 use server::ServerEngine;
@@ -29,6 +26,7 @@ mod beat;
 mod births;
 mod client;
 mod datagram;
+mod engines;
 mod judge;
 mod ledger;
 mod pattern;
@@ -58,8 +56,7 @@ pub(crate) use transfer::{
 pub(crate) struct Traffic {
     spec: TrafficSpec,
     ledger: Arc<Ledger>,
-    stop: Arc<EventFd>,
-    threads: Vec<JoinHandle<Option<()>>>,
+    engines: Engines,
 }
 
 impl Traffic {
@@ -78,18 +75,15 @@ impl Traffic {
         spec.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let ledger = Arc::new(Ledger::new(spec.count()));
         let pattern = Arc::new(Pattern::new(spec.seed));
-        let stop = Arc::new(EventFd::new()?);
-        let mut traffic = Self { spec, ledger, stop, threads: Vec::new() };
+        let mut traffic = Self { spec, ledger, engines: Engines::new()? };
 
         let parts = (traffic.spec.clone(), Arc::clone(&pattern), Arc::clone(&traffic.ledger));
-        let stop = Arc::clone(&traffic.stop);
-        let open = move || ServerEngine::open(&parts.0, parts.1, parts.2, &stop);
-        traffic.threads.push(spawn_in(server_ns, "traffic-server", open, ServerEngine::run)?);
+        let open = move |stop: &_| ServerEngine::open(&parts.0, parts.1, parts.2, stop);
+        traffic.engines.start(server_ns, "traffic-server", open, ServerEngine::run)?;
 
         let parts = (traffic.spec.clone(), pattern, Arc::clone(&traffic.ledger));
-        let stop = Arc::clone(&traffic.stop);
-        let open = move || ClientEngine::open(&parts.0, parts.1, parts.2, &stop);
-        traffic.threads.push(spawn_in(client_ns, "traffic-client", open, ClientEngine::run)?);
+        let open = move |stop: &_| ClientEngine::open(&parts.0, parts.1, parts.2, stop);
+        traffic.engines.start(client_ns, "traffic-client", open, ClientEngine::run)?;
         Ok(traffic)
     }
 
@@ -139,23 +133,8 @@ impl Traffic {
         &self.spec
     }
 
-    /// Closes every socket and ends both threads; judge before.
+    /// Closes every socket and ends both engines; judge before.
     pub(crate) fn stop(mut self) {
-        self.end();
-    }
-
-    fn end(&mut self) {
-        // The counter is never read, so it stays ready for both threads. It cannot be full.
-        let _ = self.stop.write(1);
-        for thread in self.threads.drain(..) {
-            // A panic of an engine has been printed; its streams count as stalled.
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Drop for Traffic {
-    fn drop(&mut self) {
-        self.end();
+        self.engines.end();
     }
 }
