@@ -26,7 +26,7 @@ const WALLS: [Wall; 7] = [
         manifest: "syncd/core/Cargo.toml",
         ours: &[],
         others: Some(&["hashbrown", "foldhash"]),
-        tests: &["serde", "serde_json"],
+        tests: &["serde", "serde_json", "proptest"],
         touches: "nothing",
     },
     Wall {
@@ -34,7 +34,7 @@ const WALLS: [Wall; 7] = [
         manifest: "syncd/conntrack/Cargo.toml",
         ours: &["syncd-core"],
         others: Some(&["nix", "libc", "netlink-sys"]),
-        tests: &["netlink-packet-netfilter", "netlink-packet-core"],
+        tests: &["netlink-packet-netfilter", "netlink-packet-core", "proptest"],
         touches: "netfilter's netlink sockets",
     },
     Wall {

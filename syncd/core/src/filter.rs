@@ -1,11 +1,11 @@
-//! Which flows are replicated.
+//! Which flows are replicated, and which expectations.
 //!
-//! Applied to what is told to the peer, not to what the peer tells. Knows nothing of configuration text: the daemon
-//! parses it. Tested in `filter/tests.rs`.
+//! For flows applied to what is told to the peer, not to what the peer tells; for expectations to both. Knows nothing
+//! of configuration text: the daemon parses it. Tested in `filter/tests.rs`.
 
 use alloc::vec::Vec;
 
-use crate::flow::{Address, Family, Flow, Protocol};
+use crate::flow::{Address, Family, Flow, HelperName, Protocol};
 
 #[cfg(test)]
 mod tests;
@@ -66,11 +66,24 @@ const fn mask(prefix: u8) -> u128 {
     !u128::MAX.unbounded_shr(prefix as u32)
 }
 
+/// The helpers whose expectations are replicated.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Helpers {
+    /// Of no helper.
+    #[default]
+    None,
+    /// Of every helper.
+    All,
+    /// Of helpers whose name begins with one of these, in whatever case.
+    Named(Vec<HelperName>),
+}
+
 /// The rule by which flows are told to the peer.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Filter {
     accepted: Vec<Protocol>,
     ignored: Vec<Network>,
+    helpers: Helpers,
 }
 
 impl Filter {
@@ -78,7 +91,29 @@ impl Filter {
     /// that come from an `ignored` network.
     #[must_use]
     pub const fn new(accepted: Vec<Protocol>, ignored: Vec<Network>) -> Self {
-        Self { accepted, ignored }
+        Self { accepted, ignored, helpers: Helpers::None }
+    }
+
+    /// The same, and expectations of these `helpers`.
+    #[must_use]
+    pub fn with_helpers(self, helpers: Helpers) -> Self {
+        Self { helpers, ..self }
+    }
+
+    /// Whether expectations are replicated at all.
+    #[must_use]
+    pub fn wants_expectations(&self) -> bool {
+        self.helpers != Helpers::None
+    }
+
+    /// Whether expectations of that helper are replicated. One without a name is only everybody's.
+    #[must_use]
+    pub fn accepts_helper(&self, helper: HelperName) -> bool {
+        match &self.helpers {
+            Helpers::None => false,
+            Helpers::All => true,
+            Helpers::Named(names) => names.iter().any(|name| helper.begins_with(name.as_str())),
+        }
     }
 
     /// Whether the peer shall know `flow`.

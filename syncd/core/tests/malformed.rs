@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use syncd_core::wire::attr::attributes;
-use syncd_core::wire::{BadFrame, Control, FrameView, SeqRange, decode_flow, frames};
+use syncd_core::wire::{BadFrame, Control, FrameView, SeqRange, decode_expectation, decode_flow, frames};
 
 mod fixture;
 
@@ -106,7 +106,7 @@ fn judge(frame: Result<FrameView<'_>, BadFrame>) -> Value {
             "takes": seq,
             "applies": format!("{:?}", decoded.change),
             "skips": decoded.skipped,
-            "flow": decoded.flow.to_string(),
+            "flow": decoded.whole().to_string(),
         }),
         Err(error) => json!({ "takes": seq, "refuses": error.to_string() }),
     }
@@ -122,7 +122,7 @@ fn read_all(datagram: &[u8]) {
                     assert_eq!(SeqRange::new(range.from, range.to), Some(range));
                 }
                 assert!(view.change().is_none() || view.control().is_none());
-                let _either_way_is_fine = decode_flow(&view);
+                let _either_way_is_fine = (decode_flow(&view), decode_expectation(&view));
             }
         }
     }

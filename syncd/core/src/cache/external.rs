@@ -4,7 +4,7 @@
 use alloc::collections::BTreeMap;
 
 use super::table::{Entry, Slot, Table};
-use crate::flow::{Change, Flow};
+use crate::flow::{Change, Flow, FlowRef, Key};
 use crate::time::Instant;
 
 /// A commit could not write it; the error number is in the bits above.
@@ -96,6 +96,18 @@ impl ExternalCache {
         self.table.get(slot)
     }
 
+    /// The flow in `slot`.
+    #[must_use]
+    pub fn flow(&self, slot: Slot) -> Option<FlowRef<'_>> {
+        self.table.flow(slot)
+    }
+
+    /// Where the flow of that key is.
+    #[must_use]
+    pub fn find(&self, key: &Key) -> Option<Slot> {
+        self.table.find(key)
+    }
+
     /// Flows from slot `from` on.
     pub fn iter_from(&self, from: u32) -> impl Iterator<Item = (Slot, &Entry)> {
         self.table.iter_from(from)
@@ -112,8 +124,8 @@ impl ExternalCache {
     }
 
     /// Takes over what the peer says. NEW replaces, UPD merges or creates, DEL removes.
-    pub fn apply(&mut self, change: Change, flow: &Flow, second: u32) -> Applied {
-        let generation = self.generation;
+    pub fn apply<'a>(&mut self, change: Change, flow: impl Into<FlowRef<'a>>, second: u32) -> Applied {
+        let (flow, generation) = (flow.into(), self.generation);
         match (self.table.find(&flow.key()), change) {
             (None, Change::Destroy) => Applied::Nothing,
             (None, _) => {
@@ -129,12 +141,14 @@ impl ExternalCache {
             }
             (Some(slot), _) => {
                 self.in_the_way.remove(&slot.0);
+                if change == Change::New {
+                    self.table.replace(slot, flow);
+                } else {
+                    self.table.merge(slot, flow);
+                }
                 let entry = self.table.get_mut(slot).expect("just found");
                 if change == Change::New {
-                    entry.flow = *flow;
                     entry.created = second;
-                } else {
-                    entry.flow.merge(flow);
                 }
                 self.named += u32::from(entry.stamp != generation);
                 (entry.stamp, entry.changed) = (generation, second);

@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use super::table::{Entry, Slot, Table};
-use crate::flow::{AttrSet, Change, Flow, Key};
+use crate::flow::{AttrSet, Change, ExtraSet, Flow, FlowRef, Key, Parent};
 
 /// Changed at least once since it was born: the peer hears UPD, not NEW (conntrackd's rule).
 const UPDATED: u16 = 1;
@@ -25,6 +25,9 @@ const FRESH: u16 = 1 << 3;
 const BORN: u16 = 1 << 4;
 /// Only a dump has told of it, and its end may make no event (see [`InternalCache::doubt_ends`]).
 const UNHEARD: u16 = 1 << 5;
+
+/// So many zones are looked through for a parent whose zone was not said.
+const ZONES: usize = 64;
 
 /// What a change did to the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub struct InternalCache {
     generation: u32,
     dumping: bool,
     graves: Vec<Slot>,
+    /// Zones of flows that were added, but for 0; the first few.
+    zones: Vec<u16>,
 }
 
 impl InternalCache {
@@ -71,6 +76,7 @@ impl InternalCache {
             generation: 0,
             dumping: false,
             graves: Vec::new(),
+            zones: Vec::new(),
         }
     }
 
@@ -122,16 +128,31 @@ impl InternalCache {
         self.table.get(slot)
     }
 
+    /// The flow in `slot`.
+    #[must_use]
+    pub fn flow(&self, slot: Slot) -> Option<FlowRef<'_>> {
+        self.table.flow(slot)
+    }
+
+    /// The zone in which the flow `parent` lives here, if it does. Whoever names a parent does not say its zone, so each
+    /// zone that was ever seen is tried, 0 first.
+    #[must_use]
+    pub fn zone_of(&self, parent: &Parent) -> Option<u16> {
+        let zones = core::iter::once(0).chain(self.zones.iter().copied());
+        let lives = |key| self.table.find(&key).is_some_and(|slot| self.is_alive(slot));
+        zones.into_iter().find(|zone| lives(parent.key(*zone)))
+    }
+
     /// What the peer must be told about the flow in `slot`.
     #[must_use]
-    pub fn news(&self, slot: Slot) -> Option<(Change, &Flow)> {
+    pub fn news(&self, slot: Slot) -> Option<(Change, FlowRef<'_>)> {
         let entry = self.table.get(slot)?;
         let change = match (entry.is(DEAD), entry.is(UPDATED) && !entry.is(FRESH)) {
             (true, _) => Change::Destroy,
             (false, true) => Change::Update,
             (false, false) => Change::New,
         };
-        Some((change, &entry.flow))
+        Some((change, self.table.flow(slot)?))
     }
 
     /// Whether the flow in `slot` lives.
@@ -157,51 +178,57 @@ impl InternalCache {
     }
 
     /// Takes over an event of the kernel.
-    pub fn apply(&mut self, change: Change, flow: &Flow, second: u32) -> Applied {
+    pub fn apply<'a>(&mut self, change: Change, flow: impl Into<FlowRef<'a>>, second: u32) -> Applied {
+        let flow = flow.into();
         match (self.table.find(&flow.key()), change) {
             (None, Change::Destroy) => self.remember_end(flow, second),
             (None, change) => self.add(flow, second, if change == Change::New { BORN } else { 0 }),
             (Some(slot), Change::New) => self.born(slot, flow, second),
             (Some(slot), Change::Update) => self.update(slot, flow, second),
-            (Some(slot), Change::Destroy) => self.end_of(slot, flow),
+            (Some(slot), Change::Destroy) => self.end_of(slot, flow.flow),
         }
     }
 
     /// Takes over a flow from a dump or a single look-up.
-    pub fn apply_dumped(&mut self, flow: &Flow, second: u32) -> Applied {
+    pub fn apply_dumped<'a>(&mut self, flow: impl Into<FlowRef<'a>>, second: u32) -> Applied {
+        let flow = flow.into();
         let doubted = if self.doubts_ends { UNHEARD } else { 0 };
         let Some(slot) = self.table.find(&flow.key()) else { return self.add(flow, second, doubted) };
         let generation = self.generation;
-        let entry = self.entry(slot);
+        let entry = *self.entry(slot);
+        let heard = entry.stamp == generation;
         if entry.is(DEAD) {
             // It ended after the picture was taken, or it lives again and its birth went unheard.
-            let ended_since = entry.stamp == generation;
-            return if ended_since { Applied::Nothing } else { self.reborn(slot, flow, second, doubted) };
-        }
-        let before = entry.flow;
-        if is_other_life(&before, flow) {
-            // Either the picture is older than an event we heard, or events of this life were lost.
-            let heard = entry.stamp == generation;
             return if heard { Applied::Nothing } else { self.reborn(slot, flow, second, doubted) };
         }
-        if entry.stamp == generation {
-            // What an event said is newer than the picture; the rest of what we know is older.
-            let unsaid = flow.present.without(entry.said);
-            entry.flow.merge(&Flow { present: unsaid, ..*flow });
-        } else {
-            entry.flow.merge(flow);
-            (entry.stamp, entry.said) = (generation, AttrSet::EMPTY);
-            entry.changed = second;
+        if is_other_life(&entry.flow, flow.flow) {
+            // Either the picture is older than an event we heard, or events of this life were lost.
+            return if heard { Applied::Nothing } else { self.reborn(slot, flow, second, doubted) };
         }
-        if entry.flow.same_state(&before) {
+        let extras = self.table.flow(slot).and_then(|known| known.extras.copied());
+        if heard {
+            // What an event said is newer than the picture; the rest of what we know is older.
+            let unsaid = Flow { present: flow.present.without(entry.said), ..*flow.flow };
+            let said = self.table.said_of_extras(slot);
+            let unsaid_extras =
+                flow.extras.map(|extras| extras.without(said)).filter(|rest| !rest.is_empty());
+            self.table.merge(slot, FlowRef { flow: &unsaid, extras: unsaid_extras.as_ref() });
+        } else {
+            self.table.merge(slot, flow);
+            self.table.stamp(slot, generation, UNSAID);
+            self.entry(slot).changed = second;
+        }
+        let now = self.table.flow(slot).expect("it is there");
+        if now.same_state(&entry.flow) && now.extras == extras.as_ref() {
             return Applied::Nothing;
         }
-        entry.marks |= UPDATED;
+        self.entry(slot).marks |= UPDATED;
         Applied::Changed(slot)
     }
 
     /// Takes over a flow that we have just written to the kernel ourselves.
-    pub fn adopt(&mut self, flow: &Flow, second: u32) -> Applied {
+    pub fn adopt<'a>(&mut self, flow: impl Into<FlowRef<'a>>, second: u32) -> Applied {
+        let flow = flow.into();
         match self.table.find(&flow.key()) {
             Some(slot) if self.entry(slot).is(DEAD) => self.reborn(slot, flow, second, 0),
             _ => self.apply_dumped(flow, second),
@@ -239,9 +266,7 @@ impl InternalCache {
 
     /// Names a flow: a look-up found it alive.
     pub fn name(&mut self, slot: Slot) {
-        let generation = self.generation;
-        let entry = self.entry(slot);
-        (entry.stamp, entry.said) = (generation, AttrSet::EMPTY);
+        self.table.stamp(slot, self.generation, UNSAID);
     }
 
     /// The flow in `slot` is gone from the kernel although its end was not heard.
@@ -276,7 +301,10 @@ impl InternalCache {
         self.table.get_mut(slot).expect("slots come from this table")
     }
 
-    fn add(&mut self, flow: &Flow, second: u32, mark: u16) -> Applied {
+    fn add(&mut self, flow: FlowRef<'_>, second: u32, mark: u16) -> Applied {
+        if flow.zone != 0 && self.zones.len() < ZONES && !self.zones.contains(&flow.zone) {
+            self.zones.push(flow.zone);
+        }
         let Some(slot) = self.table.insert(flow, self.generation, second, FRESH | mark) else {
             return Applied::Full;
         };
@@ -285,7 +313,7 @@ impl InternalCache {
     }
 
     /// An end of something unknown matters only while a dump may still bring its picture.
-    fn remember_end(&mut self, flow: &Flow, second: u32) -> Applied {
+    fn remember_end(&mut self, flow: FlowRef<'_>, second: u32) -> Applied {
         if self.dumping
             && let Some(slot) = self.table.insert(flow, self.generation, second, DEAD)
         {
@@ -295,37 +323,41 @@ impl InternalCache {
         Applied::Nothing
     }
 
-    fn born(&mut self, slot: Slot, flow: &Flow, second: u32) -> Applied {
+    fn born(&mut self, slot: Slot, flow: FlowRef<'_>, second: u32) -> Applied {
         let entry = self.entry(slot);
-        let known = !entry.is(DEAD) && entry.is(BORN) && !is_other_life(&entry.flow, flow);
+        let known = !entry.is(DEAD) && entry.is(BORN) && !is_other_life(&entry.flow, flow.flow);
         let applied = self.reborn(slot, flow, second, BORN);
         if known { Applied::Again(slot) } else { applied }
     }
 
-    fn reborn(&mut self, slot: Slot, flow: &Flow, second: u32, mark: u16) -> Applied {
+    fn reborn(&mut self, slot: Slot, flow: FlowRef<'_>, second: u32, mark: u16) -> Applied {
         self.revive(slot);
         self.heard(slot);
         self.unheard += u32::from(mark == UNHEARD);
-        let generation = self.generation;
+        self.table.replace(slot, flow);
+        self.table.stamp(slot, self.generation, said_by(flow));
         let entry = self.entry(slot);
-        entry.flow = *flow;
-        (entry.stamp, entry.said) = (generation, flow.present);
         (entry.created, entry.changed) = (second, second);
         entry.marks = entry.marks & !(UPDATED | BORN) | FRESH | mark;
         Applied::Added(slot)
     }
 
-    fn update(&mut self, slot: Slot, flow: &Flow, second: u32) -> Applied {
+    fn update(&mut self, slot: Slot, flow: FlowRef<'_>, second: u32) -> Applied {
         let entry = self.entry(slot);
-        if entry.is(DEAD) || is_other_life(&entry.flow, flow) {
+        if entry.is(DEAD) || is_other_life(&entry.flow, flow.flow) {
             return self.reborn(slot, flow, second, 0);
         }
+        let (heard, before) = (entry.stamp, entry.said);
         self.heard(slot);
-        let generation = self.generation;
+        self.table.merge(slot, flow);
+        let (now, extras) = said_by(flow);
+        let said = if heard == self.generation {
+            (before.with(now), self.table.said_of_extras(slot).with(extras))
+        } else {
+            (now, extras)
+        };
+        self.table.stamp(slot, self.generation, said);
         let entry = self.entry(slot);
-        entry.flow.merge(flow);
-        let before = if entry.stamp == generation { entry.said } else { AttrSet::EMPTY };
-        (entry.stamp, entry.said) = (generation, before.with(flow.present));
         entry.changed = second;
         entry.marks |= UPDATED;
         Applied::Changed(slot)
@@ -377,6 +409,14 @@ impl InternalCache {
             self.dead -= 1;
         }
     }
+}
+
+/// Events have said nothing.
+const UNSAID: (AttrSet, ExtraSet) = (AttrSet::EMPTY, ExtraSet::EMPTY);
+
+/// What an event says.
+fn said_by(flow: FlowRef<'_>) -> (AttrSet, ExtraSet) {
+    (flow.present, flow.extras.map_or(ExtraSet::EMPTY, |extras| extras.present))
 }
 
 /// `CTA_ID` is constant for one life of an entry and normally differs for the next.

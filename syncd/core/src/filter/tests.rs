@@ -111,3 +111,16 @@ fn behind_a_translation_the_real_server_counts() {
     masked.reply.target = ip("192.0.2.1").1;
     assert!(filter.accepts(&masked));
 }
+
+#[test]
+fn expectations_go_by_the_begin_of_their_helpers_name() {
+    let name = |text: &str| HelperName::new(text.as_bytes()).expect("a name");
+    assert!(!Filter::default().wants_expectations());
+    assert!(!Filter::default().accepts_helper(name("ftp")));
+    let all = Filter::default().with_helpers(Helpers::All);
+    assert!(all.wants_expectations() && all.accepts_helper(name("anything")));
+    assert!(all.accepts_helper(HelperName::EMPTY));
+    let some = Filter::default().with_helpers(Helpers::Named([name("ftp"), name("q.931")].to_vec()));
+    assert!(some.accepts_helper(name("ftp-2121")) && some.accepts_helper(name("Q.931")));
+    assert!(!some.accepts_helper(name("sip")) && !some.accepts_helper(HelperName::EMPTY));
+}

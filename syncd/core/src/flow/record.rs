@@ -50,6 +50,8 @@ impl AttrSet {
     pub const ID: Self = Self(1 << 8);
     /// A SYNPROXY block was there and all zero: kept on the wire as conntrackd does, left out of a commit.
     pub const SYNPROXY_ZERO: Self = Self(1 << 9);
+    /// There are [`Extras`](super::Extras), kept beside the flow.
+    pub const EXTRAS: Self = Self(1 << 10);
 
     /// Whether all bits of `other` are set.
     #[must_use]
@@ -87,6 +89,8 @@ impl Status {
     pub const SRC_NAT: u32 = 1 << 4;
     /// `IPS_DST_NAT`: the target is translated.
     pub const DST_NAT: u32 = 1 << 5;
+    /// `IPS_SEQ_ADJUST`: a helper or a synproxy has shifted sequence numbers.
+    pub const SEQ_ADJUST: u32 = 1 << 6;
     /// `IPS_SRC_NAT_DONE`: the decision about source NAT is made (also when it is "none").
     pub const SRC_NAT_DONE: u32 = 1 << 7;
     /// `IPS_DST_NAT_DONE`: the decision about target NAT is made (also when it is "none").
@@ -156,7 +160,7 @@ impl TcpFlags {
 }
 
 /// What identifies a flow on a router: zone, family, protocol and original tuple.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// Addresses and ports of the first packet's direction.
     pub original: Tuple,

@@ -108,6 +108,13 @@ impl Protocol {
         matches!(self, Self::TCP | Self::UDP | Self::SCTP | Self::DCCP)
     }
 
+    /// Whether the kernel's tuple has ports (for GRE: call ids) for this protocol (`nf_ct_port_nlattr_to_tuple`). A
+    /// kernel that no longer tracks DCCP ignores them.
+    #[must_use]
+    pub const fn has_kernel_ports(self) -> bool {
+        self.has_wire_ports() || matches!(self, Self::GRE | Self::UDPLITE)
+    }
+
     /// The name `conntrack(8)` prints, or `unknown`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -142,6 +149,10 @@ pub struct Tuple {
 }
 
 impl Tuple {
+    /// No addresses, no ports.
+    pub const NOWHERE: Self =
+        Self { source: Address::UNSPECIFIED, target: Address::UNSPECIFIED, source_port: 0, target_port: 0 };
+
     /// A tuple of ICMP or ICMPv6.
     #[must_use]
     pub const fn icmp(source: Address, target: Address, id: u16, kind: u8, code: u8) -> Self {

@@ -1,11 +1,12 @@
 //! Internal cache → peer: every living flow is queued once, paced by the queue.
 //!
-//! A bulk goes once around the slots. A RESYNC that comes meanwhile joins it: the round then goes on until it has
+//! A bulk goes once around the slots, and then through the expectations, whose parents the peer has by then. A RESYNC that comes meanwhile joins it: the round then goes on until it has
 //! come full circle from there, so that whoever asked hears every flow after its question. The acknowledgement of
 //! the RESYNCs (see [`crate::ftfw::recv`]) follows the last frame.
 
 use super::notice::Notice;
 use super::status::Progress;
+use crate::cache::expect::InternalExpectations;
 use crate::cache::{InternalCache, Slot};
 use crate::ftfw::{Item, Session};
 use crate::time::{Duration, Instant};
@@ -112,6 +113,7 @@ impl Bulk {
         &mut self,
         now: Instant,
         internal: &InternalCache,
+        expectations: &InternalExpectations,
         session: &mut Session,
     ) -> Option<Notice> {
         let mut notice = None;
@@ -133,10 +135,13 @@ impl Bulk {
         let cursor = if cursor >= end { 0 } else { cursor };
         let count = left.min(SLICE).min(end - cursor).min(LOW);
         for slot in (cursor..cursor + count).map(Slot).filter(|slot| internal.is_alive(*slot)) {
-            session.enqueue(Item(slot.0));
+            session.enqueue(slot.into());
             self.flows += 1;
         }
         let left = left - count;
+        if left == 0 {
+            expectations.iter_from(0).for_each(|(slot, _)| session.enqueue(slot.into()));
+        }
         self.state = match (left, session.tail()) {
             (0, Some(last)) => State::Draining { last },
             (0, None) => State::Idle,

@@ -5,19 +5,21 @@
 //! what remains is exactly what could not be written, with its reason.
 //!
 //! Where a flow's place is taken, whatever stands there is looked up by the original and by the wanted translated
-//! reply tuple, removed if it is another flow, and the creation is tried once more: see [`super::conflict`].
+//! reply tuple, removed if it is another flow, and the creation is tried once more: see [`super::conflict`]. A flow
+//! whose helper or parent our kernel does not have is written without: it lives, and only what the helper would do for
+//! it from now on is lost.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::conflict::{Conflict, Outcome};
+use super::conflict::{Conflict, Outcome, refused_extra};
 use super::kernel::{Errno, KernelReply, KernelRequest, Token};
 use super::notice::Notice;
 use super::status::CommitStatus;
 use super::tokens::Tokens;
 use crate::cache::external::Failure;
 use crate::cache::{Entry, ExternalCache, InternalCache, Slot};
-use crate::flow::{AttrSet, Flow, Key, Protocol, Status, TcpState};
+use crate::flow::{AttrSet, ExtraSet, Flow, HelperName, Key, Protocol, Status, TcpState, Whole};
 use crate::time::{Duration, Instant};
 
 /// Conflicts being resolved at once; while there are more, no new flow is tried.
@@ -93,6 +95,8 @@ pub(super) enum Settled {
     Conflict,
     /// What stood in a flow's place was removed.
     Replaced,
+    /// Our kernel will not have this of a flow, which is tried again without.
+    LeftOut(ExtraSet),
     /// The flow is in the kernel now.
     Written(Flow),
     /// The flow stays in the external cache.
@@ -115,6 +119,8 @@ pub(super) struct Commit {
     last: Option<CommitStatus>,
     open: VecDeque<Open>,
     conflicts: Vec<Conflict>,
+    /// Helpers that our kernel does not have, as far as told.
+    unknown: Vec<HelperName>,
     told: VecDeque<Notice>,
 }
 
@@ -132,6 +138,7 @@ impl Commit {
             last: None,
             open: VecDeque::new(),
             conflicts: Vec::new(),
+            unknown: Vec::new(),
             told: VecDeque::new(),
         }
     }
@@ -139,6 +146,11 @@ impl Commit {
     /// Whether none runs and births are listened to.
     pub(super) const fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle) && !self.deaf
+    }
+
+    /// Whose word counts in the commit that runs, or ran last.
+    pub(super) const fn manner(&self) -> Manner {
+        self.manner
     }
 
     /// Whether births of flows are not heard at the moment.
@@ -176,6 +188,7 @@ impl Commit {
         self.manner = manner;
         (self.begun, self.committed, self.failed, self.no_room) = (now, 0, 0, 0);
         self.retry = None;
+        self.unknown.clear();
         Notice::CommitBegun { flows: external.len() }
     }
 
@@ -255,14 +268,7 @@ impl Commit {
         reply: KernelReply<'_>,
         external: &mut ExternalCache,
     ) -> Settled {
-        let token = match reply {
-            KernelReply::Done(token)
-            | KernelReply::Begun(token)
-            | KernelReply::Failed(token, _)
-            | KernelReply::Dumped(token, _)
-            | KernelReply::Counted(token, _)
-            | KernelReply::Found(token, _) => token,
-        };
+        let token = reply.token();
         if let Some(index) = self.open.iter().position(|open| open.token == token) {
             let open = self.open.remove(index).expect("just found");
             return self.created(second, open, reply, external);
@@ -273,6 +279,11 @@ impl Commit {
         match self.conflicts[index].reply(token, reply) {
             Outcome::GoesOn => Settled::Nothing,
             Outcome::Removed => Settled::Replaced,
+            Outcome::LeftOut(what) => {
+                let helper =
+                    external.flow(self.conflicts[index].slot()).and_then(|flow| flow.extras?.helper());
+                self.left_out(what, helper)
+            }
             Outcome::Written => {
                 let conflict = self.conflicts.swap_remove(index);
                 self.written(conflict.slot(), conflict.wanted(), external)
@@ -354,18 +365,52 @@ impl Commit {
     ) -> Settled {
         let entry = external.get(open.slot).filter(|entry| entry.flow.key() == open.key);
         let Some(entry) = entry.copied() else { return Settled::Nothing };
+        let wanted = external.flow(open.slot).expect("just found").whole();
+        let timeout = remaining(&entry, second);
         match reply {
             KernelReply::Failed(_, Errno::EEXIST) if self.manner == Manner::TakeOver => {
-                self.conflicts.push(Conflict::new(open.slot, &entry.flow, remaining(&entry, second)));
+                self.conflicts.push(Conflict::new(open.slot, wanted, timeout));
                 Settled::Conflict
             }
-            KernelReply::Failed(_, error) => self.refused(open.slot, &entry.flow, error, None, external),
-            KernelReply::Done(_)
-            | KernelReply::Found(..)
-            | KernelReply::Dumped(..)
-            | KernelReply::Counted(..)
-            | KernelReply::Begun(_) => self.written(open.slot, &entry.flow, external),
+            KernelReply::Failed(_, error) => {
+                let Some(what) = refused_extra(&wanted, error) else {
+                    return self.refused(open.slot, &entry.flow, error, None, external);
+                };
+                if what == ExtraSet::PARENT && self.parent_waits(&wanted, external) {
+                    // A later round comes to it again.
+                    return Settled::Nothing;
+                }
+                self.conflicts.push(Conflict::without(
+                    open.slot,
+                    wanted,
+                    timeout,
+                    what,
+                    self.manner == Manner::TakeOver,
+                ));
+                self.left_out(what, wanted.extras.helper())
+            }
+            _ => self.written(open.slot, &entry.flow, external),
         }
+    }
+
+    /// Whether the parent of a flow has still to be tried: chains of related flows are longer than two.
+    fn parent_waits(&self, wanted: &Whole, external: &ExternalCache) -> bool {
+        let State::Running { round, .. } = self.state else { return false };
+        let parent = wanted.extras.parent.key(wanted.flow.zone);
+        let waits = |slot: Slot| parent != wanted.flow.key() && external.failure(slot).is_none();
+        round + 1 < ROUNDS && external.find(&parent).is_some_and(waits)
+    }
+
+    /// Tells of a helper that is missing here, once per commit.
+    fn left_out(&mut self, what: ExtraSet, helper: Option<HelperName>) -> Settled {
+        if let Some(helper) = helper.filter(|_| what == ExtraSet::HELPER)
+            && self.unknown.len() < TOLD as usize
+            && !self.unknown.contains(&helper)
+        {
+            self.unknown.push(helper);
+            self.told.push_back(Notice::HelperUnknown { helper });
+        }
+        Settled::LeftOut(what)
     }
 
     fn written(&mut self, slot: Slot, flow: &Flow, external: &mut ExternalCache) -> Settled {

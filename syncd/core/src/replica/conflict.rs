@@ -1,11 +1,12 @@
-//! One flow whose place in the kernel is taken, and the steps by which it gets it.
+//! One flow that could not simply be created, and the steps by which it gets into the kernel.
 //!
 //! ```text
 //! EEXIST ─► find by original ─► same flow ──────────────► update ─► written
-//!              │ another / none      │ gone meanwhile
-//!              ▼                     ▼
-//!           find by reply ─► delete what was found, create ─► written
-//!                                      └─ EEXIST again ─► find once more ─► failed, both flows shown
+//!    ▲         │ another / none      │ gone meanwhile
+//!    │         ▼                     ▼
+//!    │      find by reply ─► delete what was found, create ─► written
+//!    │                                 └─ EEXIST again ─► find once more ─► failed, both flows shown
+//! no such helper, no such parent ─► create without it ─► written
 //! ```
 //! "Another" differs in its original or its reply tuple; it is deleted by tuple and id, so that nothing that took
 //! its place meanwhile is hit. Deletions and creation are requested in one go: packets are on their way already, and
@@ -14,10 +15,11 @@
 use super::kernel::{By, Errno, KernelReply, KernelRequest, Token};
 use super::tokens::Tokens;
 use crate::cache::Slot;
-use crate::flow::Flow;
+use crate::flow::{ExtraSet, Flow, FlowRef, Whole};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
+    Create,
     Find(By),
     Update {
         with_status: bool,
@@ -42,6 +44,8 @@ pub(super) enum Outcome {
     GoesOn,
     /// What stood in the way was removed; there is a next step.
     Removed,
+    /// Our kernel will not have this of the flow; there is a next step, without it.
+    LeftOut(ExtraSet),
     /// The flow is in the kernel.
     Written,
     /// It is not, and will not be.
@@ -57,8 +61,9 @@ pub(super) enum Outcome {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Conflict {
     slot: Slot,
-    wanted: Flow,
+    wanted: Whole,
     timeout: u32,
+    replaces: bool,
     step: Step,
     /// The request under way; none while the step is still to be requested. Not that of a removal.
     token: Option<Token>,
@@ -69,9 +74,25 @@ pub(super) struct Conflict {
 
 impl Conflict {
     /// The creation of `wanted`, which is in `slot` of the external cache, was answered with `EEXIST`.
-    pub(super) const fn new(slot: Slot, wanted: &Flow, timeout: u32) -> Self {
+    pub(super) const fn new(slot: Slot, wanted: Whole, timeout: u32) -> Self {
         let step = Step::Find(By::Original);
-        Self { slot, wanted: *wanted, timeout, step, token: None, obstacles: [None; 2], existing: None }
+        Self {
+            slot,
+            wanted,
+            timeout,
+            replaces: true,
+            step,
+            token: None,
+            obstacles: [None; 2],
+            existing: None,
+        }
+    }
+
+    /// It was refused because of `what`, and is tried again without. `replaces` says whether what may stand in its place
+    /// gives way.
+    pub(super) fn without(slot: Slot, wanted: Whole, timeout: u32, what: ExtraSet, replaces: bool) -> Self {
+        let wanted = Whole::new(wanted.flow, wanted.extras.without(what));
+        Self { step: Step::Create, replaces, ..Self::new(slot, wanted, timeout) }
     }
 
     /// Where the flow is in the external cache.
@@ -81,7 +102,7 @@ impl Conflict {
 
     /// The flow.
     pub(super) const fn wanted(&self) -> &Flow {
-        &self.wanted
+        &self.wanted.flow
     }
 
     /// Whether there is something to request.
@@ -97,7 +118,7 @@ impl Conflict {
     /// Requests what comes next. A removal is not waited for.
     pub(super) fn poll(&mut self, tokens: &mut Tokens) -> KernelRequest<'_> {
         let token = tokens.next();
-        let (flow, timeout) = (&self.wanted, self.timeout);
+        let timeout = self.timeout;
         if self.step == Step::Replace {
             let standing = self.obstacles.iter_mut().flatten().find(|obstacle| obstacle.token.is_none());
             if let Some(obstacle) = standing {
@@ -106,23 +127,17 @@ impl Conflict {
             }
         }
         self.token = Some(token);
+        let flow = FlowRef::from(&self.wanted);
         match self.step {
-            Step::Find(by) | Step::Explain(by) => KernelRequest::Find { token, flow, by },
+            Step::Find(by) | Step::Explain(by) => KernelRequest::Find { token, flow: &self.wanted.flow, by },
             Step::Update { with_status } => KernelRequest::Update { token, flow, timeout, with_status },
-            Step::Replace => KernelRequest::Create { token, flow, timeout },
+            Step::Create | Step::Replace => KernelRequest::Create { token, flow, timeout },
         }
     }
 
     /// The kernel answered the request that `token` names.
     pub(super) fn reply(&mut self, token: Token, reply: KernelReply<'_>) -> Outcome {
-        let error = match reply {
-            KernelReply::Failed(_, error) => Some(error),
-            KernelReply::Done(_)
-            | KernelReply::Found(..)
-            | KernelReply::Dumped(..)
-            | KernelReply::Counted(..)
-            | KernelReply::Begun(_) => None,
-        };
+        let error = reply.error();
         let done = error.is_none();
         if let Some(index) = self.obstacle(token) {
             self.obstacles[index] = None;
@@ -130,15 +145,22 @@ impl Conflict {
             return if done { Outcome::Removed } else { Outcome::GoesOn };
         }
         self.token = None;
+        if let Some(what) = error.and_then(|error| self.cause(error)) {
+            self.wanted = Whole::new(self.wanted.flow, self.wanted.extras.without(what));
+            return Outcome::LeftOut(what);
+        }
         let gone = error == Some(Errno::ENOENT);
         match self.step {
+            Step::Create if error == Some(Errno::EEXIST) && self.replaces => {
+                self.go_on(Step::Find(By::Original))
+            }
             Step::Find(by) if done => self.found(by, reply),
             Step::Find(By::Original) | Step::Update { .. } if gone => self.go_on(Step::Find(By::Reply)),
             Step::Find(By::Reply) if gone => self.go_on(Step::Replace),
             Step::Update { with_status: true } if error == Some(Errno::EBUSY) => {
                 self.go_on(Step::Update { with_status: false })
             }
-            Step::Update { .. } | Step::Replace if done => Outcome::Written,
+            Step::Update { .. } | Step::Create | Step::Replace if done => Outcome::Written,
             Step::Replace if error == Some(Errno::EEXIST) => {
                 // What was found before was removed, or never found.
                 self.existing = None;
@@ -147,7 +169,7 @@ impl Conflict {
             Step::Explain(By::Original) if gone => self.go_on(Step::Explain(By::Reply)),
             Step::Explain(_) => {
                 if let KernelReply::Found(_, existing) = reply {
-                    self.existing = Some(*existing);
+                    self.existing = Some(*existing.flow);
                 }
                 Outcome::Failed { error: Errno::EEXIST, existing: self.existing }
             }
@@ -159,8 +181,10 @@ impl Conflict {
         let KernelReply::Found(_, existing) = reply else {
             return Outcome::Failed { error: Errno::EINVAL, existing: self.existing };
         };
+        let existing = existing.flow;
         self.existing = Some(*existing);
-        if existing.key() == self.wanted.key() && existing.reply == self.wanted.reply {
+        let wanted = &self.wanted.flow;
+        if existing.key() == wanted.key() && existing.reply == wanted.reply {
             return self.go_on(Step::Update { with_status: true });
         }
         let known = self.obstacles.iter().flatten().any(|obstacle| obstacle.flow.key() == existing.key());
@@ -171,6 +195,16 @@ impl Conflict {
         self.go_on(if by == By::Original { Step::Find(By::Reply) } else { Step::Replace })
     }
 
+    /// Which of the extras made our kernel refuse.
+    fn cause(&self, error: Errno) -> Option<ExtraSet> {
+        let what = match self.step {
+            Step::Create | Step::Replace => refused_extra(&self.wanted, error)?,
+            Step::Update { .. } if error == Errno::ENOSPC => ExtraSet::LABELS,
+            Step::Update { .. } | Step::Find(_) | Step::Explain(_) => return None,
+        };
+        self.wanted.extras.has(what).then_some(what)
+    }
+
     fn obstacle(&self, token: Token) -> Option<usize> {
         self.obstacles.iter().position(|obstacle| obstacle.is_some_and(|known| known.token == Some(token)))
     }
@@ -179,4 +213,14 @@ impl Conflict {
         self.step = step;
         Outcome::GoesOn
     }
+}
+
+/// Because of what a creation of `wanted` is answered with `error`: our kernel has no such helper, or no such parent.
+pub(super) fn refused_extra(wanted: &Whole, error: Errno) -> Option<ExtraSet> {
+    let what = match error {
+        Errno::EOPNOTSUPP => ExtraSet::HELPER,
+        Errno::ENOENT => ExtraSet::PARENT,
+        _ => return None,
+    };
+    wanted.extras.has(what).then_some(what)
 }

@@ -7,21 +7,29 @@ use super::kernel::{Errno, KernelReply};
 use super::notice::Notice;
 use super::resync::Ends;
 use super::status::Reason;
+use super::subject::Subject;
 use super::turn::ChannelId;
 use crate::cache::Slot;
 use crate::cache::external;
 use crate::cache::internal::Applied;
-use crate::flow::{AttrSet, Change, Flow, Origin};
+use crate::flow::{AttrSet, Change, ExtraSet, Flow, FlowRef, Origin};
 use crate::ftfw::{Arrival, Outgoing};
 use crate::time::Instant;
 use crate::wire::{self, Control, Flags, FrameError, FrameView, Seq, SeqRange};
 
 impl Replica {
     /// An event of our kernel.
-    pub fn handle_flow(&mut self, now: Instant, origin: Origin, change: Change, flow: &Flow) {
+    pub fn handle_flow<'a>(
+        &mut self,
+        now: Instant,
+        origin: Origin,
+        change: Change,
+        flow: impl Into<FlowRef<'a>>,
+    ) {
+        let flow = flow.into();
         self.stats.kernel.count_event(change);
         self.audit.event();
-        if !self.filter.accepts(flow) {
+        if !self.filter.accepts(&flow) {
             self.stats.kernel.filtered += 1;
             self.audit.filtered(change);
             return;
@@ -90,7 +98,11 @@ impl Replica {
             Settled::Refused => self.stats.commit.failed += 1,
             Settled::Conflict => self.stats.commit.conflicts += 1,
             Settled::Replaced => self.stats.commit.replaced += 1,
-            Settled::Nothing => {}
+            Settled::LeftOut(ExtraSet::HELPER) => self.stats.commit.without_helper += 1,
+            Settled::LeftOut(ExtraSet::PARENT) => self.stats.commit.without_parent += 1,
+            // Labels that no rule here uses are no loss.
+            Settled::LeftOut(_) | Settled::Nothing => {}
+            Settled::NotOurs if self.expectation_reply(now, reply) => {}
             Settled::NotOurs => self.resync_reply(now, reply),
         }
     }
@@ -189,15 +201,16 @@ impl Replica {
     fn deliver(&mut self, now: Instant, view: &FrameView<'_>, arrival: Arrival) {
         match (view.control(), view.change()) {
             (Some(control), _) => self.control(now, control),
-            (None, Some(_)) => {
+            (None, about_flow) => {
                 self.session.acknowledge_soon(now);
                 if arrival.stale {
                     self.stats.ftfw.stale_hello += 1;
-                } else {
+                } else if about_flow.is_some() {
                     self.flow_frame(now, view);
+                } else {
+                    self.expectation_frame(now, view);
                 }
             }
-            (None, None) => self.stats.link.expectations_skipped += 1,
         }
     }
 
@@ -220,16 +233,14 @@ impl Replica {
     fn acked(&mut self, now: Instant, range: SeqRange) {
         self.stats.ftfw.acks_received += 1;
         let mut answered = false;
-        let Self { session, internal, .. } = self;
+        let Self { session, internal, expectations, .. } = self;
         session.acked(now, range, |outgoing| match outgoing {
-            Outgoing::Item(item) => {
-                let slot = Slot(item.0);
-                if internal.is_alive(slot) {
-                    internal.acknowledged(slot);
-                } else {
-                    internal.bury(slot);
-                }
-            }
+            Outgoing::Item(item) => match Subject::from(item) {
+                Subject::Flow(slot) if internal.is_alive(slot) => internal.acknowledged(slot),
+                Subject::Flow(slot) => internal.bury(slot),
+                Subject::Expectation(slot) if expectations.internal.is_alive(slot) => {}
+                Subject::Expectation(slot) => expectations.internal.bury(slot),
+            },
             Outgoing::Control(control) => answered |= control == Control::Resync,
         });
         // The answer to an earlier question says nothing about the last one.
@@ -249,7 +260,7 @@ impl Replica {
             }
         };
         self.stats.link.attributes_skipped += u64::from(decoded.skipped);
-        let applied = self.external.apply(decoded.change, &decoded.flow, self.second(now));
+        let applied = self.external.apply(decoded.change, decoded.whole(), self.second(now));
         let stats = &mut self.stats.external;
         match applied {
             external::Applied::Added => stats.created += 1,
@@ -265,9 +276,9 @@ impl Replica {
 
     // ----- A reply of the kernel. -----
 
-    fn dumped(&mut self, flow: &Flow, second: u32) {
+    fn dumped(&mut self, flow: FlowRef<'_>, second: u32) {
         self.resync.count_seen();
-        if !self.filter.accepts(flow) {
+        if !self.filter.accepts(&flow) {
             self.stats.kernel.filtered += 1;
             self.audit.filtered(Change::New);
             return;
@@ -279,11 +290,12 @@ impl Replica {
         self.news(applied, Origin::Kernel);
     }
 
-    /// A flow of the peer is in our kernel: it is ours now. The bulk that follows tells the peer.
+    /// A flow of the peer is in our kernel: it is ours now. The bulk that follows tells the peer. What few flows have is
+    /// left to the dump that follows, because the kernel drops labels without a word.
     fn committed(&mut self, flow: &Flow, second: u32) {
         if self.filter.accepts(flow) {
             let mut flow = *flow;
-            flow.present = flow.present.without(AttrSet::ID);
+            flow.present = flow.present.without(AttrSet::ID.with(AttrSet::EXTRAS));
             let applied = self.internal.adopt(&flow, second);
             let origin = if self.commit.is_told_singly() { Origin::Kernel } else { Origin::Ourselves };
             self.news(applied, origin);
@@ -297,6 +309,7 @@ impl Replica {
                 self.stats.kernel.dumps += 1;
                 self.resync.dumped(&mut self.internal);
                 self.internal.doubt_ends(self.ends == Ends::Untold);
+                self.read_expectations(now);
             }
             KernelReply::Failed(token, error) if self.resync.is_dump(token) => {
                 self.stats.kernel.dump_failures += 1;
@@ -334,7 +347,8 @@ impl Replica {
             KernelReply::Done(_)
             | KernelReply::Dumped(..)
             | KernelReply::Begun(_)
-            | KernelReply::Counted(..) => {}
+            | KernelReply::Counted(..)
+            | KernelReply::Expectation(..) => {}
         }
     }
 
@@ -350,7 +364,7 @@ impl Replica {
     }
 
     /// A flow that a dump did not name was looked up.
-    fn confirmed(&mut self, slot: Slot, found: Option<&Flow>, second: u32) {
+    fn confirmed(&mut self, slot: Slot, found: Option<FlowRef<'_>>, second: u32) {
         self.stats.kernel.confirmations += 1;
         let key = self.internal.get(slot).map(|entry| entry.flow.key());
         if let Some(flow) = found.filter(|flow| Some(flow.key()) == key) {
@@ -384,15 +398,5 @@ impl super::stats::KernelStats {
             Change::Update => &mut self.events_update,
             Change::Destroy => &mut self.events_destroy,
         } += 1;
-    }
-}
-
-impl super::stats::Stats {
-    pub(super) fn count_sent(&mut self, outgoing: Outgoing) {
-        self.link.frames_sent += 1;
-        match outgoing {
-            Outgoing::Control(Control::Ack(_)) => self.ftfw.acks_sent += 1,
-            Outgoing::Item(_) | Outgoing::Control(_) => {}
-        }
     }
 }

@@ -21,6 +21,7 @@ impl Replica {
         }
         self.commit.abandon(now);
         self.external.forgive();
+        self.expectations.abandon_commit();
         if !role.replicates() {
             // A backup says no word of an end: its timers expire while the flow lives on the primary.
             self.unsaid += self.forget_ends();
@@ -36,9 +37,8 @@ impl Replica {
     /// Begins and ends jobs as far as it goes.
     pub(super) fn step_jobs(&mut self, now: Instant) {
         self.commit.try_again(now);
-        if let Some(notice) = self.commit.step(now, &self.external) {
-            self.tell(Some(notice));
-        }
+        self.step_commit(now);
+        self.expectations.settle(now);
         while let Some(notice) = self.commit.take_notice() {
             self.tell(Some(notice));
         }
@@ -57,9 +57,13 @@ impl Replica {
             }
             let done = match self.jobs.current() {
                 None => break,
-                Some((JobKind::Commit | JobKind::Adopt, _)) => self.commit.is_idle(),
+                Some((JobKind::Commit | JobKind::Adopt, _)) => {
+                    self.commit.is_idle() && self.expectations.has_written()
+                }
                 Some((JobKind::AwaitPeer, until)) => self.catch_up.completed() >= until,
-                Some((JobKind::ReloadInternal, until)) => self.resync.completed() >= until,
+                Some((JobKind::ReloadInternal, until)) => {
+                    self.resync.completed() >= until && self.expectations.has_read()
+                }
                 Some((JobKind::Bulk | JobKind::RequestResync, _)) => true,
             };
             if !done {
@@ -68,6 +72,15 @@ impl Replica {
             self.jobs.done();
         }
         self.jobs.answer();
+    }
+
+    /// Ends the commit of flows if it is done; that of expectations begins then.
+    fn step_commit(&mut self, now: Instant) {
+        let notice = self.commit.step(now, &self.external);
+        if notice.is_some() {
+            self.expectations.begin_commit(self.commit.manner());
+        }
+        self.tell(notice);
     }
 
     fn begin_job(&mut self, now: Instant, job: JobKind) -> u32 {
@@ -102,8 +115,7 @@ impl Replica {
     fn begin_commit(&mut self, now: Instant, manner: Manner) {
         let notice = self.commit.begin(now, manner, &self.external);
         self.tell(Some(notice));
-        let notice = self.commit.step(now, &self.external);
-        self.tell(notice);
+        self.step_commit(now);
     }
 
     /// A cache that was full has room again: what did not fit is fetched.
@@ -118,13 +130,15 @@ impl Replica {
             let notice = self.catch_up.want(now, Reason::RoomAgain);
             self.tell(notice);
         }
+        self.expectations_room_again(now);
     }
 
     /// Ends the peer was not told of must not fill the cache while nobody listens: they are forgotten, and a hello
     /// makes the peer ask for a resync, which sweeps them there.
     pub(super) fn limit_ends(&mut self, now: Instant) {
-        let dead = self.internal.dead();
-        if self.session.is_silent() && dead > self.internal.limit() / 4 {
+        let (flows, expectations) = (&self.internal, &self.expectations.internal);
+        let many = flows.dead() > flows.limit() / 4 || expectations.dead() > expectations.limit() / 4;
+        if self.session.is_silent() && many {
             let flows = self.forget_ends();
             self.tell_of_forgotten(now, flows);
         }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::flow::Flow;
+use crate::flow::{Expectation, Flow, FlowRef};
 
 /// Name of a kernel request, chosen by the replica, repeated in every reply to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,16 +29,16 @@ pub enum KernelRequest<'a> {
         /// Name of this request.
         token: Token,
         /// What to create; `reply` holds the wanted translation.
-        flow: &'a Flow,
+        flow: FlowRef<'a>,
         /// Seconds it shall live without traffic.
         timeout: u32,
     },
-    /// Change state, timeout and mark of an existing flow. Translation cannot change.
+    /// Change state, timeout, mark and what else can change of an existing flow: not translation, helper and parent.
     Update {
         /// Name of this request.
         token: Token,
         /// The flow as it shall be.
-        flow: &'a Flow,
+        flow: FlowRef<'a>,
         /// Seconds it shall live without traffic.
         timeout: u32,
         /// Whether to set the status too; a kernel entry that is further answers `EBUSY`.
@@ -72,6 +72,51 @@ pub enum KernelRequest<'a> {
     },
     /// Hear of births, or not: inserting is 2.3 times as fast while nobody listens to them.
     ListenNew(bool),
+    /// Something about an expectation.
+    Expect(ExpectRequest<'a>),
+}
+
+/// Something the replica wants done about an expectation. Asked only where expectations are replicated.
+///
+/// `Create`, `Renew` and `Delete` are answered by [`KernelReply::Done`] or [`KernelReply::Failed`]; `Find` by
+/// [`KernelReply::Expectation`] or `Failed`; `Dump` as that of flows, with `Expectation` for each.
+#[derive(Clone, Copy, Debug)]
+pub enum ExpectRequest<'a> {
+    /// Create it; it must not exist. Its helper says how long it lives.
+    Create {
+        /// Name of this request.
+        token: Token,
+        /// What to create.
+        expectation: &'a Expectation,
+    },
+    /// Let it live for so long.
+    Renew {
+        /// Name of this request.
+        token: Token,
+        /// Which one.
+        expectation: &'a Expectation,
+        /// Seconds.
+        timeout: u32,
+    },
+    /// Remove it.
+    Delete {
+        /// Name of this request.
+        token: Token,
+        /// Which one; by its id too, when known.
+        expectation: &'a Expectation,
+    },
+    /// Look for the one in whose place it would be (on the helper thread).
+    Find {
+        /// Name of this request.
+        token: Token,
+        /// What to look for.
+        expectation: &'a Expectation,
+    },
+    /// List all (on the helper thread).
+    Dump {
+        /// Name of this request.
+        token: Token,
+    },
 }
 
 /// What the kernel answered.
@@ -89,11 +134,35 @@ pub enum KernelReply<'a> {
     /// end, taken for newer than the picture, would hide a living flow for ever.
     Begun(Token),
     /// One flow of a dump.
-    Dumped(Token, &'a Flow),
+    Dumped(Token, FlowRef<'a>),
     /// The flow that was looked for.
-    Found(Token, &'a Flow),
+    Found(Token, FlowRef<'a>),
     /// How many flows the table holds, those that ended and whose end is not told yet included.
     Counted(Token, u32),
+    /// One expectation of a dump, or the one that was looked for.
+    Expectation(Token, &'a Expectation),
+}
+
+impl KernelReply<'_> {
+    /// The request it answers.
+    #[must_use]
+    pub const fn token(&self) -> Token {
+        match self {
+            Self::Done(token)
+            | Self::Failed(token, _)
+            | Self::Begun(token)
+            | Self::Dumped(token, _)
+            | Self::Found(token, _)
+            | Self::Counted(token, _)
+            | Self::Expectation(token, _) => *token,
+        }
+    }
+
+    /// Why the request was refused, if it was.
+    #[must_use]
+    pub const fn error(&self) -> Option<Errno> {
+        if let Self::Failed(_, error) = self { Some(*error) } else { None }
+    }
 }
 
 /// A kernel error number (`errno.h`), as netlink reports it.
@@ -101,7 +170,9 @@ pub enum KernelReply<'a> {
 pub struct Errno(pub u16);
 
 impl Errno {
-    /// No such flow.
+    /// Not allowed.
+    pub const EPERM: Self = Self(1);
+    /// No such flow; for a creation, no such parent.
     pub const ENOENT: Self = Self(2);
     /// Try again: extensions changed meanwhile.
     pub const EAGAIN: Self = Self(11);
@@ -113,8 +184,10 @@ impl Errno {
     pub const EEXIST: Self = Self(17);
     /// The request makes no sense to the kernel.
     pub const EINVAL: Self = Self(22);
-    /// No room in the hash chain.
+    /// No room in the hash chain; for labels, no rule uses any.
     pub const ENOSPC: Self = Self(28);
+    /// No such helper, or what cannot be changed.
+    pub const EOPNOTSUPP: Self = Self(95);
 
     /// The symbolic name, where we have one.
     #[must_use]

@@ -14,6 +14,9 @@ mod commit;
 mod conflict;
 mod doors;
 mod entering;
+mod expect_commit;
+mod expect_resync;
+mod expectations;
 mod jobs;
 mod kernel;
 mod notice;
@@ -21,7 +24,9 @@ mod resync;
 mod role;
 mod stats;
 mod status;
+mod subject;
 mod tokens;
+mod transmit;
 mod turn;
 
 #[cfg(test)]
@@ -33,6 +38,7 @@ use audit::Audit;
 use bulk::Bulk;
 use catch_up::CatchUp;
 use commit::{Commit, Next};
+use expectations::Expectations;
 use jobs::Jobs;
 use resync::Resync;
 use tokens::Tokens;
@@ -42,12 +48,12 @@ use crate::cache::{ExternalCache, InternalCache, Slot};
 use crate::filter::Filter;
 use crate::flow::Origin;
 use crate::ftfw::channels::Channels;
-use crate::ftfw::{Item, Outgoing, Session};
+use crate::ftfw::{Item, Session};
 use crate::time::{Duration, Instant};
-use crate::wire::{Datagram, Options, Seq, encode_control, encode_flow};
+use crate::wire::{Datagram, Options, Seq};
 
 pub use command::{Command, Refusal, Reply, RequestId};
-pub use kernel::{By, Errno, KernelReply, KernelRequest, Token};
+pub use kernel::{By, Errno, ExpectRequest, KernelReply, KernelRequest, Token};
 pub use notice::Notice;
 pub use resync::Ends;
 pub use role::{JobKind, Role};
@@ -95,6 +101,7 @@ pub struct Replica {
     role_since: Instant,
     internal: InternalCache,
     external: ExternalCache,
+    expectations: Expectations,
     session: Session,
     channels: Channels,
     jobs: Jobs,
@@ -134,6 +141,7 @@ impl Replica {
             role_since: now,
             internal,
             external: ExternalCache::new(config.external_limit, word(16)),
+            expectations: Expectations::new(),
             session,
             channels: Channels::new(config.channels),
             jobs: Jobs::default(),
@@ -160,7 +168,7 @@ impl Replica {
         match self.commit.next(second, &mut self.tokens, &self.external, &self.internal) {
             Some(Next::ListenNew(listen)) => return Some(KernelRequest::ListenNew(listen)),
             Some(Next::Create { token, slot, timeout }) => {
-                let flow = &self.external.get(slot).expect("just found").flow;
+                let flow = self.external.flow(slot).expect("just found");
                 return Some(KernelRequest::Create { token, flow, timeout });
             }
             Some(Next::Conflict { index }) => return Some(self.commit.conflict(index, &mut self.tokens)),
@@ -168,6 +176,9 @@ impl Replica {
         }
         if let Some(request) = self.audit.poll(now, &mut self.tokens) {
             return Some(request);
+        }
+        if self.expectations.due().is_some_and(|due| due <= now) {
+            return self.poll_expectations(now).map(KernelRequest::Expect);
         }
         self.resync.poll(now, &mut self.tokens, &mut self.internal)
     }
@@ -178,24 +189,11 @@ impl Replica {
         self.feed(now);
         while let Some((outgoing, flags)) = self.session.peek() {
             let seq = self.session.next_seq();
-            let written = match outgoing {
-                Outgoing::Item(Item(slot)) => {
-                    let (change, flow) = self.internal.news(Slot(slot)).expect("what waits is in the cache");
-                    encode_flow(into, change, flags, seq, flow, self.wire)
-                }
-                Outgoing::Control(control) => encode_control(into, control, flags, seq),
-            };
-            if written.is_err() {
+            if self.write(into, outgoing, flags, seq).is_err() {
                 assert!(!into.is_empty(), "every frame fits into an empty datagram");
                 break;
             }
-            self.session.sent(now, outgoing);
-            self.stats.count_sent(outgoing);
-            if let Outgoing::Item(item) = outgoing {
-                self.internal.told(Slot(item.0));
-                let notice = self.bulk.sent(now, item, &mut self.session);
-                self.tell(notice);
-            }
+            self.sent(now, outgoing);
         }
         if into.is_empty() {
             return None;
@@ -220,7 +218,8 @@ impl Replica {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let bulk = if self.session.is_open() && self.resync.knows() { self.bulk.due() } else { None };
         let catch_up = if self.commit.is_idle() { self.catch_up.due(&self.session) } else { None };
-        [Some(self.session.due()), bulk, catch_up, self.resync.due(), self.commit.due(), self.audit.due()]
+        let (kernel, expectations) = (self.resync.due(), self.expectations.due());
+        [Some(self.session.due()), bulk, catch_up, kernel, self.commit.due(), self.audit.due(), expectations]
             .into_iter()
             .flatten()
             .min()
@@ -277,6 +276,8 @@ impl Replica {
             commit: self.commit.status(),
             internal: self.internal.len(),
             external: self.external.len(),
+            internal_expectations: self.expectations.internal.len(),
+            external_expectations: self.expectations.external.len(),
             queued: self.session.queued(),
             in_flight: self.session.in_flight(),
         }
@@ -293,7 +294,7 @@ impl Replica {
             Sync::CatchingUp(reason)
         } else if let Some(error) = self.resync.error() {
             Sync::Diverged(Divergence::KernelUnreadable(error))
-        } else if !self.resync.is_certain() || self.commit.is_deaf() {
+        } else if !self.resync.is_certain() || self.commit.is_deaf() || !self.expectations.has_read() {
             Sync::CatchingUp(Reason::ReadingKernel)
         } else if !self.bulk.is_idle() {
             Sync::CatchingUp(Reason::Sending)
@@ -330,24 +331,27 @@ impl Replica {
     /// The internal cache has changed: what it means for the peer.
     fn news(&mut self, applied: Applied, origin: Origin) {
         let stats = &mut self.stats.internal;
-        let item = |slot: Slot| Item(slot.0);
         match applied {
             Applied::Added(slot) | Applied::Again(slot) | Applied::Changed(slot) => {
                 let added = !matches!(applied, Applied::Changed(_));
                 *if added { &mut stats.created } else { &mut stats.updated } += 1;
                 // A flow that ended and lives again must not be told as ended by what waits.
-                let told = self.session.holds(item(slot));
+                let item = Item::from(slot);
+                let told = self.session.holds(item);
                 if self.role.replicates() && (origin == Origin::Kernel || told) {
-                    self.session.enqueue(item(slot));
+                    self.session.enqueue(item);
                 } else if added {
                     // What is in flight is of an earlier life: its acknowledgement must not count for this one.
-                    self.session.forget(item(slot));
-                    self.bulk.forgotten(item(slot), &self.session);
+                    self.session.forget(item);
+                    self.bulk.forgotten(item, &self.session);
+                }
+                if added {
+                    self.reveal_expectations(slot, origin);
                 }
             }
             Applied::Ended(slot) if self.role.replicates() => {
                 stats.destroyed += 1;
-                self.session.enqueue(item(slot));
+                self.session.enqueue(slot.into());
             }
             Applied::Ended(slot) | Applied::Vanished(slot) => {
                 stats.destroyed += 1;
@@ -365,7 +369,7 @@ impl Replica {
 
     /// The slot of an ended flow is needed no more.
     fn bury(&mut self, slot: Slot) {
-        let item = Item(slot.0);
+        let item = Item::from(slot);
         self.session.forget(item);
         self.bulk.forgotten(item, &self.session);
         self.internal.bury(slot);
@@ -378,12 +382,12 @@ impl Replica {
         loop {
             let Some(slot) = self.internal.dead_from(from).next() else { break };
             from = slot.0 + 1;
-            if self.session.holds(Item(slot.0)) {
+            if self.session.holds(slot.into()) {
                 self.bury(slot);
                 forgotten += 1;
             }
         }
-        forgotten
+        forgotten + self.forget_expectation_ends()
     }
 
     fn cache_full(&mut self, internal: bool) {
@@ -401,7 +405,11 @@ impl Replica {
         }
         // Before the first dump is read a bulk would name nearly nothing, and the peer would sweep all it has of us.
         let known = self.resync.knows();
-        let notice = if known { self.bulk.feed(now, &self.internal, &mut self.session) } else { None };
+        let notice = if known {
+            self.bulk.feed(now, &self.internal, &self.expectations.internal, &mut self.session)
+        } else {
+            None
+        };
         if let Some(Notice::BulkBegun { .. }) = notice {
             self.stats.ftfw.bulks += 1;
         }
@@ -416,8 +424,12 @@ impl Replica {
         }
         let (asked, notice) = self.catch_up.step(now, &mut self.external, &mut self.session);
         self.stats.ftfw.resyncs_asked += u64::from(asked);
+        if asked {
+            self.expectations.external.begin_resync();
+        }
         if let Some(Notice::CaughtUp { swept, .. }) = notice {
             self.stats.external.swept += u64::from(swept);
+            self.stats.external_expectations.swept += u64::from(self.expectations.external.sweep());
         }
         self.tell(notice);
     }

@@ -4,7 +4,7 @@
 use super::kernel::Errno;
 use super::role::Role;
 use super::status::Reason;
-use crate::flow::Flow;
+use crate::flow::{Expectation, Flow, HelperName};
 use crate::time::Duration;
 
 /// Something worth telling an operator.
@@ -100,6 +100,27 @@ pub enum Notice {
         error: Errno,
         /// The flow in our kernel that is in the way, if one was found.
         existing: Option<Flow>,
+    },
+    /// Our kernel has not the helper that flows of the peer have; they are committed without it.
+    HelperUnknown {
+        /// Its name.
+        helper: HelperName,
+    },
+    /// One expectation could not be committed.
+    ExpectationFailed {
+        /// As the peer had it.
+        wanted: Expectation,
+        /// What the kernel said.
+        error: Errno,
+    },
+    /// Our kernel tells of no expectations; flows are replicated as ever. Told once.
+    ExpectationsUnavailable(Errno),
+    /// A cache of expectations reached its limit; those beyond it are not replicated.
+    ExpectationsFull {
+        /// `true` for the internal cache.
+        internal: bool,
+        /// The limit, in expectations.
+        limit: u32,
     },
     /// A cache reached its limit; flows beyond it are not replicated.
     CacheFull {

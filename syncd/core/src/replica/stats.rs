@@ -7,6 +7,10 @@ pub struct Stats {
     pub internal: CacheStats,
     /// The external cache.
     pub external: CacheStats,
+    /// The internal cache of expectations.
+    pub internal_expectations: CacheStats,
+    /// The external cache of expectations.
+    pub external_expectations: CacheStats,
     /// What came from the kernel.
     pub kernel: KernelStats,
     /// What went over the dedicated link.
@@ -17,18 +21,18 @@ pub struct Stats {
     pub commit: CommitStats,
 }
 
-/// What happened in one cache.
+/// What happened in one cache, of flows or of expectations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStats {
-    /// Flows added.
+    /// Added.
     pub created: u64,
-    /// Flows not added because the cache was full.
+    /// Not added because the cache was full.
     pub create_failed: u64,
-    /// Flows changed.
+    /// Changed, or said again.
     pub updated: u64,
-    /// Flows removed because they ended.
+    /// Removed because they ended.
     pub destroyed: u64,
-    /// Flows removed by a sweep: their end had gone unheard.
+    /// Removed by a sweep: their end had gone unheard.
     pub swept: u64,
 }
 
@@ -55,8 +59,14 @@ pub struct KernelStats {
     pub dumps: u64,
     /// Dumps that failed.
     pub dump_failures: u64,
-    /// Single look-ups to confirm the end of a flow.
+    /// Single look-ups to confirm the end of a flow or an expectation.
     pub confirmations: u64,
+    /// Births and ends of expectations.
+    pub expectation_events: u64,
+    /// Events and dumped expectations of helpers that are not replicated.
+    pub expectations_filtered: u64,
+    /// Dumps of expectations that failed.
+    pub expectation_dump_failures: u64,
 }
 
 /// What went over the dedicated link. Counts of frames unless said otherwise.
@@ -84,11 +94,17 @@ pub struct LinkStats {
     pub wrong_version: u64,
     /// Of these: unknown kind or impossible flags.
     pub bad_header: u64,
-    /// Of these: flow attributes that contradict their definition, or no address.
+    /// Of these: attributes of a flow or an expectation that contradict their definition, or no address.
     pub bad_payload: u64,
-    /// Attributes of accepted flows that we do not carry.
+    /// Attributes of accepted flows and expectations that we do not carry.
     pub attributes_skipped: u64,
-    /// Expectation frames, which we do not carry.
+    /// Attributes that were not sent because conntrackd's dialect has no room for them: a helper's name of more than
+    /// 11 characters, an ICMP id that is translated, a translated IPv6 address of an expectation.
+    pub attributes_unsaid: u64,
+    /// Frames sent whose flow or expectation the dialect cannot tell from others: ports of UDPlite, keys of GRE, the
+    /// zone of an expectation.
+    pub ambiguous_sent: u64,
+    /// Frames about expectations of helpers that are not replicated here.
     pub expectations_skipped: u64,
 }
 
@@ -150,4 +166,14 @@ pub struct CommitStats {
     pub conflicts: u64,
     /// Entries of our kernel that had to give way.
     pub replaced: u64,
+    /// Flows written without their helper, which our kernel does not have.
+    pub without_helper: u64,
+    /// Flows written without their parent, which is not in our kernel.
+    pub without_parent: u64,
+    /// Expectations written to the kernel, or found there.
+    pub expectations_committed: u64,
+    /// Expectations that could not be written.
+    pub expectations_failed: u64,
+    /// Expectations of our kernel that had to give way.
+    pub expectations_replaced: u64,
 }

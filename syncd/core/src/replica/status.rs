@@ -25,9 +25,13 @@ pub struct Status {
     pub internal: u32,
     /// Flows in the external cache.
     pub external: u32,
-    /// Flows waiting to be sent.
+    /// Expectations in the internal cache.
+    pub internal_expectations: u32,
+    /// Expectations in the external cache.
+    pub external_expectations: u32,
+    /// Flows and expectations waiting to be sent.
     pub queued: u32,
-    /// Flows sent and not acknowledged.
+    /// Flows and expectations sent and not acknowledged.
     pub in_flight: u32,
 }
 

@@ -3,12 +3,19 @@
 
 extern crate std;
 
+mod expectations;
+mod rare;
+
 use std::vec::Vec;
 
 use super::*;
-use crate::flow::{Address, AttrSet, Change, Family, Flow, Protocol, Status as FlowStatus, TcpState, Tuple};
+use crate::flow::{
+    Address, AttrSet, Change, Family, Flow, FlowRef, Protocol, Status as FlowStatus, TcpState, Tuple,
+};
 use crate::time::Duration;
-use crate::wire::{Control, DecodedFlow, Flags, decode_flow, frames, payload_limit};
+use crate::wire::{
+    Control, DecodedFlow, Flags, decode_flow, encode_control, encode_flow, frames, payload_limit,
+};
 
 mod certainty;
 mod split;
@@ -46,8 +53,8 @@ fn config() -> Config {
     }
 }
 
-fn replica() -> Replica {
-    let mut replica = Replica::new(config(), [7; 32], at(0));
+fn replica_with(filter: Filter) -> Replica {
+    let mut replica = Replica::new(Config { filter, ..config() }, [7; 32], at(0));
     replica.handle_channel(at(0), LINK, true);
     replica
 }
@@ -104,7 +111,13 @@ impl Peer {
         replica.handle_datagram(now, LINK, datagram.as_bytes());
     }
 
-    fn tells(&mut self, replica: &mut Replica, now: Instant, change: Change, flow: &Flow) {
+    fn tells<'a>(
+        &mut self,
+        replica: &mut Replica,
+        now: Instant,
+        change: Change,
+        flow: impl Into<FlowRef<'a>>,
+    ) {
         let mut datagram = Datagram::with_limit(1000);
         encode_flow(&mut datagram, change, Flags::NONE, self.0, flow, Options::default()).unwrap();
         self.0 = self.0.next();
@@ -114,7 +127,11 @@ impl Peer {
 
 /// A replica whose first dump is done, whose hello is answered and whose first resync is complete.
 fn settled() -> (Replica, Peer) {
-    let mut replica = replica();
+    settled_with(Filter::default())
+}
+
+fn settled_with(filter: Filter) -> (Replica, Peer) {
+    let mut replica = replica_with(filter);
     match replica.poll_kernel(at(0)) {
         Some(KernelRequest::Count { token }) => replica.handle_kernel(at(0), KernelReply::Counted(token, 0)),
         other => panic!("a count comes first, not {other:?}"),
@@ -124,6 +141,7 @@ fn settled() -> (Replica, Peer) {
         other => panic!("a dump comes first, not {other:?}"),
     };
     replica.handle_kernel(at(0), KernelReply::Done(token));
+    expectations::answer_dump(&mut replica, at(0));
     while replica.poll_kernel(at(0)).is_some() {}
     replica.handle_timeout(at(0));
     let mut peer = Peer(Seq(5000));
@@ -318,7 +336,9 @@ fn play_kernel(
             Some(Played::Failed(token, errno)) => {
                 replica.handle_kernel(now, KernelReply::Failed(token, errno));
             }
-            Some(Played::Found(token, flow)) => replica.handle_kernel(now, KernelReply::Found(token, &flow)),
+            Some(Played::Found(token, flow)) => {
+                replica.handle_kernel(now, KernelReply::Found(token, (&flow).into()));
+            }
             None => {}
         }
     }
@@ -401,7 +421,7 @@ fn conflict(
             Some(if with_status { Played::Failed(token, Errno::EBUSY) } else { Played::Done(token) })
         }
         KernelRequest::Dump { token } => Some(Played::Done(token)),
-        KernelRequest::ListenNew(_) | KernelRequest::Count { .. } => None,
+        KernelRequest::ListenNew(_) | KernelRequest::Count { .. } | KernelRequest::Expect(_) => None,
     });
     (asked, replica)
 }

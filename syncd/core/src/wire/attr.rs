@@ -12,8 +12,9 @@ const ATTR_HEADER: usize = 4;
 /// Every attribute begins at a multiple of this many bytes after the frame's header.
 const ALIGNMENT: usize = 4;
 
-/// The number of an attribute of a flow message. Those above 32 are unknown to every conntrackd: it throws away the
-/// whole message because of one.
+/// The number of an attribute. The constants are those of flow messages; expectations have their own, beside their
+/// codec. Those above 32 (of an expectation, above 20) are unknown to every conntrackd: it throws away the whole message
+/// because of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AttrKind(pub u16);
 
@@ -34,6 +35,14 @@ impl AttrKind {
     pub const TIMEOUT: Self = Self(6);
     /// `ct mark`, 4 bytes.
     pub const MARK: Self = Self(7);
+    /// As [`AttrKind::IPV4`], of the parent.
+    pub const MASTER_IPV4: Self = Self(8);
+    /// As [`AttrKind::IPV6`], of the parent.
+    pub const MASTER_IPV6: Self = Self(9);
+    /// As [`AttrKind::L4PROTO`], of the parent.
+    pub const MASTER_L4PROTO: Self = Self(10);
+    /// As [`AttrKind::PORT`], of the parent.
+    pub const MASTER_PORT: Self = Self(11);
     /// Reply target of a source-translated flow, 4 bytes.
     pub const SNAT_IPV4: Self = Self(12);
     /// Reply source of a target-translated flow, 4 bytes.
@@ -42,6 +51,19 @@ impl AttrKind {
     pub const SPAT_PORT: Self = Self(14);
     /// Reply source port, 2 bytes, little endian.
     pub const DPAT_PORT: Self = Self(15);
+    /// Shift of sequence numbers: position, before and after of the original direction, then of the reply; 4 bytes
+    /// each.
+    pub const NAT_SEQ_ADJ: Self = Self(16);
+    /// State of SCTP's tracking, 1 byte.
+    pub const SCTP_STATE: Self = Self(17);
+    /// SCTP's verification tag of the original direction, 4 bytes.
+    pub const SCTP_VTAG_ORIG: Self = Self(18);
+    /// SCTP's verification tag of the reply direction, 4 bytes.
+    pub const SCTP_VTAG_REPL: Self = Self(19);
+    /// State of DCCP's tracking, 1 byte.
+    pub const DCCP_STATE: Self = Self(20);
+    /// DCCP's role of the original direction, 1 byte.
+    pub const DCCP_ROLE: Self = Self(21);
     /// ICMP type of the original direction, 1 byte.
     pub const ICMP_TYPE: Self = Self(22);
     /// ICMP code, 1 byte.
@@ -52,11 +74,16 @@ impl AttrKind {
     pub const TCP_WSCALE_ORIG: Self = Self(25);
     /// Window scale of the reply direction, 1 byte.
     pub const TCP_WSCALE_REPL: Self = Self(26);
+    /// Name of the helper with its NUL; at most 12 bytes, because conntrackd counts the header in its limit of 16.
+    pub const HELPER_NAME: Self = Self(27);
+    /// Labels, words of 4 bytes; the kernel has 4 words.
+    pub const LABELS: Self = Self(28);
     /// As [`AttrKind::SNAT_IPV4`], 16 bytes.
     pub const SNAT_IPV6: Self = Self(29);
     /// As [`AttrKind::DNAT_IPV4`], 16 bytes.
     pub const DNAT_IPV6: Self = Self(30);
-    /// Three 4-byte numbers of a synproxy; all zero for a flow made through netlink.
+    /// Three 4-byte numbers of a synproxy: initial timestamp, initial sequence number, timestamp offset; all zero for
+    /// a flow made through netlink.
     pub const SYNPROXY: Self = Self(31);
     /// Conntrack zone, 2 bytes. Since conntrackd 1.4.7.
     pub const ZONE: Self = Self(32);

@@ -71,6 +71,26 @@ impl MessageType {
             Self::ExpectNew | Self::ExpectUpdate | Self::ExpectDestroy | Self::Control => None,
         }
     }
+
+    /// What happened to an expectation, when the frame is about one.
+    #[must_use]
+    pub const fn expectation_change(self) -> Option<Change> {
+        match self {
+            Self::ExpectNew => Some(Change::New),
+            Self::ExpectUpdate => Some(Change::Update),
+            Self::ExpectDestroy => Some(Change::Destroy),
+            Self::New | Self::Update | Self::Destroy | Self::Control => None,
+        }
+    }
+
+    /// The type of a frame about an expectation.
+    pub(super) const fn of_expectation(change: Change) -> Self {
+        match change {
+            Change::New => Self::ExpectNew,
+            Change::Update => Self::ExpectUpdate,
+            Change::Destroy => Self::ExpectDestroy,
+        }
+    }
 }
 
 impl From<Change> for MessageType {
@@ -317,6 +337,12 @@ impl<'a> FrameView<'a> {
     #[must_use]
     pub const fn change(&self) -> Option<Change> {
         self.kind.change()
+    }
+
+    /// What happened to an expectation, when it is about one.
+    #[must_use]
+    pub const fn expectation_change(&self) -> Option<Change> {
+        self.kind.expectation_change()
     }
 
     /// What follows the header: the attributes of a flow or expectation.

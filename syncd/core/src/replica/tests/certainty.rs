@@ -44,7 +44,7 @@ fn a_birth_that_is_heard_after_a_dump_has_listed_it_means_nothing() {
     let listed = with_id(1, 7);
     let Some(KernelRequest::Dump { token }) = replica.poll_kernel(at(2000)) else { panic!("a dump") };
     replica.handle_kernel(at(2000), KernelReply::Begun(token));
-    replica.handle_kernel(at(2000), KernelReply::Dumped(token, &listed));
+    replica.handle_kernel(at(2000), KernelReply::Dumped(token, (&listed).into()));
     replica.handle_kernel(at(2000), KernelReply::Done(token));
     while replica.poll_kernel(at(2000)).is_some() {}
     replica.handle_flow(at(2001), Origin::Kernel, Change::New, &listed);
@@ -85,7 +85,7 @@ fn flows_whose_end_may_go_unheard_are_looked_at_again_and_again() {
         let token = dump_after_count(replica, now);
         replica.handle_kernel(now, KernelReply::Begun(token));
         for flow in flows {
-            replica.handle_kernel(now, KernelReply::Dumped(token, flow));
+            replica.handle_kernel(now, KernelReply::Dumped(token, flow.into()));
         }
         replica.handle_kernel(now, KernelReply::Done(token));
         dumps(replica, now)
@@ -102,7 +102,7 @@ fn flows_whose_end_may_go_unheard_are_looked_at_again_and_again() {
     replica.handle_flow(at(10_000), Origin::Kernel, Change::Update, &with_id(1, 7));
     let token = dump_after_count(&mut replica, at(15_000));
     replica.handle_kernel(at(15_000), KernelReply::Begun(token));
-    replica.handle_kernel(at(15_000), KernelReply::Dumped(token, &with_id(1, 7)));
+    replica.handle_kernel(at(15_000), KernelReply::Dumped(token, (&with_id(1, 7)).into()));
     replica.handle_kernel(at(15_000), KernelReply::Done(token));
     play_kernel(&mut replica, at(15_000), |_, request| match request {
         KernelRequest::Find { token, .. } => Some(Played::Failed(token, Errno::ENOENT)),

@@ -5,10 +5,15 @@
 //! protocol or family, are skipped and counted, never guessed. Of an attribute that comes twice the last counts.
 //! Driven by `replica`. Tested in `tests/message.rs`, `tests/golden.rs` and `tests/malformed.rs` of the crate.
 
-use core::fmt;
-
-use crate::flow::{Address, AttrSet, Change, Family, Flow, Protocol, Status, TcpState, Tuple};
-use crate::wire::attr::{Attr, AttrKind, BrokenAttr, attributes, pair};
+use super::rare::{Rare, Read};
+use super::value::{
+    Addresses, PayloadError, addresses_v4, addresses_v6, fixed, ports, read_u8, read_u8_up_to,
+    read_u16_swapped, read_u32,
+};
+use crate::flow::{
+    Address, AttrSet, Change, Extras, Family, Flow, FlowRef, Protocol, Status, TcpState, Tuple, Whole,
+};
+use crate::wire::attr::{Attr, AttrKind, attributes};
 use crate::wire::header::FrameView;
 
 /// The largest window scale of RFC 7323; a kernel never reports more and refuses to take more.
@@ -21,51 +26,17 @@ pub struct DecodedFlow {
     pub change: Change,
     /// What the peer says of it.
     pub flow: Flow,
+    /// What it says of it that few flows have.
+    pub extras: Extras,
     /// How many attributes were passed over.
     pub skipped: u32,
 }
 
-/// Why a flow message is refused. Its sequence number counts as arrived all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PayloadError {
-    /// The frame is about an expectation or the conversation.
-    NotAFlow,
-    /// No attribute at all.
-    Empty,
-    /// An attribute's length is less than its header or more than is left of the frame.
-    Broken,
-    /// An attribute that we read has another size than it must have.
-    BadLength(AttrKind),
-    /// A value that no kernel understands.
-    BadValue(AttrKind),
-    /// No address.
-    NoAddress,
-    /// No layer 4 protocol.
-    NoProtocol,
-    /// No ports although the protocol has them, or no type, code and id although it is ICMP.
-    NoPorts,
-}
-
-impl fmt::Display for PayloadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAFlow => f.write_str("not about a flow"),
-            Self::Empty => f.write_str("no attributes"),
-            Self::Broken => f.write_str("an attribute reaches beyond its message"),
-            Self::BadLength(kind) => write!(f, "{kind} has the wrong length"),
-            Self::BadValue(kind) => write!(f, "{kind} has an impossible value"),
-            Self::NoAddress => f.write_str("no address"),
-            Self::NoProtocol => f.write_str("no layer 4 protocol"),
-            Self::NoPorts => f.write_str("no ports or ICMP id"),
-        }
-    }
-}
-
-impl core::error::Error for PayloadError {}
-
-impl From<BrokenAttr> for PayloadError {
-    fn from(_: BrokenAttr) -> Self {
-        Self::Broken
+impl DecodedFlow {
+    /// Flow and extras together.
+    #[must_use]
+    pub fn whole(&self) -> FlowRef<'_> {
+        FlowRef::new(&self.flow, &self.extras)
     }
 }
 
@@ -84,8 +55,8 @@ pub fn decode_flow(view: &FrameView<'_>) -> Result<DecodedFlow, PayloadError> {
     if !said.any {
         return Err(PayloadError::Empty);
     }
-    let (flow, skipped) = said.assemble()?;
-    Ok(DecodedFlow { change, flow, skipped })
+    let (Whole { flow, extras }, skipped) = said.assemble()?;
+    Ok(DecodedFlow { change, flow, extras, skipped })
 }
 
 /// What the attributes said, before it is known to which protocol and family they belong.
@@ -93,7 +64,7 @@ pub fn decode_flow(view: &FrameView<'_>) -> Result<DecodedFlow, PayloadError> {
 struct Said {
     any: bool,
     skipped: u32,
-    addresses: Option<(Family, Address, Address)>,
+    addresses: Option<Addresses>,
     protocol: Option<Protocol>,
     ports: Option<(u16, u16)>,
     icmp_type: Option<u8>,
@@ -110,25 +81,16 @@ struct Said {
     target_nat: Option<(Family, Address)>,
     source_port_nat: Option<u16>,
     target_port_nat: Option<u16>,
-    synproxy_zero: bool,
+    rare: Rare,
 }
 
 impl Said {
     /// Takes one attribute's value; what it means for the flow is decided in [`Said::assemble`].
     fn take(&mut self, attr: Attr<'_>) -> Result<(), PayloadError> {
         match attr.kind {
-            AttrKind::IPV4 => {
-                let (source, target) = pair(attr.payload).ok_or(PayloadError::BadLength(attr.kind))?;
-                self.addresses = Some((Family::V4, Address::from_v4(source), Address::from_v4(target)));
-            }
-            AttrKind::IPV6 => {
-                let (source, target) = pair(attr.payload).ok_or(PayloadError::BadLength(attr.kind))?;
-                self.addresses = Some((Family::V6, Address::from_v6(source), Address::from_v6(target)));
-            }
-            AttrKind::PORT => {
-                let (source, target) = pair(attr.payload).ok_or(PayloadError::BadLength(attr.kind))?;
-                self.ports = Some((u16::from_be_bytes(source), u16::from_be_bytes(target)));
-            }
+            AttrKind::IPV4 => self.addresses = Some(addresses_v4(attr)?),
+            AttrKind::IPV6 => self.addresses = Some(addresses_v6(attr)?),
+            AttrKind::PORT => self.ports = Some(ports(attr)?),
             AttrKind::L4PROTO => self.protocol = Some(Protocol(read_u8(attr)?)),
             AttrKind::TCP_STATE => self.tcp_state = Some(read_u8_up_to(attr, TcpState::MAX.0)?),
             AttrKind::TCP_WSCALE_ORIG => self.scale_original = Some(read_u8_up_to(attr, SCALE_MAX)?),
@@ -146,18 +108,14 @@ impl Said {
             AttrKind::DNAT_IPV6 => self.target_nat = Some((Family::V6, Address::from_v6(fixed(attr)?))),
             AttrKind::SPAT_PORT => self.source_port_nat = Some(read_u16_swapped(attr)?),
             AttrKind::DPAT_PORT => self.target_port_nat = Some(read_u16_swapped(attr)?),
-            AttrKind::SYNPROXY => {
-                self.synproxy_zero = fixed::<12>(attr)? == [0; 12];
-                self.skip_unless(self.synproxy_zero);
-            }
-            _ => self.skipped += 1,
+            _ => self.rare.take(attr)?,
         }
         Ok(())
     }
 
     /// The flow of all that was said, and how much was passed over: what nobody knows, and what does not fit the
     /// flow's family or protocol.
-    fn assemble(mut self) -> Result<(Flow, u32), PayloadError> {
+    fn assemble(mut self) -> Result<(Whole, u32), PayloadError> {
         let (family, source, target) = self.addresses.ok_or(PayloadError::NoAddress)?;
         let protocol = self.protocol.ok_or(PayloadError::NoProtocol)?;
         let original = self.original(protocol, source, target)?;
@@ -166,7 +124,11 @@ impl Said {
         self.translate(&mut flow);
         self.describe(&mut flow);
         self.describe_tcp(&mut flow);
-        Ok((flow, self.skipped))
+        let Read { extras, synproxy_zero, skipped } = self.rare.finish(protocol);
+        if synproxy_zero {
+            flow.present = flow.present.with(AttrSet::SYNPROXY_ZERO);
+        }
+        Ok((Whole::new(flow, extras), self.skipped + skipped))
     }
 
     fn original(
@@ -237,9 +199,6 @@ impl Said {
             flow.zone = zone;
             flow.present = flow.present.with(AttrSet::ZONE);
         }
-        if self.synproxy_zero {
-            flow.present = flow.present.with(AttrSet::SYNPROXY_ZERO);
-        }
     }
 
     fn describe_tcp(&mut self, flow: &mut Flow) {
@@ -268,25 +227,4 @@ impl Said {
     fn skip_unless(&mut self, used: bool) {
         self.skipped += u32::from(!used);
     }
-}
-
-fn fixed<const N: usize>(attr: Attr<'_>) -> Result<[u8; N], PayloadError> {
-    attr.payload.try_into().map_err(|_| PayloadError::BadLength(attr.kind))
-}
-
-fn read_u8(attr: Attr<'_>) -> Result<u8, PayloadError> {
-    fixed(attr).map(|[byte]| byte)
-}
-
-fn read_u8_up_to(attr: Attr<'_>, max: u8) -> Result<u8, PayloadError> {
-    let value = read_u8(attr)?;
-    if value > max { Err(PayloadError::BadValue(attr.kind)) } else { Ok(value) }
-}
-
-fn read_u16_swapped(attr: Attr<'_>) -> Result<u16, PayloadError> {
-    fixed(attr).map(u16::from_le_bytes)
-}
-
-fn read_u32(attr: Attr<'_>) -> Result<u32, PayloadError> {
-    fixed(attr).map(u32::from_be_bytes)
 }

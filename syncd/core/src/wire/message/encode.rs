@@ -4,7 +4,9 @@
 //! [`Flow::present`] is missing has no attribute. Driven by `replica`. Tested in `tests/message.rs` and against
 //! captured frames in `tests/golden.rs` of the crate.
 
-use crate::flow::{AttrSet, Change, Family, Flow, Protocol, Status};
+use super::rare;
+use super::value::{put_addresses, put_ports};
+use crate::flow::{AttrSet, Change, ExtraSet, Family, Flow, FlowRef, Protocol, Status};
 use crate::wire::attr::{AttrKind, AttrWriter};
 use crate::wire::datagram::{Datagram, Full};
 use crate::wire::header::{Control, Flags, MessageType};
@@ -28,21 +30,54 @@ pub struct Options {
 /// # Panics
 ///
 /// When `greetings` holds anything else: the peer would throw the frame away.
-pub fn encode_flow(
+pub fn encode_flow<'a>(
     into: &mut Datagram,
     change: Change,
     greetings: Flags,
     seq: Seq,
-    flow: &Flow,
+    flow: impl Into<FlowRef<'a>>,
     options: Options,
 ) -> Result<(), Full> {
     assert!(greetings.only_greets(), "a flow frame may greet and nothing else: {greetings:?}");
+    let FlowRef { flow, extras } = flow.into();
     into.append(change.into(), greetings, seq, |attrs| {
         write_identity(attrs, flow, options);
+        if let Some(extras) = extras {
+            rare::write_protocol(attrs, extras);
+        }
         write_metadata(attrs, flow);
+        if let Some(extras) = extras {
+            rare::write_parent(attrs, extras);
+        }
         write_translation(attrs, flow);
-        write_rare(attrs, flow);
+        rare::write_rest(attrs, extras, flow.has(AttrSet::SYNPROXY_ZERO));
+        if flow.has(AttrSet::ZONE) {
+            attrs.put_u16(AttrKind::ZONE, flow.zone);
+        }
     })
+}
+
+/// What a frame about a flow leaves out, because the dialect has no word for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Unsaid {
+    /// Attributes: a helper's name of more than 11 characters, an ICMP id that is translated.
+    pub attributes: u32,
+    /// Whether other flows make the same frame: of UDPlite the ports and of GRE the keys have no attribute. To the
+    /// peer, as to conntrackd, all of them between two hosts are one flow.
+    pub ambiguous: bool,
+}
+
+/// What [`encode_flow`] leaves out of a frame about this flow.
+#[must_use]
+pub fn unsaid(flow: FlowRef<'_>) -> Unsaid {
+    let protocol = flow.protocol;
+    let has_ports = (flow.original.source_port, flow.original.target_port) != (0, 0);
+    let ambiguous = !protocol.has_wire_ports() && protocol.has_kernel_ports() && has_ports;
+    let id =
+        protocol.is_icmp() && flow.has(AttrSet::REPLY) && flow.reply.icmp_id() != flow.original.icmp_id();
+    let long = |helper| !rare::can_say(helper);
+    let helper = flow.extras.filter(|extras| extras.has(ExtraSet::HELPER) && long(extras.helper)).is_some();
+    Unsaid { attributes: u32::from(id) + u32::from(helper), ambiguous }
 }
 
 /// Appends a control frame. `greetings` as in [`encode_flow`].
@@ -73,18 +108,14 @@ fn write_range(body: &mut AttrWriter<'_>, range: SeqRange) {
 /// Addresses, status, protocol, and what the protocol adds. The addresses come first because conntrackd derives
 /// ICMP's answering type from the family it has seen by then.
 fn write_identity(attrs: &mut AttrWriter<'_>, flow: &Flow, options: Options) {
-    let (source, target) = (flow.original.source, flow.original.target);
-    match flow.family {
-        Family::V4 => attrs.put(AttrKind::IPV4, &[&source.v4(), &target.v4()]),
-        Family::V6 => attrs.put(AttrKind::IPV6, &[&source.v6(), &target.v6()]),
-    }
+    let addresses = (flow.family, flow.original.source, flow.original.target);
+    put_addresses(attrs, (AttrKind::IPV4, AttrKind::IPV6), addresses);
     if flow.has(AttrSet::STATUS) {
         attrs.put_u32(AttrKind::STATUS, flow.status.0);
     }
     attrs.put_u8(AttrKind::L4PROTO, flow.protocol.0);
     if flow.protocol.has_wire_ports() {
-        let (source, target) = (flow.original.source_port, flow.original.target_port);
-        attrs.put(AttrKind::PORT, &[&source.to_be_bytes(), &target.to_be_bytes()]);
+        put_ports(attrs, AttrKind::PORT, flow.original.source_port, flow.original.target_port);
     }
     if flow.protocol == Protocol::TCP && flow.has(AttrSet::TCP_STATE) {
         attrs.put_u8(AttrKind::TCP_STATE, flow.tcp_state.0);
@@ -139,14 +170,5 @@ fn write_translation(attrs: &mut AttrWriter<'_>, flow: &Flow) {
     }
     if target_done && reply.source_port != original.target_port {
         attrs.put_u16_swapped(AttrKind::DPAT_PORT, port(reply.source_port));
-    }
-}
-
-fn write_rare(attrs: &mut AttrWriter<'_>, flow: &Flow) {
-    if flow.has(AttrSet::SYNPROXY_ZERO) {
-        attrs.put(AttrKind::SYNPROXY, &[&[0; 12]]);
-    }
-    if flow.has(AttrSet::ZONE) {
-        attrs.put_u16(AttrKind::ZONE, flow.zone);
     }
 }

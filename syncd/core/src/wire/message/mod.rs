@@ -4,6 +4,11 @@
 
 mod decode;
 mod encode;
+mod expect;
+mod rare;
+mod value;
 
-pub use decode::{DecodedFlow, PayloadError, decode_flow};
-pub use encode::{Options, encode_control, encode_flow};
+pub use decode::{DecodedFlow, decode_flow};
+pub use encode::{Options, Unsaid, encode_control, encode_flow, unsaid};
+pub use expect::{DecodedExpectation, decode_expectation, encode_expectation, unsaid_of_expectation};
+pub use value::PayloadError;

@@ -5,7 +5,7 @@ extern crate std;
 use std::vec::Vec;
 
 use super::{datagram, flow_of, only_frame};
-use crate::flow::{Address, AttrSet, Change, Family, Flow, Protocol, Status, TcpState, Tuple};
+use crate::flow::{Address, AttrSet, Change, Family, Flow, FlowRef, Protocol, Status, TcpState, Tuple};
 use crate::wire::attr::{AttrKind, AttrWriter, attributes};
 use crate::wire::header::{Control, Flags, MessageType};
 use crate::wire::message::{Options, PayloadError, decode_flow, encode_control, encode_flow};
@@ -39,7 +39,7 @@ fn read(write: impl FnOnce(&mut AttrWriter<'_>)) -> Result<(Flow, u32), PayloadE
 }
 
 /// The numbers of the attributes that we send for `flow`.
-fn sent(flow: &Flow, options: Options) -> Vec<u16> {
+fn sent<'a>(flow: impl Into<FlowRef<'a>>, options: Options) -> Vec<u16> {
     let mut datagram = datagram();
     encode_flow(&mut datagram, Change::New, Flags::NONE, Seq(1), flow, options).expect("room");
     let view = only_frame(datagram.as_bytes());
@@ -78,7 +78,7 @@ fn what_is_missing_or_empty_is_refused() {
 
 #[test]
 fn an_attribute_that_we_read_has_one_length() {
-    let sizes: [(AttrKind, usize); 21] = [
+    let sizes: [(AttrKind, usize); 31] = [
         (AttrKind::IPV4, 8),
         (AttrKind::IPV6, 32),
         (AttrKind::L4PROTO, 1),
@@ -87,6 +87,16 @@ fn an_attribute_that_we_read_has_one_length() {
         (AttrKind::STATUS, 4),
         (AttrKind::TIMEOUT, 4),
         (AttrKind::MARK, 4),
+        (AttrKind::MASTER_IPV4, 8),
+        (AttrKind::MASTER_IPV6, 32),
+        (AttrKind::MASTER_L4PROTO, 1),
+        (AttrKind::MASTER_PORT, 4),
+        (AttrKind::NAT_SEQ_ADJ, 24),
+        (AttrKind::SCTP_STATE, 1),
+        (AttrKind::SCTP_VTAG_ORIG, 4),
+        (AttrKind::SCTP_VTAG_REPL, 4),
+        (AttrKind::DCCP_STATE, 1),
+        (AttrKind::DCCP_ROLE, 1),
         (AttrKind::SNAT_IPV4, 4),
         (AttrKind::DNAT_IPV4, 4),
         (AttrKind::SPAT_PORT, 2),
@@ -130,9 +140,8 @@ fn values_that_no_kernel_takes_are_refused() {
 }
 
 #[test]
-fn later_attributes_are_skipped_and_counted() {
-    // Parent, sequence adjustment, SCTP, DCCP, helper, labels, a synproxy in use, and two from the future.
-    for number in [8, 9, 10, 11, 16, 17, 18, 19, 20, 21, 27, 28, 31, 33, 65535] {
+fn attributes_from_the_future_are_skipped_and_counted() {
+    for number in [33, 65535] {
         let (flow, skipped) = read(|attrs| {
             attrs.put(AttrKind(number), &[&[1; 12]]);
             tcp(attrs);
@@ -140,7 +149,6 @@ fn later_attributes_are_skipped_and_counted() {
         })
         .expect("the rest applies");
         assert_eq!((flow.mark, skipped), (42, 1), "attribute {number}");
-        assert!(!flow.has(AttrSet::SYNPROXY_ZERO));
     }
 }
 
@@ -253,9 +261,6 @@ fn everything_at_once_comes_in_conntrackds_order() {
     let all = [1, 5, 2, 3, 4, 25, 26, 6, 7, 29, 30, 14, 15, 31, 32];
     let options = Options { window_scale: true };
     assert_eq!(sent(&flow, options), all);
-    let mut longest = datagram();
-    encode_flow(&mut longest, Change::New, Flags::NONE, Seq(1), &flow, options).expect("room");
-    assert_eq!(longest.as_bytes().len(), 188, "what LONGEST_FRAME has to cover");
     let unscaled: Vec<u16> = all.into_iter().filter(|number| ![25, 26].contains(number)).collect();
     assert_eq!(sent(&flow, Options::default()), unscaled);
 }

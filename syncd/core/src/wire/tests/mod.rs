@@ -4,9 +4,10 @@ extern crate std;
 
 mod attr;
 mod datagram;
+mod expect;
 mod header;
 mod message;
-mod round_trip;
+mod rare;
 mod seq;
 
 use std::vec::Vec;
