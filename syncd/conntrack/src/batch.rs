@@ -4,10 +4,10 @@
 //! order. A batch never sends itself; [`RequestSocket::send`](crate::RequestSocket::send) does. After its first use
 //! nothing is allocated (`tests/no_alloc.rs`). Tested in `tests/kernel.rs`.
 
-use syncd_core::flow::Flow;
+use syncd_core::flow::{Expectation, Flow, FlowRef};
 
 use crate::uapi::flag;
-use crate::{encode, message};
+use crate::{encode, expect, message};
 
 /// Requests that wait to be sent together, each named by a token of the caller's choice.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Batch {
     /// buffer (256), and beyond 64 KiB nothing is gained.
     pub const CAPACITY: usize = 128;
 
-    /// An empty batch. This allocates its buffers, about 64 KiB.
+    /// An empty batch. This allocates its buffers, about 96 KiB.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -43,23 +43,38 @@ impl Batch {
     ///
     /// # Panics
     /// This and the other additions, when the batch is full.
-    pub fn create(&mut self, token: u32, flow: &Flow, timeout: u32) {
+    pub fn create<'a>(&mut self, token: u32, flow: impl Into<FlowRef<'a>>, timeout: u32) {
         self.add(token, |out, seq| encode::create(out, seq, flow, timeout));
     }
 
     /// Adds an update; see [`encode::update`].
-    pub fn update(&mut self, token: u32, flow: &Flow, timeout: u32) {
+    pub fn update<'a>(&mut self, token: u32, flow: impl Into<FlowRef<'a>>, timeout: u32) {
         self.add(token, |out, seq| encode::update(out, seq, flow, timeout));
     }
 
     /// Adds an update that leaves the status alone; see [`encode::update_without_status`].
-    pub fn update_without_status(&mut self, token: u32, flow: &Flow, timeout: u32) {
+    pub fn update_without_status<'a>(&mut self, token: u32, flow: impl Into<FlowRef<'a>>, timeout: u32) {
         self.add(token, |out, seq| encode::update_without_status(out, seq, flow, timeout));
     }
 
     /// Adds a deletion; see [`encode::delete`].
     pub fn delete(&mut self, token: u32, flow: &Flow) {
         self.add(token, |out, seq| encode::delete(out, seq, flow));
+    }
+
+    /// Adds the creation of an expectation; see [`expect::create`].
+    pub fn create_expectation(&mut self, token: u32, expectation: &Expectation) {
+        self.add(token, |out, seq| expect::create(out, seq, expectation));
+    }
+
+    /// Adds the renewal of an expectation; see [`expect::renew`].
+    pub fn renew_expectation(&mut self, token: u32, expectation: &Expectation, timeout: u32) {
+        self.add(token, |out, seq| expect::renew(out, seq, expectation, timeout));
+    }
+
+    /// Adds the deletion of an expectation; see [`expect::delete`].
+    pub fn delete_expectation(&mut self, token: u32, expectation: &Expectation) {
+        self.add(token, |out, seq| expect::delete(out, seq, expectation));
     }
 
     /// How many requests wait.

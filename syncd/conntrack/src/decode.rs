@@ -5,13 +5,19 @@
 //! `decode/tests.rs`, on captured bytes (`tests/captured.rs`), against an independent decoder (`tests/oracle.rs`), on a
 //! real kernel (`tests/kernel.rs`) and for allocations (`tests/no_alloc.rs`).
 
+mod rare;
+mod tuple;
+
 use syncd_core::flow::{
-    Address, AttrSet, Change, Family, Flow, Origin, Protocol, Status, TcpFlags, TcpState, Tuple,
+    AttrSet, Change, Extras, Family, Flow, FlowRef, Origin, Protocol, Status, TcpFlags, TcpState, Tuple,
+    Whole,
 };
 
 use crate::message::MessageView;
 use crate::nla::{Attribute, DecodeError, Fault};
-use crate::uapi::{cta, flag, ip, kind, proto, protoinfo, synproxy, tuple};
+use crate::uapi::{cta, flag, kind, protoinfo};
+
+pub(crate) use tuple::read_tuple;
 
 #[cfg(test)]
 mod tests;
@@ -25,11 +31,21 @@ pub struct Decoded {
     pub origin: Origin,
     /// The flow, as far as it was said.
     pub flow: Flow,
-    /// Attributes of a flow's state that [`Flow`] does not carry (helper, labels, parent, sequence adjustment,
-    /// SCTP's state, a zone of one direction, attributes we have never heard of ...): the peer will not learn them.
+    /// What was said of it that few flows have.
+    pub extras: Extras,
+    /// Attributes of a flow's state that neither carries (a zone of one direction, a security mark, what a helper keeps
+    /// to itself, attributes we have never heard of ...): the peer will not learn them.
     pub skipped: u16,
     /// Attributes that measure and that no kernel lets anybody set: use count, counters, timestamps.
     pub measured: u16,
+}
+
+impl Decoded {
+    /// Flow and extras together.
+    #[must_use]
+    pub fn whole(&self) -> FlowRef<'_> {
+        FlowRef::new(&self.flow, &self.extras)
+    }
 }
 
 /// Reads a message about one flow. `ours` are the port ids of our own request sockets.
@@ -38,42 +54,52 @@ pub struct Decoded {
 /// When the message is not about a flow or is malformed. The kernel does not send such messages; whoever receives
 /// one counts it and goes on.
 pub fn decode(message: &MessageView<'_>, ours: &[u32]) -> Result<Decoded, DecodeError> {
-    let change = change(message)?;
-    // Events carry the port id of the socket that caused them (`nfnl_info.nlh` in `ctnetlink_conntrack_event`).
-    let port = message.port_id();
-    let origin = if port != 0 && ours.contains(&port) { Origin::Ourselves } else { Origin::Kernel };
-    let family = match message.family() {
-        2 => Family::V4,
-        10 => Family::V6,
-        _ => return Err(message.error(Fault::Family)),
-    };
+    let change = change(message, kind::SUBSYSTEM).ok_or_else(|| message.error(Fault::NotAFlow))?;
+    let (origin, family) = (origin(message, ours), family(message)?);
     let mut reading = Reading::new(family);
     for attribute in message.attributes() {
         reading.take(&attribute?)?;
     }
-    let Reading { flow, has_original, skipped, measured, .. } = reading;
+    let Reading { flow, extras, has_original, skipped, measured, .. } = reading;
     if !has_original {
         return Err(message.error(Fault::NoOriginal));
     }
-    Ok(Decoded { change, origin, flow, skipped, measured })
+    let Whole { flow, extras } = Whole::new(flow, extras);
+    Ok(Decoded { change, origin, flow, extras, skipped, measured })
 }
 
-/// `ctnetlink_conntrack_event` says NEW with CREATE and EXCL, UPDATE with neither.
-fn change(message: &MessageView<'_>) -> Result<Change, DecodeError> {
-    if message.subsystem() != kind::SUBSYSTEM {
-        return Err(message.error(Fault::NotAFlow));
+/// What happened, if the message is about an object of that subsystem. `ctnetlink_conntrack_event` says NEW with CREATE
+/// and EXCL, UPDATE with neither.
+pub(crate) fn change(message: &MessageView<'_>, subsystem: u8) -> Option<Change> {
+    if message.subsystem() != subsystem {
+        return None;
     }
     match message.operation() {
-        kind::NEW if message.flags() & (flag::CREATE | flag::EXCL) != 0 => Ok(Change::New),
-        kind::NEW => Ok(Change::Update),
-        kind::DELETE => Ok(Change::Destroy),
-        _ => Err(message.error(Fault::NotAFlow)),
+        kind::NEW if message.flags() & (flag::CREATE | flag::EXCL) != 0 => Some(Change::New),
+        kind::NEW => Some(Change::Update),
+        kind::DELETE => Some(Change::Destroy),
+        _ => None,
+    }
+}
+
+/// Events carry the port id of the socket that caused them (`nfnl_info.nlh` in `ctnetlink_conntrack_event`).
+pub(crate) fn origin(message: &MessageView<'_>, ours: &[u32]) -> Origin {
+    let port = message.port_id();
+    if port != 0 && ours.contains(&port) { Origin::Ourselves } else { Origin::Kernel }
+}
+
+pub(crate) fn family(message: &MessageView<'_>) -> Result<Family, DecodeError> {
+    match message.family() {
+        2 => Ok(Family::V4),
+        10 => Ok(Family::V6),
+        _ => Err(message.error(Fault::Family)),
     }
 }
 
 /// A message half read. Attributes may come in any order.
 struct Reading {
     flow: Flow,
+    extras: Extras,
     has_original: bool,
     reply_protocol: Option<Protocol>,
     skipped: u16,
@@ -83,7 +109,8 @@ struct Reading {
 impl Reading {
     const fn new(family: Family) -> Self {
         Self {
-            flow: Flow::new(family, Protocol(0), NOWHERE),
+            flow: Flow::new(family, Protocol(0), Tuple::NOWHERE),
+            extras: Extras::EMPTY,
             has_original: false,
             reply_protocol: None,
             skipped: 0,
@@ -132,6 +159,11 @@ impl Reading {
             }
             cta::PROTOINFO => self.protoinfo(attribute)?,
             cta::SYNPROXY => self.synproxy(attribute)?,
+            cta::HELP => self.helper(attribute)?,
+            cta::LABELS => self.labels(attribute),
+            cta::TUPLE_MASTER => self.parent(attribute)?,
+            cta::SEQ_ADJ_ORIG => self.sequence(attribute, 0)?,
+            cta::SEQ_ADJ_REPLY => self.sequence(attribute, 1)?,
             cta::USE | cta::COUNTERS_ORIG | cta::COUNTERS_REPLY | cta::TIMESTAMP | cta::TIMESTAMP_EVENT => {
                 self.measured = self.measured.saturating_add(1);
             }
@@ -159,17 +191,9 @@ impl Reading {
     }
 
     fn tuple(&mut self, attribute: &Attribute<'_>) -> Result<(Protocol, Tuple), DecodeError> {
-        let mut parts = Parts::default();
-        for part in attribute.nested() {
-            let part = part?;
-            match part.kind {
-                tuple::IP => parts.take_addresses(self.flow.family, &part)?,
-                tuple::PROTO => parts.take_protocol(&part)?,
-                _ => self.skip(),
-            }
-        }
-        self.skipped = self.skipped.saturating_add(parts.unknown);
-        parts.finish().ok_or_else(|| attribute.error(Fault::Tuple))
+        let (protocol, tuple, unknown) = read_tuple(self.flow.family, attribute)?;
+        self.skipped = self.skipped.saturating_add(unknown);
+        Ok((protocol, tuple))
     }
 
     fn protoinfo(&mut self, attribute: &Attribute<'_>) -> Result<(), DecodeError> {
@@ -177,6 +201,8 @@ impl Reading {
             let protocol = protocol?;
             match protocol.kind {
                 protoinfo::TCP => self.tcp(&protocol)?,
+                protoinfo::SCTP => self.sctp(&protocol)?,
+                protoinfo::DCCP => self.dccp(&protocol)?,
                 _ => self.skip(),
             }
         }
@@ -219,93 +245,5 @@ impl Reading {
             _ => self.skip(),
         }
         Ok(())
-    }
-
-    /// Entries made through netlink report a SYNPROXY block of zeros: no proxy is involved (facts; `ct->status` has
-    /// no say in it). Anything else is state that we do not carry.
-    fn synproxy(&mut self, attribute: &Attribute<'_>) -> Result<(), DecodeError> {
-        let mut all_zero = true;
-        for field in attribute.nested() {
-            let field = field?;
-            let known = matches!(field.kind, synproxy::ISN | synproxy::ITS | synproxy::TSOFF);
-            all_zero &= known && field.be32()? == 0;
-        }
-        if all_zero {
-            self.said(AttrSet::SYNPROXY_ZERO);
-        } else {
-            self.skip();
-        }
-        Ok(())
-    }
-}
-
-/// A tuple before any was read.
-const NOWHERE: Tuple =
-    Tuple { source: Address::UNSPECIFIED, target: Address::UNSPECIFIED, source_port: 0, target_port: 0 };
-
-/// A tuple half read: what its fields mean depends on the protocol, which may come last.
-#[derive(Default)]
-struct Parts {
-    source: Option<Address>,
-    target: Option<Address>,
-    protocol: Option<Protocol>,
-    ports: [u16; 2],
-    icmp: Icmp,
-    icmp6: Icmp,
-    /// How many fields mean nothing to us.
-    unknown: u16,
-}
-
-#[derive(Default)]
-struct Icmp {
-    id: u16,
-    kind: u8,
-    code: u8,
-}
-
-impl Parts {
-    /// Addresses of the other family are no addresses of this flow.
-    fn take_addresses(&mut self, family: Family, attribute: &Attribute<'_>) -> Result<(), DecodeError> {
-        for address in attribute.nested() {
-            let address = address?;
-            match (family, address.kind) {
-                (Family::V4, ip::V4_SRC) => self.source = Some(Address::from_v4(address.bytes()?)),
-                (Family::V4, ip::V4_DST) => self.target = Some(Address::from_v4(address.bytes()?)),
-                (Family::V6, ip::V6_SRC) => self.source = Some(Address::from_v6(address.bytes()?)),
-                (Family::V6, ip::V6_DST) => self.target = Some(Address::from_v6(address.bytes()?)),
-                _ => self.unknown = self.unknown.saturating_add(1),
-            }
-        }
-        Ok(())
-    }
-
-    fn take_protocol(&mut self, attribute: &Attribute<'_>) -> Result<(), DecodeError> {
-        for field in attribute.nested() {
-            let field = field?;
-            match field.kind {
-                proto::NUM => self.protocol = Some(Protocol(field.u8()?)),
-                proto::SRC_PORT => self.ports[0] = field.be16()?,
-                proto::DST_PORT => self.ports[1] = field.be16()?,
-                proto::ICMP_ID => self.icmp.id = field.be16()?,
-                proto::ICMP_TYPE => self.icmp.kind = field.u8()?,
-                proto::ICMP_CODE => self.icmp.code = field.u8()?,
-                proto::ICMPV6_ID => self.icmp6.id = field.be16()?,
-                proto::ICMPV6_TYPE => self.icmp6.kind = field.u8()?,
-                proto::ICMPV6_CODE => self.icmp6.code = field.u8()?,
-                _ => self.unknown = self.unknown.saturating_add(1),
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Option<(Protocol, Tuple)> {
-        let (source, target, protocol) = (self.source?, self.target?, self.protocol?);
-        let icmp = |fields: &Icmp| Tuple::icmp(source, target, fields.id, fields.kind, fields.code);
-        let tuple = match protocol {
-            Protocol::ICMP => icmp(&self.icmp),
-            Protocol::ICMP6 => icmp(&self.icmp6),
-            _ => Tuple { source, target, source_port: self.ports[0], target_port: self.ports[1] },
-        };
-        Some((protocol, tuple))
     }
 }

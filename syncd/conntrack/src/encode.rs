@@ -17,12 +17,21 @@
 //!   silently. A scale above 14 (RFC 7323) or a state out of range is `ERANGE`.
 //! - *TCP is liberal.* Sequence numbers cannot be carried, so the first packets after a failover look out of window;
 //!   without BE_LIBERAL in both directions every seventh bulk download died.
-//! - *An update never names NAT* (`EOPNOTSUPP`): translation is for life.
+//! - *SCTP takes all three, state and both tags, or nothing* (`EINVAL`).
+//! - *An update never names NAT, a parent or a helper* (`EOPNOTSUPP`, `EBUSY`): these are for life. A helper that this
+//!   kernel does not have is `EOPNOTSUPP` on create, a parent that is not there `ENOENT`.
+//! - *Labels are dropped without a word on create, and `ENOSPC` on update, while no rule here uses any.* An update says
+//!   them with a full mask, which replaces all.
+//! - *A synproxy takes all three of its numbers.*
 //! - *A delete names a tuple.* Without one it flushes the table.
 //! - *Failure is always answered, success only when asked* (`NLM_F_ACK`). Changes do not ask, because each answer costs
 //!   a third of a creation; [`Batch`](crate::Batch) asks for its last request.
 
-use syncd_core::flow::{Address, AttrSet, Family, Flow, Protocol, Status, TcpFlags, TcpState, Tuple};
+mod rare;
+
+use syncd_core::flow::{
+    Address, AttrSet, Extras, Family, Flow, FlowRef, Protocol, Status, TcpFlags, TcpState, Tuple,
+};
 
 use crate::message;
 use crate::nla::{Attributes, put, put_nested};
@@ -31,8 +40,8 @@ use crate::uapi::{HEADER_LEN, NFGEN_LEN, cta, flag, ip, kind, nat, proto, protoi
 #[cfg(test)]
 mod tests;
 
-/// No request of this file is longer, in bytes.
-pub const MAX_REQUEST: usize = 512;
+/// No request about a flow or an expectation is longer, in bytes.
+pub const MAX_REQUEST: usize = 768;
 
 /// The largest window scale, RFC 7323 section 2.3: a larger one is to be used as 14.
 const MAX_SCALE: u8 = 14;
@@ -41,8 +50,9 @@ const MAX_SCALE: u8 = 14;
 /// the translated reply tuple is taken, in either direction.
 ///
 /// Flags CREATE and EXCL: without EXCL an existing entry would be updated, NAT refused with `EOPNOTSUPP`.
-/// CTA_SYNPROXY is never sent: of zeros it means nothing, and others are not carried.
-pub fn create(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: u32) {
+/// A CTA_SYNPROXY of zeros is not sent: it means nothing.
+pub fn create<'a>(out: &mut Vec<u8>, seq: u32, flow: impl Into<FlowRef<'a>>, timeout: u32) {
+    let FlowRef { flow, extras } = flow.into();
     request(out, kind::NEW, flag::CREATE | flag::EXCL, seq, flow.family, |out| {
         put_identity(out, flow);
         // Not `flow.reply`, which is what the kernel shall make of this and of CTA_NAT_*.
@@ -53,8 +63,12 @@ pub fn create(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: u32) {
         if flow.mark != 0 {
             put(out, cta::MARK, &flow.mark.to_be_bytes());
         }
-        put_protoinfo(out, flow);
+        put_protoinfo(out, flow, extras);
         put_translation(out, flow);
+        if let Some(extras) = extras {
+            rare::put_for_life(out, flow.family, extras);
+            rare::put_changing(out, extras);
+        }
     });
 }
 
@@ -63,17 +77,18 @@ pub fn create(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: u32) {
 ///
 /// The lookup takes the original tuple in either direction, so it may find an entry whose *reply* it is. A mark that
 /// was said is sent also when it is 0, because the entry may still carry an older one.
-pub fn update(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: u32) {
-    put_update(out, seq, flow, timeout, true);
+pub fn update<'a>(out: &mut Vec<u8>, seq: u32, flow: impl Into<FlowRef<'a>>, timeout: u32) {
+    put_update(out, seq, flow.into(), timeout, true);
 }
 
 /// As [`update`], without a status: for the second attempt after `EBUSY`, which says that the entry is already further
 /// than `flow` (SEEN_REPLY and ASSURED can only be set), or differs in EXPECTED.
-pub fn update_without_status(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: u32) {
-    put_update(out, seq, flow, timeout, false);
+pub fn update_without_status<'a>(out: &mut Vec<u8>, seq: u32, flow: impl Into<FlowRef<'a>>, timeout: u32) {
+    put_update(out, seq, flow.into(), timeout, false);
 }
 
-fn put_update(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: u32, with_status: bool) {
+fn put_update(out: &mut Vec<u8>, seq: u32, whole: FlowRef<'_>, timeout: u32, with_status: bool) {
+    let FlowRef { flow, extras } = whole;
     request(out, kind::NEW, 0, seq, flow.family, |out| {
         put_identity(out, flow);
         if with_status && flow.has(AttrSet::STATUS) {
@@ -83,7 +98,11 @@ fn put_update(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: u32, with_statu
         if flow.has(AttrSet::MARK) {
             put(out, cta::MARK, &flow.mark.to_be_bytes());
         }
-        put_protoinfo(out, flow);
+        put_protoinfo(out, flow, extras);
+        if let Some(extras) = extras {
+            rare::put_changing(out, extras);
+            rare::put_labels_mask(out, extras);
+        }
     });
 }
 
@@ -124,13 +143,13 @@ pub fn get_by_reply(out: &mut Vec<u8>, seq: u32, flow: &Flow) {
 
 /// Appends a request for all entries of both families (family 0).
 pub fn dump(out: &mut Vec<u8>, seq: u32) {
-    let start = message::begin(out, kind::GET, flag::DUMP, seq, 0);
+    let start = message::begin(out, (kind::SUBSYSTEM, kind::GET), flag::DUMP, seq, 0);
     message::end(out, start);
 }
 
 /// Appends a request for the number of entries.
 pub fn get_stats(out: &mut Vec<u8>, seq: u32) {
-    let start = message::begin(out, kind::GET_STATS, flag::ACK, seq, 0);
+    let start = message::begin(out, (kind::SUBSYSTEM, kind::GET_STATS), flag::ACK, seq, 0);
     message::end(out, start);
 }
 
@@ -142,7 +161,7 @@ fn request(
     family: Family,
     fill: impl FnOnce(&mut Vec<u8>),
 ) {
-    let start = message::begin(out, operation, flags, seq, family as u8);
+    let start = message::begin(out, (kind::SUBSYSTEM, operation), flags, seq, family as u8);
     fill(out);
     message::end(out, start);
     assert!(out.len() - start <= MAX_REQUEST, "a request outgrew MAX_REQUEST");
@@ -161,7 +180,13 @@ fn put_zone(out: &mut Vec<u8>, flow: &Flow) {
     }
 }
 
-fn put_tuple(out: &mut Vec<u8>, attribute: u16, family: Family, protocol: Protocol, value: &Tuple) {
+pub(crate) fn put_tuple(
+    out: &mut Vec<u8>,
+    attribute: u16,
+    family: Family,
+    protocol: Protocol,
+    value: &Tuple,
+) {
     put_nested(out, attribute, |out| {
         put_nested(out, tuple::IP, |out| match family {
             Family::V4 => {
@@ -190,7 +215,7 @@ fn put_protocol(out: &mut Vec<u8>, protocol: Protocol, value: &Tuple) {
             put(out, proto::ICMPV6_TYPE, &[value.icmp_type()]);
             put(out, proto::ICMPV6_CODE, &[value.icmp_code()]);
         }
-        _ if has_ports(protocol) => {
+        _ if protocol.has_kernel_ports() => {
             put(out, proto::SRC_PORT, &value.source_port.to_be_bytes());
             put(out, proto::DST_PORT, &value.target_port.to_be_bytes());
         }
@@ -198,24 +223,20 @@ fn put_protocol(out: &mut Vec<u8>, protocol: Protocol, value: &Tuple) {
     }
 }
 
-/// Whether ctnetlink reads ports (for GRE: call ids) for this protocol (`nf_ct_port_nlattr_to_tuple`). A kernel that
-/// no longer tracks DCCP ignores them.
-const fn has_ports(protocol: Protocol) -> bool {
-    protocol.has_wire_ports() || matches!(protocol, Protocol::GRE | Protocol::UDPLITE)
-}
-
 fn put_status(out: &mut Vec<u8>, flow: &Flow) {
     let may = flow.status.0 & (Status::SEEN_REPLY | Status::ASSURED);
     put(out, cta::STATUS, &(may | Status::CONFIRMED).to_be_bytes());
 }
 
-fn put_protoinfo(out: &mut Vec<u8>, flow: &Flow) {
-    if flow.protocol != Protocol::TCP {
-        return;
+fn put_protoinfo(out: &mut Vec<u8>, flow: &Flow, extras: Option<&Extras>) {
+    match (flow.protocol, extras) {
+        (Protocol::TCP, _) => put_nested(out, cta::PROTOINFO, |out| {
+            put_nested(out, protoinfo::TCP, |out| put_tcp(out, flow));
+        }),
+        (Protocol::SCTP, Some(extras)) => rare::put_sctp(out, extras),
+        (Protocol::DCCP, Some(extras)) => rare::put_dccp(out, extras),
+        _ => {}
     }
-    put_nested(out, cta::PROTOINFO, |out| {
-        put_nested(out, protoinfo::TCP, |out| put_tcp(out, flow));
-    });
 }
 
 fn put_tcp(out: &mut Vec<u8>, flow: &Flow) {
@@ -265,7 +286,7 @@ fn put_nat(out: &mut Vec<u8>, attribute: u16, flow: &Flow, address: Address, por
                 put(out, nat::V6_MAXIP, &address.v6());
             }
         }
-        if has_ports(flow.protocol) || flow.protocol.is_icmp() {
+        if flow.protocol.has_kernel_ports() || flow.protocol.is_icmp() {
             put_nested(out, nat::PROTO, |out| {
                 put(out, nat::PROTO_PORT_MIN, &port.to_be_bytes());
                 put(out, nat::PROTO_PORT_MAX, &port.to_be_bytes());

@@ -1,5 +1,5 @@
-//! The kernel's connection tracking: ctnetlink bytes to [`Flow`](syncd_core::flow::Flow) and back, and the only
-//! sockets that speak it.
+//! The kernel's connection tracking: ctnetlink bytes to [`Flow`](syncd_core::flow::Flow) and
+//! [`Expectation`](syncd_core::flow::Expectation) and back, and the only sockets that speak it.
 //!
 //! This crate knows nothing about replication: it never decides which flow matters, when to retry or what to do
 //! about a conflict. The daemon drives it. From the outside in:
@@ -10,6 +10,7 @@
 //! | [`batch`] | many requests in one system call, in one reused buffer |
 //! | [`encode`] | a flow as a request: the kernel's manners, each with its reason |
 //! | [`mod@decode`] | a kernel message as a flow; no allocation |
+//! | [`expect`] | expectations, both ways |
 //! | [`message`] | a datagram as netlink messages |
 //! | [`nla`] | netlink attributes: reading and writing |
 //! | [`uapi`] | the kernel's numbers |
@@ -21,6 +22,7 @@
 pub mod batch;
 pub mod decode;
 pub mod encode;
+pub mod expect;
 pub mod message;
 pub mod nla;
 pub mod socket;
@@ -28,6 +30,8 @@ pub mod uapi;
 
 pub use batch::Batch;
 pub use decode::{Decoded, decode};
+pub use expect::{DecodedExpectation, decode_expectation};
 pub use message::{Message, MessageView, Messages};
 pub use nix::errno::Errno;
+pub use nla::DecodeError;
 pub use socket::{DumpSummary, EventError, EventSocket, QueryError, QuerySocket, RequestSocket, SocketError};

@@ -121,10 +121,17 @@ pub struct MessageView<'a> {
 }
 
 impl<'a> MessageView<'a> {
-    /// Which netfilter subsystem speaks; 1 is conntrack.
+    /// Which netfilter subsystem speaks; 1 is conntrack's flows, 2 its expectations.
     #[must_use]
     pub fn subsystem(&self) -> u8 {
         self.kind().to_be_bytes()[0]
+    }
+
+    /// Whether it is about an expectation: for [`decode_expectation`](crate::decode_expectation), not for
+    /// [`decode()`](fn@crate::decode).
+    #[must_use]
+    pub fn is_about_expectation(&self) -> bool {
+        self.subsystem() == kind::EXPECTATIONS
     }
 
     /// What it says; see [`kind`].
@@ -198,11 +205,20 @@ impl<'a> MessageView<'a> {
     }
 }
 
+/// What a request is about and what is wanted: subsystem and operation.
+pub(crate) type Kind = (u8, u8);
+
 /// Appends both headers of a request; [`end`] completes it.
-pub(crate) fn begin(out: &mut Vec<u8>, operation: u8, flags: u16, seq: u32, family: u8) -> usize {
+pub(crate) fn begin(
+    out: &mut Vec<u8>,
+    (subsystem, operation): Kind,
+    flags: u16,
+    seq: u32,
+    family: u8,
+) -> usize {
     let start = out.len();
     out.extend_from_slice(&0_u32.to_ne_bytes());
-    out.extend_from_slice(&u16::from_be_bytes([kind::SUBSYSTEM, operation]).to_ne_bytes());
+    out.extend_from_slice(&u16::from_be_bytes([subsystem, operation]).to_ne_bytes());
     out.extend_from_slice(&(flags | flag::REQUEST).to_ne_bytes());
     out.extend_from_slice(&seq.to_ne_bytes());
     out.extend_from_slice(&0_u32.to_ne_bytes()); // to the kernel

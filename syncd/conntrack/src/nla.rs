@@ -42,6 +42,10 @@ pub enum Fault {
     ReplyProtocol,
     /// There is no original tuple: nobody can say which flow this is.
     NoOriginal,
+    /// Not a message of ctnetlink about one expectation.
+    NotAnExpectation,
+    /// An expectation without its parent, its tuple or its mask.
+    IncompleteExpectation,
 }
 
 impl fmt::Display for DecodeError {
@@ -55,6 +59,8 @@ impl fmt::Display for DecodeError {
             Fault::Tuple => "tuple lacks addresses or protocol",
             Fault::ReplyProtocol => "reply tuple has another protocol than the original",
             Fault::NoOriginal => "no original tuple",
+            Fault::NotAnExpectation => "not a message about an expectation",
+            Fault::IncompleteExpectation => "an expectation without parent, tuple or mask",
         };
         write!(f, "{what} at byte {}", self.offset)
     }

@@ -22,13 +22,15 @@ pub mod kind {
     /// `NLMSG_MIN_TYPE`: below this number a message is netlink's own.
     pub const FIRST_OF_SUBSYSTEMS: u16 = 0x10;
 
-    /// `NFNL_SUBSYS_CTNETLINK`.
+    /// `NFNL_SUBSYS_CTNETLINK`: flows.
     pub const SUBSYSTEM: u8 = 1;
-    /// `IPCTNL_MSG_CT_NEW`: create, update; an event of either; an entry of a dump.
+    /// `NFNL_SUBSYS_CTNETLINK_EXP`: expectations.
+    pub const EXPECTATIONS: u8 = 2;
+    /// `IPCTNL_MSG_CT_NEW`, `IPCTNL_MSG_EXP_NEW`: create, update; an event of either; an entry of a dump.
     pub const NEW: u8 = 0;
-    /// `IPCTNL_MSG_CT_GET`.
+    /// `IPCTNL_MSG_CT_GET`, `IPCTNL_MSG_EXP_GET`.
     pub const GET: u8 = 1;
-    /// `IPCTNL_MSG_CT_DELETE`: delete, and its event.
+    /// `IPCTNL_MSG_CT_DELETE`, `IPCTNL_MSG_EXP_DELETE`: delete, and its event.
     pub const DELETE: u8 = 2;
     /// `IPCTNL_MSG_CT_GET_STATS`: how many entries there are.
     pub const GET_STATS: u8 = 5;
@@ -58,6 +60,10 @@ pub mod group {
     pub const UPDATE: u32 = 2;
     /// A flow ended.
     pub const DESTROY: u32 = 3;
+    /// An expectation was made. (5, that one changed, no kernel ever says.)
+    pub const EXPECT_NEW: u32 = 4;
+    /// An expectation ended.
+    pub const EXPECT_DESTROY: u32 = 6;
 }
 
 /// `NLA_F_NESTED`: the value is a list of attributes.
@@ -72,6 +78,7 @@ pub mod cta {
     pub const TUPLE_REPLY: u16 = 2;
     pub const STATUS: u16 = 3;
     pub const PROTOINFO: u16 = 4;
+    pub const HELP: u16 = 5;
     pub const NAT_SRC: u16 = 6;
     pub const TIMEOUT: u16 = 7;
     pub const MARK: u16 = 8;
@@ -80,8 +87,13 @@ pub mod cta {
     pub const USE: u16 = 11;
     pub const ID: u16 = 12;
     pub const NAT_DST: u16 = 13;
+    pub const TUPLE_MASTER: u16 = 14;
+    pub const SEQ_ADJ_ORIG: u16 = 15;
+    pub const SEQ_ADJ_REPLY: u16 = 16;
     pub const ZONE: u16 = 18;
     pub const TIMESTAMP: u16 = 20;
+    pub const LABELS: u16 = 22;
+    pub const LABELS_MASK: u16 = 23;
     pub const SYNPROXY: u16 = 24;
     pub const TIMESTAMP_EVENT: u16 = 27;
 }
@@ -116,15 +128,36 @@ pub mod proto {
     pub const ICMPV6_CODE: u16 = 9;
 }
 
-/// `CTA_PROTOINFO_*` and `CTA_PROTOINFO_TCP_*`.
+/// `CTA_PROTOINFO_*` and `CTA_PROTOINFO_TCP_*`, `_SCTP_*`, `_DCCP_*`.
 pub mod protoinfo {
     #![expect(missing_docs, reason = "the kernel's own list")]
     pub const TCP: u16 = 1;
+    pub const DCCP: u16 = 2;
+    pub const SCTP: u16 = 3;
     pub const TCP_STATE: u16 = 1;
     pub const TCP_WSCALE_ORIGINAL: u16 = 2;
     pub const TCP_WSCALE_REPLY: u16 = 3;
     pub const TCP_FLAGS_ORIGINAL: u16 = 4;
     pub const TCP_FLAGS_REPLY: u16 = 5;
+    pub const SCTP_STATE: u16 = 1;
+    pub const SCTP_VTAG_ORIGINAL: u16 = 2;
+    pub const SCTP_VTAG_REPLY: u16 = 3;
+    pub const DCCP_STATE: u16 = 1;
+    pub const DCCP_ROLE: u16 = 2;
+}
+
+/// `CTA_HELP_*`: the helper; its second, what it keeps to itself, is not carried.
+pub mod help {
+    #![expect(missing_docs, reason = "the kernel's own list")]
+    pub const NAME: u16 = 1;
+}
+
+/// `CTA_SEQADJ_*`: the shift of one direction's sequence numbers.
+pub mod seqadj {
+    #![expect(missing_docs, reason = "the kernel's own list")]
+    pub const CORRECTION_POS: u16 = 1;
+    pub const OFFSET_BEFORE: u16 = 2;
+    pub const OFFSET_AFTER: u16 = 3;
 }
 
 /// `CTA_NAT_*` and `CTA_PROTONAT_*`: where to translate to, as a range.
@@ -151,4 +184,22 @@ pub mod synproxy {
 pub mod stats {
     /// How many entries this network namespace has.
     pub const ENTRIES: u16 = 1;
+}
+
+/// `CTA_EXPECT_*` and `CTA_EXPECT_NAT_*`: attributes of an expectation. Integers are big-endian.
+pub mod expect {
+    #![expect(missing_docs, reason = "the kernel's own list; meanings are in `expect`")]
+    pub const MASTER: u16 = 1;
+    pub const TUPLE: u16 = 2;
+    pub const MASK: u16 = 3;
+    pub const TIMEOUT: u16 = 4;
+    pub const ID: u16 = 5;
+    pub const HELP_NAME: u16 = 6;
+    pub const ZONE: u16 = 7;
+    pub const FLAGS: u16 = 8;
+    pub const CLASS: u16 = 9;
+    pub const NAT: u16 = 10;
+    pub const FN: u16 = 11;
+    pub const NAT_DIR: u16 = 1;
+    pub const NAT_TUPLE: u16 = 2;
 }

@@ -1,13 +1,16 @@
 //! What a kernel has not (yet) said to us: attributes of the future, and messages that are wrong.
 
+use syncd_core::flow::{ExtraSet, SequenceShift, Synproxy};
+
 use super::*;
 use crate::message::{Message, Messages, begin, end};
 use crate::nla::{put, put_nested};
+use crate::uapi::{help, ip, proto, seqadj, synproxy, tuple};
 
 /// An event of operation NEW about whatever `fill` says.
 fn event(family: u8, fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut out = Vec::new();
-    let start = begin(&mut out, kind::NEW, flag::CREATE | flag::EXCL, 0, family);
+    let start = begin(&mut out, (kind::SUBSYSTEM, kind::NEW), flag::CREATE | flag::EXCL, 0, family);
     fill(&mut out);
     end(&mut out, start);
     out
@@ -68,7 +71,7 @@ fn what_we_have_never_heard_of_is_counted() {
             put_nested(out, tuple::PROTO, |out| put(out, 99, &[1]));
         });
         put_nested(out, cta::PROTOINFO, |out| {
-            put_nested(out, 3, |_| {}); // CTA_PROTOINFO_SCTP
+            put_nested(out, 9, |_| {});
             put_nested(out, protoinfo::TCP, |out| {
                 put(out, protoinfo::TCP_WSCALE_REPLY, &[7]); // without its other half
                 put(out, 6, &[1]);
@@ -82,22 +85,87 @@ fn what_we_have_never_heard_of_is_counted() {
 }
 
 #[test]
-fn synproxy_is_held_only_when_it_says_nothing() {
-    let synproxy = |isn: [u8; 4], more: fn(&mut Vec<u8>)| {
+fn a_synproxy_is_whole_or_none() {
+    let synproxy = |fields: &[(u16, u8)]| {
         let decoded = read(&udp(|out| {
             put_nested(out, cta::SYNPROXY, |out| {
-                put(out, synproxy::ISN, &isn);
-                put(out, synproxy::ITS, &[0; 4]);
-                put(out, synproxy::TSOFF, &[0; 4]);
-                more(out);
+                fields.iter().for_each(|(kind, value)| put(out, *kind, &[0, 0, 0, *value]));
             });
         }));
         let decoded = decoded.unwrap();
-        (decoded.flow.has(AttrSet::SYNPROXY_ZERO), decoded.skipped)
+        let proxy = decoded.extras.has(ExtraSet::SYNPROXY).then_some(decoded.extras.synproxy);
+        (decoded.flow.has(AttrSet::SYNPROXY_ZERO), proxy, decoded.skipped)
     };
-    assert_eq!(synproxy([0; 4], |_| {}), (true, 0));
-    assert_eq!(synproxy([0, 0, 0, 1], |_| {}), (false, 1));
-    assert_eq!(synproxy([0; 4], |out| put(out, 4, &[0; 4])), (false, 1), "a field we do not know");
+    let (isn, its, tsoff) = (synproxy::ISN, synproxy::ITS, synproxy::TSOFF);
+    assert_eq!(synproxy(&[(isn, 0), (its, 0), (tsoff, 0)]), (true, None, 0));
+    let used = Synproxy { isn: 1, its: 2, offset: 3 };
+    assert_eq!(synproxy(&[(isn, 1), (its, 2), (tsoff, 3)]), (false, Some(used), 0));
+    assert_eq!(synproxy(&[(isn, 1), (its, 2)]), (false, None, 1));
+    assert_eq!(
+        synproxy(&[(isn, 0), (its, 0), (tsoff, 0), (4, 0)]),
+        (true, None, 1),
+        "a field we do not know"
+    );
+}
+
+#[test]
+fn what_few_flows_have_is_read() {
+    let bytes = udp(|out| {
+        put_nested(out, cta::HELP, |out| {
+            put(out, help::NAME, b"sip\0");
+            put(out, 2, &[1; 4]); // CTA_HELP_INFO
+        });
+        put(out, cta::LABELS, [1_u32, 0, 0, 8].map(u32::to_ne_bytes).as_flattened());
+        put_tuple(out, cta::TUPLE_MASTER, 6, |_| {});
+        put_nested(out, cta::SEQ_ADJ_REPLY, |out| {
+            put(out, seqadj::CORRECTION_POS, &[0, 0, 0, 1]);
+            put(out, seqadj::OFFSET_BEFORE, &[0xff; 4]);
+            put(out, seqadj::OFFSET_AFTER, &[0, 0, 0, 3]);
+        });
+    });
+    let decoded = read(&bytes).unwrap();
+    let all = [ExtraSet::HELPER, ExtraSet::LABELS, ExtraSet::PARENT, ExtraSet::SEQUENCE];
+    assert_eq!(decoded.extras.present, all.into_iter().fold(ExtraSet::EMPTY, ExtraSet::with));
+    assert_eq!((decoded.extras.helper.as_str(), decoded.extras.labels.words()), ("sip", &[1, 0, 0, 8][..]));
+    assert_eq!(decoded.extras.parent.protocol, Protocol::TCP);
+    let shift = SequenceShift { position: 1, before: u32::MAX, after: 3 };
+    assert_eq!(decoded.extras.sequence, [SequenceShift::default(), shift]);
+    assert_eq!(decoded.skipped, 1, "what the helper keeps to itself");
+    assert!(decoded.flow.has(AttrSet::EXTRAS));
+}
+
+#[test]
+fn the_state_of_sctp_may_come_without_its_tags() {
+    let sctp = |fields: &[(u16, &[u8])]| {
+        let bytes = udp(|out| {
+            put_nested(out, cta::PROTOINFO, |out| {
+                put_nested(out, protoinfo::SCTP, |out| {
+                    fields.iter().for_each(|(kind, v)| put(out, *kind, v));
+                });
+            });
+        });
+        let decoded = read(&bytes).unwrap();
+        (decoded.extras.present, decoded.skipped)
+    };
+    let state = (protoinfo::SCTP_STATE, &[3][..]);
+    let (original, reply) =
+        ((protoinfo::SCTP_VTAG_ORIGINAL, &[1; 4][..]), (protoinfo::SCTP_VTAG_REPLY, &[2; 4][..]));
+    let both = ExtraSet::SCTP_STATE.with(ExtraSet::SCTP_TAGS);
+    assert_eq!(sctp(&[state, original, reply]), (both, 0));
+    assert_eq!(sctp(&[state]), (ExtraSet::SCTP_STATE, 0));
+    assert_eq!(sctp(&[state, original]), (ExtraSet::SCTP_STATE, 1));
+}
+
+#[test]
+fn labels_of_an_odd_length_are_counted() {
+    let labels = |bytes: &[u8]| {
+        let decoded = read(&udp(|out| put(out, cta::LABELS, bytes))).unwrap();
+        (decoded.extras.labels.words().len(), decoded.skipped)
+    };
+    assert_eq!(labels(&[1; 8]), (2, 0));
+    assert_eq!(labels(&[1; 7]), (1, 1));
+    assert_eq!(labels(&[1; 20]), (4, 1));
+    assert_eq!(labels(&[0; 16]), (0, 0), "no label is set");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The kernel's manners as far as they can be seen in the bytes; that the kernel likes them is seen in
 //! `tests/kernel.rs`.
 
+use syncd_core::flow::{ExtraSet, HelperName, Labels, Parent, SctpState, Whole};
+
 use super::*;
 use crate::nla::Attribute;
 
@@ -94,8 +96,60 @@ fn the_longest_request_fits() {
     flow.protocol = Protocol::TCP;
     (flow.mark, flow.zone, flow.status) = (1, 1, Status(u32::MAX));
     flow.present = AttrSet::REPLY.with(AttrSet::STATUS).with(AttrSet::TCP_STATE).with(AttrSet::TCP_SCALE);
+    let whole = Whole::new(flow, everything());
     let mut out = Vec::new();
-    create(&mut out, 1, &flow, 60);
+    create(&mut out, 1, &whole, 60);
     assert!(out.len() <= MAX_REQUEST, "{} bytes", out.len());
     assert_eq!(out.len() % 4, 0);
+}
+
+/// All that a TCP flow over IPv6 can have.
+fn everything() -> Extras {
+    let mut extras = Extras {
+        parent: Parent { original: udp().original, family: Family::V6, protocol: Protocol::TCP },
+        labels: Labels::new([1, 0, 0, 0]),
+        helper: HelperName::new(b"fifteen-letters").expect("a name"),
+        ..Extras::EMPTY
+    };
+    for set in [ExtraSet::PARENT, ExtraSet::LABELS, ExtraSet::HELPER, ExtraSet::SEQUENCE, ExtraSet::SYNPROXY]
+    {
+        extras.said(set);
+    }
+    extras
+}
+
+#[test]
+fn what_is_for_life_is_said_at_creation_only() {
+    let whole = Whole::new(Flow { family: Family::V6, ..udp() }, everything());
+    let rare = [cta::SEQ_ADJ_ORIG, cta::SEQ_ADJ_REPLY, cta::SYNPROXY, cta::LABELS];
+    let created = kinds(|out| create(out, 1, &whole, 60));
+    assert_eq!(created[4..6], [cta::HELP, cta::TUPLE_MASTER]);
+    assert_eq!(created[6..], rare);
+    let updated = kinds(|out| update(out, 1, &whole, 60));
+    assert_eq!(updated[2..6], rare);
+    assert_eq!(updated[6..], [cta::LABELS_MASK]);
+}
+
+#[test]
+fn a_parent_of_the_other_family_cannot_be_said() {
+    let whole = Whole::new(udp(), everything());
+    assert!(!kinds(|out| create(out, 1, &whole, 60)).contains(&cta::TUPLE_MASTER));
+}
+
+#[test]
+fn sctp_is_said_whole_or_not() {
+    let sctp = |set: ExtraSet, state| {
+        let mut extras = Extras { sctp_state: SctpState(state), sctp_tags: [1, 2], ..Extras::EMPTY };
+        extras.said(set);
+        let whole = Whole::new(Flow { protocol: Protocol::SCTP, ..udp() }, extras);
+        let mut out = Vec::new();
+        create(&mut out, 1, &whole, 60);
+        let info = attributes(&out).into_iter().find(|attribute| attribute.kind == cta::PROTOINFO)?;
+        let inner = info.nested().next()?.unwrap();
+        Some(inner.nested().map(|field| field.unwrap().value.to_vec()).collect::<Vec<_>>())
+    };
+    assert_eq!(sctp(ExtraSet::SCTP_STATE, 4), None);
+    let both = ExtraSet::SCTP_STATE.with(ExtraSet::SCTP_TAGS);
+    assert_eq!(sctp(both, 3), Some(vec![vec![3], vec![0, 0, 0, 1], vec![0, 0, 0, 2]]));
+    assert_eq!(sctp(both, 9).map(|fields| fields[0].clone()), Some(vec![4]), "no kernel here knows 9");
 }

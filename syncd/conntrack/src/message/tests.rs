@@ -4,7 +4,7 @@ use super::*;
 
 fn request(seq: u32) -> Vec<u8> {
     let mut out = Vec::new();
-    let start = begin(&mut out, kind::DELETE, flag::ACK, seq, 2);
+    let start = begin(&mut out, (kind::SUBSYSTEM, kind::DELETE), flag::ACK, seq, 2);
     crate::nla::put(&mut out, 7, &[0, 0, 0, 9]);
     end(&mut out, start);
     out

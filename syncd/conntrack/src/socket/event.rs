@@ -1,6 +1,7 @@
 //! The socket that hears of changes: non-blocking, for an event loop.
 //!
-//! It never asks and never interprets; [`Messages`](crate::Messages) and [`decode()`](fn@crate::decode) do.
+//! It never asks and never interprets; [`Messages`](crate::Messages), [`decode()`](fn@crate::decode) and
+//! [`decode_expectation`](crate::decode_expectation) do.
 
 use core::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -63,6 +64,15 @@ impl EventSocket {
             link.join(group)?;
         }
         Ok(Self { link })
+    }
+
+    /// Hears of expectations too: of those that are made and those that end.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn join_expectations(&self) -> Result<(), SocketError> {
+        self.link.join(group::EXPECT_NEW)?;
+        self.link.join(group::EXPECT_DESTROY)
     }
 
     /// One datagram, which holds one event; `None` when none waits.

@@ -1,4 +1,4 @@
-//! The socket that asks and waits: dumps, single flows, the number of flows.
+//! The socket that asks and waits: dumps, single flows and expectations, the number of flows.
 //!
 //! For a helper thread, never for the event loop: one dump walks the host's whole table and can last 40 ms even when
 //! this namespace is empty.
@@ -6,14 +6,15 @@
 use core::fmt;
 
 use nix::errno::Errno;
-use syncd_core::flow::Flow;
+use syncd_core::flow::{Expectation, Flow, Whole};
 
 use super::{Link, Received, SocketError};
 use crate::decode::decode;
-use crate::encode;
+use crate::expect::decode_expectation;
 use crate::message::{Message, MessageView, Messages};
 use crate::nla::DecodeError;
 use crate::uapi::{kind, stats};
+use crate::{encode, expect};
 
 /// Asks the kernel and waits for the answer.
 #[derive(Debug)]
@@ -22,15 +23,15 @@ pub struct QuerySocket {
     seq: u32,
     request: Vec<u8>,
     buffer: Box<[u8]>,
-    flows: Vec<Flow>,
+    flows: Vec<Whole>,
 }
 
 /// What a dump was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct DumpSummary {
-    /// Flows handed over.
+    /// Flows, or expectations, handed over.
     pub flows: u64,
-    /// Attributes of flows that are not carried; see [`Decoded::skipped`](crate::Decoded::skipped).
+    /// Attributes of them that are not carried; see [`Decoded::skipped`](crate::Decoded::skipped).
     pub skipped: u64,
     /// Measuring attributes; see [`Decoded::measured`](crate::Decoded::measured).
     pub measured: u64,
@@ -101,7 +102,7 @@ impl QuerySocket {
     ///
     /// # Errors
     /// See [`QueryError`]; what was handed over until then is a part.
-    pub fn dump(&mut self, mut on_batch: impl FnMut(&[Flow])) -> Result<DumpSummary, QueryError> {
+    pub fn dump(&mut self, mut on_batch: impl FnMut(&[Whole])) -> Result<DumpSummary, QueryError> {
         // A dump that was given up goes on in the kernel and refuses the next one on its socket (`EBUSY`), so each has
         // a fresh one.
         self.link = Self::link().map_err(QueryError::Socket)?;
@@ -116,7 +117,7 @@ impl QuerySocket {
                         summary.flows += 1;
                         summary.skipped += u64::from(decoded.skipped);
                         summary.measured += u64::from(decoded.measured);
-                        self.flows.push(decoded.flow);
+                        self.flows.push(Whole { flow: decoded.flow, extras: decoded.extras });
                     }
                     Err(_) => summary.malformed += 1,
                 }
@@ -131,12 +132,50 @@ impl QuerySocket {
         }
     }
 
+    /// Every expectation of this network namespace, with how they were read. There are never many.
+    ///
+    /// # Errors
+    /// See [`QueryError`]; `Refused` with `EINVAL` or `EOPNOTSUPP` where the kernel knows of none.
+    pub fn dump_expectations(&mut self) -> Result<(Vec<Expectation>, DumpSummary), QueryError> {
+        self.link = Self::link().map_err(QueryError::Socket)?;
+        let (mut found, mut summary) = (Vec::new(), DumpSummary::default());
+        self.converse(expect::dump, |message| {
+            summary.interrupted |= message.is_interrupted();
+            match decode_expectation(&message, &[]) {
+                Ok(decoded) => {
+                    summary.flows += 1;
+                    summary.skipped += u64::from(decoded.skipped);
+                    found.push(decoded.expectation);
+                }
+                Err(_) => summary.malformed += 1,
+            }
+            Ok(())
+        })?;
+        Ok((found, summary))
+    }
+
+    /// The expectation that covers the tuple of `expectation`, in its zone. Compare what you get: it may be another.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub fn get_expectation(&mut self, expectation: &Expectation) -> Result<Option<Expectation>, QueryError> {
+        let mut found = None;
+        let answer = self.converse(
+            |out, seq| expect::get(out, seq, expectation),
+            |message| {
+                found = Some(decode_expectation(&message, &[])?.expectation);
+                Ok(())
+            },
+        );
+        found_or_none(answer, found)
+    }
+
     /// The entry that has `flow.original` as one of its two tuples, in the zone of `flow`. Compare the direction of
     /// what you get: it may be the entry's reply.
     ///
     /// # Errors
     /// See [`QueryError`].
-    pub fn get_by_original(&mut self, flow: &Flow) -> Result<Option<Flow>, QueryError> {
+    pub fn get_by_original(&mut self, flow: &Flow) -> Result<Option<Whole>, QueryError> {
         self.get(|out, seq| encode::get_by_original(out, seq, flow))
     }
 
@@ -145,7 +184,7 @@ impl QuerySocket {
     ///
     /// # Errors
     /// See [`QueryError`].
-    pub fn get_by_reply(&mut self, flow: &Flow) -> Result<Option<Flow>, QueryError> {
+    pub fn get_by_reply(&mut self, flow: &Flow) -> Result<Option<Whole>, QueryError> {
         self.get(|out, seq| encode::get_by_reply(out, seq, flow))
     }
 
@@ -177,17 +216,14 @@ impl QuerySocket {
         Ok(link)
     }
 
-    fn get(&mut self, question: impl FnOnce(&mut Vec<u8>, u32)) -> Result<Option<Flow>, QueryError> {
+    fn get(&mut self, question: impl FnOnce(&mut Vec<u8>, u32)) -> Result<Option<Whole>, QueryError> {
         let mut found = None;
         let answer = self.converse(question, |message| {
-            found = Some(decode(&message, &[])?.flow);
+            let decoded = decode(&message, &[])?;
+            found = Some(Whole { flow: decoded.flow, extras: decoded.extras });
             Ok(())
         });
-        match answer {
-            Ok(()) => found.map(Some).ok_or(QueryError::Lost),
-            Err(QueryError::Refused(Errno::ENOENT)) => Ok(None),
-            Err(error) => Err(error),
-        }
+        found_or_none(answer, found)
     }
 
     /// Asks, and reads until the acknowledgement.
@@ -207,6 +243,15 @@ impl QuerySocket {
         self.request.clear();
         question(&mut self.request, self.seq);
         self.link.send(&self.request).map_err(QueryError::Socket)
+    }
+}
+
+/// What a look-up found. "There is none" is an answer.
+fn found_or_none<T>(answer: Result<(), QueryError>, found: Option<T>) -> Result<Option<T>, QueryError> {
+    match answer {
+        Ok(()) => found.map(Some).ok_or(QueryError::Lost),
+        Err(QueryError::Refused(Errno::ENOENT)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
