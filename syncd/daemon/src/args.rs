@@ -124,10 +124,33 @@ pub(crate) enum Sync {
     Status(Question),
     /// Everything that is counted.
     Statistics(Question),
-    /// Flows of this router's kernel.
-    InternalCache(Question),
-    /// Flows of the peer; after a commit, what could not be committed and why.
-    ExternalCache(Question),
+    /// Flows of this router's kernel, or what its helpers expect.
+    InternalCache {
+        /// Which of its two tables.
+        #[arg(default_value = "main")]
+        table: TableWord,
+        /// Of which daemon, and how to answer.
+        #[command(flatten)]
+        question: Question,
+    },
+    /// Flows, or expectations, of the peer; after a commit, what could not be committed and why.
+    ExternalCache {
+        /// Which of its two tables.
+        #[arg(default_value = "main")]
+        table: TableWord,
+        /// Of which daemon, and how to answer.
+        #[command(flatten)]
+        question: Question,
+    },
+}
+
+/// A table of a cache; VyOS's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableWord {
+    /// Flows.
+    Main,
+    /// Expectations.
+    Expect,
 }
 
 /// A question to a daemon.
@@ -146,8 +169,14 @@ impl Sync {
     pub(crate) const fn question(&self) -> (&Question, Option<Cache>) {
         match self {
             Self::Status(question) | Self::Statistics(question) => (question, None),
-            Self::InternalCache(question) => (question, Some(Cache::Internal)),
-            Self::ExternalCache(question) => (question, Some(Cache::External)),
+            Self::InternalCache { table: TableWord::Main, question } => (question, Some(Cache::Internal)),
+            Self::InternalCache { table: TableWord::Expect, question } => {
+                (question, Some(Cache::InternalExpectations))
+            }
+            Self::ExternalCache { table: TableWord::Main, question } => (question, Some(Cache::External)),
+            Self::ExternalCache { table: TableWord::Expect, question } => {
+                (question, Some(Cache::ExternalExpectations))
+            }
         }
     }
 }

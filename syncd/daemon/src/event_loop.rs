@@ -24,7 +24,7 @@ use crate::kernel::Kernel;
 use crate::last_role::{LastRole, Transition};
 use crate::outside::{Outbox, Surroundings};
 use crate::show::flows;
-use crate::show::view::{DaemonView, Setting, StatisticsView, StatusView};
+use crate::show::view::{Current, DaemonView, Setting, StatisticsView, StatusView};
 use crate::signals::Signal;
 use crate::timer::Timer;
 use crate::vrrp::Vrrp;
@@ -337,7 +337,13 @@ impl EventLoop {
             events_dropped: counts.events_dropped,
             fifo_garbage: self.fifo_garbage,
         };
-        StatisticsView::new(replica.stats(), replica.internal().len(), replica.external().len(), daemon)
+        let current = Current {
+            internal: replica.internal().len(),
+            external: replica.external().len(),
+            internal_expectations: replica.internal_expectations().len(),
+            external_expectations: replica.external_expectations().len(),
+        };
+        StatisticsView::new(replica.stats(), current, daemon)
     }
 
     /// Answers who waits, writes notices, keeps the role.

@@ -80,6 +80,10 @@ const fn level(notice: &Notice) -> Level {
     match notice {
         Notice::CacheFull { .. } => Level::Error,
         Notice::CommitFailed { .. }
+        | Notice::ExpectationFailed { .. }
+        | Notice::ExpectationsFull { .. }
+        | Notice::ExpectationsUnavailable(_)
+        | Notice::HelperUnknown { .. }
         | Notice::PeerLost
         | Notice::EventsLost
         | Notice::EndMissed
@@ -142,13 +146,11 @@ impl Display for Line<'_> {
             Notice::CommitDone { committed, failed, took } => {
                 write!(f, "committed {committed} flows in {}, {failed} failed", Took(*took))
             }
-            Notice::CommitFailed { wanted, error, existing } => {
-                write!(f, "cannot commit: {error}: {wanted}")?;
-                match existing {
-                    Some(existing) => write!(f, "; in its place: {existing}"),
-                    None => Ok(()),
-                }
-            }
+            Notice::CommitFailed { .. }
+            | Notice::HelperUnknown { .. }
+            | Notice::ExpectationFailed { .. }
+            | Notice::ExpectationsUnavailable(_)
+            | Notice::ExpectationsFull { .. } => refused(f, self.0),
             Notice::CacheFull { internal, limit } => {
                 let cache = if *internal { "internal" } else { "external" };
                 write!(f, "the {cache} cache is full: flows beyond {limit} are not replicated; ")?;
@@ -164,6 +166,35 @@ impl Display for Line<'_> {
                 write!(f, "the ends of {flows} flows were never acknowledged and are forgotten")
             }
         }
+    }
+}
+
+/// What the kernel would not take, and what is told of helpers and their expectations.
+fn refused(f: &mut fmt::Formatter<'_>, notice: &Notice) -> fmt::Result {
+    match notice {
+        Notice::CommitFailed { wanted, error, existing } => {
+            write!(f, "cannot commit: {error}: {wanted}")?;
+            match existing {
+                Some(existing) => write!(f, "; in its place: {existing}"),
+                None => Ok(()),
+            }
+        }
+        Notice::HelperUnknown { helper } => {
+            write!(f, "this kernel has no helper {helper}: flows that have it are committed without; ")?;
+            f.write_str("load its module on both routers")
+        }
+        Notice::ExpectationFailed { wanted, error } => {
+            write!(f, "cannot commit an expectation: {error}: {wanted}")
+        }
+        Notice::ExpectationsUnavailable(error) => {
+            write!(f, "this kernel tells of no expectations ({error}): none are replicated; ")?;
+            f.write_str("leave expect-sync out, or run a kernel with conntrack helpers")
+        }
+        Notice::ExpectationsFull { internal, limit } => {
+            let cache = if *internal { "internal" } else { "external" };
+            write!(f, "the {cache} cache of expectations is full: those beyond {limit} are not replicated")
+        }
+        _ => Ok(()),
     }
 }
 

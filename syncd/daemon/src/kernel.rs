@@ -9,9 +9,10 @@ use std::fs;
 use std::task::{Context, Poll};
 
 use syncd_conntrack::{
-    Batch, EventError, EventSocket, Message, Messages, RequestSocket, SocketError, decode,
+    Batch, DecodeError, EventError, EventSocket, Message, MessageView, Messages, RequestSocket, SocketError,
+    decode, decode_expectation,
 };
-use syncd_core::replica::{Ends, Errno, KernelReply, KernelRequest, Replica, Token};
+use syncd_core::replica::{Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Replica, Token};
 use syncd_core::time::Instant;
 
 use crate::journal::Journal;
@@ -30,7 +31,7 @@ const MAX_SYSCTL: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 pub(crate) struct KernelCounts {
     /// Events that could not be read.
     pub(crate) malformed: u64,
-    /// Attributes of events that a flow does not carry.
+    /// Attributes of events that are not carried.
     pub(crate) attributes_skipped: u64,
     /// Batches of requests the kernel did not take.
     pub(crate) batches_refused: u64,
@@ -39,8 +40,9 @@ pub(crate) struct KernelCounts {
 }
 
 /// A dump that was asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Waiting {
+    ask: Ask,
     token: Token,
     /// The most events that may still be queued from before.
     queued: usize,
@@ -69,13 +71,16 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// Opens all sockets, listens to events, starts the query thread.
+    /// Opens all sockets, listens to events (of expectations too, if these are wanted), starts the query thread.
     ///
     /// # Errors
     ///
     /// Without `CAP_NET_ADMIN`, or out of descriptors.
-    pub(crate) fn open(event_buffer: usize) -> anyhow::Result<Self> {
+    pub(crate) fn open(event_buffer: usize, expectations: bool) -> anyhow::Result<Self> {
         let events = EventSocket::open(FIRST_BUFFER.min(event_buffer))?;
+        if expectations {
+            events.join_expectations()?;
+        }
         let ready = Ready::to_read(&events)?;
         Ok(Self {
             ready,
@@ -149,11 +154,8 @@ impl Kernel {
                     self.counts.malformed += 1;
                     continue;
                 };
-                match decode(&view, &ours) {
-                    Ok(event) => {
-                        self.counts.attributes_skipped += u64::from(event.skipped);
-                        replica.handle_flow(now, event.origin, event.change, &event.flow);
-                    }
+                match hand_over(&view, &ours, now, replica) {
+                    Ok(skipped) => self.counts.attributes_skipped += u64::from(skipped),
                     Err(_) => self.counts.malformed += 1,
                 }
             }
@@ -178,10 +180,9 @@ impl Kernel {
         let Some(waiting) = &mut self.dump else { return };
         waiting.queued = waiting.queued.saturating_sub(read);
         if waiting.queued == 0 {
-            let token = waiting.token;
-            self.dump = None;
+            let Some(Waiting { ask, token, .. }) = self.dump.take() else { return };
             replica.handle_kernel(now, KernelReply::Begun(token));
-            self.queries.ask(Ask::Dump(token));
+            self.queries.ask(ask);
         }
     }
 
@@ -198,10 +199,20 @@ impl Kernel {
             match answer {
                 Answer::Dumped(token, flows) => {
                     for flow in &flows {
-                        replica.handle_kernel(now, KernelReply::Dumped(token, flow));
+                        replica.handle_kernel(now, KernelReply::Dumped(token, flow.into()));
                     }
                 }
-                Answer::Found(token, flow) => replica.handle_kernel(now, KernelReply::Found(token, &flow)),
+                Answer::Found(token, flow) => {
+                    replica.handle_kernel(now, KernelReply::Found(token, (&*flow).into()));
+                }
+                Answer::Expectations(token, expectations) => {
+                    for expectation in &expectations {
+                        replica.handle_kernel(now, KernelReply::Expectation(token, expectation));
+                    }
+                }
+                Answer::FoundExpectation(token, expectation) => {
+                    replica.handle_kernel(now, KernelReply::Expectation(token, &expectation));
+                }
                 Answer::Done(token) => replica.handle_kernel(now, KernelReply::Done(token)),
                 Answer::Counted(token, flows) => {
                     replica.handle_kernel(now, KernelReply::Counted(token, flows));
@@ -229,10 +240,7 @@ impl Kernel {
             }
             KernelRequest::Delete { token, flow } => self.batch.delete(token.0, flow),
             KernelRequest::Find { token, flow, by } => self.queries.ask(Ask::Find(token, by, *flow)),
-            KernelRequest::Dump { token } => {
-                let queued = 2 * self.event_buffer() / EVENT_SIZE;
-                self.dump = Some(Waiting { token, queued });
-            }
+            KernelRequest::Dump { token } => self.dump_when_read(token, Ask::Dump(token)),
             KernelRequest::Count { token } => self.queries.ask(Ask::Count(token)),
             KernelRequest::ListenNew(listen) => {
                 // What was asked for before happens before.
@@ -240,7 +248,32 @@ impl Kernel {
                 let done = if listen { self.events.join_new() } else { self.events.leave_new() };
                 self.broken = self.broken.or(done.err());
             }
+            KernelRequest::Expect(request) => self.request_about_expectation(request),
         }
+    }
+
+    fn request_about_expectation(&mut self, request: ExpectRequest<'_>) {
+        match request {
+            ExpectRequest::Create { token, expectation } => {
+                self.batch.create_expectation(token.0, expectation);
+            }
+            ExpectRequest::Renew { token, expectation, timeout } => {
+                self.batch.renew_expectation(token.0, expectation, timeout);
+            }
+            ExpectRequest::Delete { token, expectation } => {
+                self.batch.delete_expectation(token.0, expectation);
+            }
+            ExpectRequest::Find { token, expectation } => {
+                self.queries.ask(Ask::FindExpectation(token, Box::new(*expectation)));
+            }
+            ExpectRequest::Dump { token } => self.dump_when_read(token, Ask::DumpExpectations(token)),
+        }
+    }
+
+    /// A dump begins when no event from before it is left unread.
+    fn dump_when_read(&mut self, token: Token, ask: Ask) {
+        let queued = 2 * self.event_buffer() / EVENT_SIZE;
+        self.dump = Some(Waiting { ask, token, queued });
     }
 
     /// Executes what was batched.
@@ -279,6 +312,23 @@ impl Kernel {
             None => Ok(any),
         }
     }
+}
+
+/// Hands one event to the replica. Says how many of its attributes are not carried.
+fn hand_over(
+    view: &MessageView<'_>,
+    ours: &[u32],
+    now: Instant,
+    replica: &mut Replica,
+) -> Result<u16, DecodeError> {
+    if view.is_about_expectation() {
+        let event = decode_expectation(view, ours)?;
+        replica.handle_expectation(now, event.origin, event.change, &event.expectation);
+        return Ok(event.skipped);
+    }
+    let event = decode(view, ours)?;
+    replica.handle_flow(now, event.origin, event.change, event.whole());
+    Ok(event.skipped)
 }
 
 /// Sees to it that flows carry events from their birth. Says which ones do not, and why not if it cannot.

@@ -56,7 +56,7 @@ async fn serve(
         let consequence = "flows may never tell their end, so the table is read again and again";
         journal.say(Level::Warn, format_args!("{reason}; {consequence}"));
     }
-    let kernel = Kernel::open(config.event_buffer)
+    let kernel = Kernel::open(config.event_buffer, config.filter.wants_expectations())
         .map_err(|error| anyhow::anyhow!("{error:#}; run as root, or with CAP_NET_ADMIN"))?;
     let channels = Channels::open(config, own)?;
     let (tell_vrrp, vrrp) = mpsc::channel(WAITING);
@@ -129,6 +129,7 @@ fn setting(config: &Config) -> Setting {
     Setting {
         sync_interface: config.links.iter().map(|link| link.interface.clone()).collect(),
         sync_group: config.sync_group.clone(),
+        expect_sync: config.expect_sync.clone(),
     }
 }
 

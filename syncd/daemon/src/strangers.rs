@@ -70,7 +70,8 @@ pub fn notifications(bytes: &[u8], piece: usize) -> String {
 ///
 /// When a page does not fit a record.
 pub fn pages(replica: &Replica) {
-    for cache in [Cache::Internal, Cache::External] {
+    for cache in [Cache::Internal, Cache::External, Cache::InternalExpectations, Cache::ExternalExpectations]
+    {
         for form in [Form::Lines, Form::Objects] {
             let mut next = Some(0);
             while let Some(from) = next {

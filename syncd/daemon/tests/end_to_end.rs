@@ -1,6 +1,7 @@
 //! The whole program: two daemons over a real link, with real kernels, driven as an operator and keepalived drive them.
 
 mod lab;
+mod rare;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -3,12 +3,14 @@
 //! What the replica wants of its kernel is written as netlink requests, so that a flow that a stranger made goes the
 //! whole way to the bytes that would have gone to a kernel. Nothing is sent. Driven by the targets.
 
-use syncd_conntrack::encode;
-use syncd_core::filter::Filter;
-use syncd_core::flow::{Address, AttrSet, Change, Family, Flow, Origin, Protocol, Status, TcpState, Tuple};
+use syncd_conntrack::{encode, expect};
+use syncd_core::filter::{Filter, Helpers};
+use syncd_core::flow::{
+    Address, AttrSet, Change, Expectation, Family, Flow, Origin, Protocol, Status, TcpState, Tuple,
+};
 use syncd_core::replica::{
-    By, ChannelId, Command, Config, Ends, Errno, KernelReply, KernelRequest, Notice, Outside, PEER_KEEPS,
-    Replica, Reply, RequestId, Role, Token, turn,
+    By, ChannelId, Command, Config, Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Notice, Outside,
+    PEER_KEEPS, Replica, Reply, RequestId, Role, Token, turn,
 };
 use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Control, Datagram, Flags, Options, Seq, encode_control, payload_limit};
@@ -43,7 +45,7 @@ impl Router {
     pub fn in_conversation(ours: Seq, theirs: Seq) -> Self {
         let now = Instant::from_nanos(1_000_000_000);
         let config = Config {
-            filter: Filter::default(),
+            filter: Filter::default().with_helpers(Helpers::All),
             internal_limit: LIMIT,
             external_limit: LIMIT,
             channels: 1,
@@ -106,15 +108,20 @@ impl Router {
         let reply = match want {
             Want::Dump => {
                 self.replica.handle_kernel(now, KernelReply::Begun(token));
-                self.replica.handle_kernel(now, KernelReply::Dumped(token, &flow(1)));
+                self.replica.handle_kernel(now, KernelReply::Dumped(token, (&flow(1)).into()));
                 KernelReply::Done(token)
             }
             Want::Count => KernelReply::Counted(token, self.replica.internal().len()),
             Want::Create if index % 3 == 1 => KernelReply::Failed(token, Errno::EEXIST),
             Want::Change if index % 3 == 1 => KernelReply::Failed(token, Errno::ENOENT),
             Want::Create | Want::Change => KernelReply::Done(token),
-            Want::Find(flow) if index % 3 == 1 => KernelReply::Found(token, flow),
-            Want::Find(_) => KernelReply::Failed(token, Errno::ENOENT),
+            Want::Find(flow) if index % 3 == 1 => KernelReply::Found(token, (&**flow).into()),
+            Want::FindExpectation(known) if index % 3 == 1 => KernelReply::Expectation(token, known),
+            Want::DumpExpectations => {
+                self.replica.handle_kernel(now, KernelReply::Begun(token));
+                KernelReply::Done(token)
+            }
+            Want::Find(_) | Want::FindExpectation(_) => KernelReply::Failed(token, Errno::ENOENT),
         };
         self.replica.handle_kernel(now, reply);
     }
@@ -126,6 +133,8 @@ enum Want {
     Create,
     Change,
     Find(Box<Flow>),
+    FindExpectation(Box<Expectation>),
+    DumpExpectations,
     Dump,
     Count,
 }
@@ -197,6 +206,7 @@ impl Outside for Around {
             KernelRequest::Dump { token } => (token, Want::Dump),
             KernelRequest::Count { token } => (token, Want::Count),
             KernelRequest::ListenNew(_) => return,
+            KernelRequest::Expect(request) => expectation(out, request),
         };
         self.wants.push(want);
     }
@@ -205,6 +215,29 @@ impl Outside for Around {
 
     fn notice(&mut self, notice: Notice) {
         self.notices.push(notice);
+    }
+}
+
+/// Writes a request about an expectation.
+fn expectation(out: &mut Vec<u8>, request: ExpectRequest<'_>) -> (Token, Want) {
+    match request {
+        ExpectRequest::Create { token, expectation } => {
+            expect::create(out, 1, expectation);
+            (token, Want::Create)
+        }
+        ExpectRequest::Renew { token, expectation, timeout } => {
+            expect::renew(out, 1, expectation, timeout);
+            (token, Want::Change)
+        }
+        ExpectRequest::Delete { token, expectation } => {
+            expect::delete(out, 1, expectation);
+            (token, Want::Change)
+        }
+        ExpectRequest::Find { token, expectation } => {
+            expect::get(out, 1, expectation);
+            (token, Want::FindExpectation(Box::new(*expectation)))
+        }
+        ExpectRequest::Dump { token } => (token, Want::DumpExpectations),
     }
 }
 

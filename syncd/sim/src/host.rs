@@ -319,12 +319,12 @@ impl Outside for SimOutside<'_> {
         let now = self.now;
         match request {
             KernelRequest::Create { token, flow, timeout } => {
-                let done = self.kernel.create(now, flow, timeout);
-                self.did(token, "create", flow, done);
+                let done = self.kernel.create(now, flow.flow, timeout);
+                self.did(token, "create", flow.flow, done);
             }
             KernelRequest::Update { token, flow, timeout, with_status } => {
-                let done = self.kernel.update(now, flow, timeout, with_status);
-                self.did(token, "update", flow, done);
+                let done = self.kernel.update(now, flow.flow, timeout, with_status);
+                self.did(token, "update", flow.flow, done);
             }
             KernelRequest::Delete { token, flow } => {
                 let done = self.kernel.delete(now, flow);
@@ -340,6 +340,7 @@ impl Outside for SimOutside<'_> {
             KernelRequest::Dump { token } => *self.dump_wanted = Some(token),
             KernelRequest::Count { token } => self.helper.push_back(Work::Count { token }),
             KernelRequest::ListenNew(hears) => self.kernel.listen_new(hears),
+            KernelRequest::Expect(request) => unreachable!("no helper runs in the model: {request:?}"),
         }
     }
 

@@ -4,6 +4,7 @@
 //! the file only; [`Config::check_system`] compares it with this machine and is asked by `syncd run` alone.
 //! Tested in `tests.rs` beside this file, whose texts are in `snapshots/cli`.
 
+mod expect;
 mod node;
 mod problem;
 mod read;
@@ -30,8 +31,10 @@ pub(crate) struct Config {
     pub(crate) links: Vec<Link>,
     /// Addresses to receive on; empty: the address of each link's interface. Unicast only.
     pub(crate) listen: Vec<Listen>,
-    /// Which flows are replicated.
+    /// Which flows are replicated, and which expectations.
     pub(crate) filter: Filter,
+    /// The words by which expectations are chosen, as they are written.
+    pub(crate) expect_sync: Vec<String>,
     /// The VRRP sync group whose role is ours.
     pub(crate) sync_group: String,
     /// Where keepalived tells roles; none: roles come by `syncd role` only.

@@ -13,7 +13,7 @@ use syncd_core::flow::{Family, Protocol};
 use super::node::{Node, Part};
 use super::problem::{Invalid, Problem};
 use super::tree::{Cursor, Reader};
-use super::{Config, Link, Listen, MAX_LINKS, Transport, node};
+use super::{Config, Link, Listen, MAX_LINKS, Transport, expect, node};
 
 const DEFAULT_GROUP: Ipv4Addr = Ipv4Addr::new(225, 0, 0, 50);
 const DEFAULT_PORT: u16 = 3780;
@@ -31,6 +31,7 @@ const KEYS: &[&str] = &[
     "listen-address",
     "accept-protocol",
     "ignore-address",
+    "expect-sync",
     "failover-mechanism",
     "startup-resync",
     "event-listen-queue-size",
@@ -100,6 +101,7 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
     let listen = fields.get("listen-address").map_or_else(Vec::new, |cursor| listen(reader, cursor, &links));
     let accepted = fields.get("accept-protocol").map_or_else(Vec::new, |cursor| protocols(reader, cursor));
     let ignored = fields.get("ignore-address").map_or_else(Vec::new, |cursor| networks(reader, cursor));
+    let expect_sync = fields.get("expect-sync").map_or_else(Vec::new, |cursor| expect::words(reader, cursor));
     let (sync_group, notify_fifo) = match fields.get("failover-mechanism") {
         Some(cursor) => failover(reader, cursor),
         None => {
@@ -116,7 +118,8 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
     Some(Config {
         links,
         listen,
-        filter: Filter::new(accepted, ignored),
+        filter: Filter::new(accepted, ignored).with_helpers(expect::helpers(&expect_sync)),
+        expect_sync,
         sync_group,
         notify_fifo,
         event_buffer,

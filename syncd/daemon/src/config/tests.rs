@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use syncd_core::flow::{Address, Family, Flow, Protocol, Tuple};
+use syncd_core::flow::{Address, Family, Flow, HelperName, Protocol, Tuple};
 
 use super::*;
 
@@ -174,6 +174,23 @@ fn of_a_long_line_the_place_of_the_problem_is_shown() {
         met.iter().all(|met| ["\u{e4}: 1", "last", "mcas", "sync", "conn"].contains(&met.as_str())),
         "{met:?}"
     );
+}
+
+#[test]
+fn expectations_are_chosen_by_helper() {
+    let of = |value: &str| valid(&with(&format!("  interface: {{ eth2: {{}} }}\n{value}"))).filter;
+    let name = |text: &str| HelperName::new(text.as_bytes()).expect("a name");
+    assert!(!of("").wants_expectations());
+    let all = of("  expect-sync: all\n");
+    assert!(all.wants_expectations() && all.accepts_helper(name("anything")));
+    let some = of("  expect-sync: [ftp, h323, nfs]\n");
+    for helper in ["ftp", "ftp-2121", "RAS", "Q.931", "H.245", "rpc"] {
+        assert!(some.accepts_helper(name(helper)), "{helper}");
+    }
+    for helper in ["sip", "tns", "tftp"] {
+        assert!(!some.accepts_helper(name(helper)), "{helper}");
+    }
+    shows("expect-sync", &with("  interface: { eth2: {} }\n  expect-sync: [ftp, FTP, ftp, all, pptp]\n"));
 }
 
 #[test]

@@ -8,8 +8,7 @@ use super::node::{self, Node, Part, Path};
 use super::problem::{self, Problem};
 
 /// Keys of VyOS that are not built here; saying so is kinder than "unknown".
-const NOT_BUILT: &[&str] =
-    &["disable-external-cache", "disable-syslog", "expect-sync", "purge-timeout", "startup-resync"];
+const NOT_BUILT: &[&str] = &["disable-external-cache", "disable-syslog", "purge-timeout", "startup-resync"];
 
 /// A part of the tree, with the way to it.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use syncd_core::replica::Role;
 
+use crate::show::expectations::ExpectationView;
 use crate::show::view::{FlowView, StatisticsView, StatusView, role_named};
 
 /// The version of this protocol.
@@ -51,6 +52,10 @@ pub(crate) enum Cache {
     Internal,
     /// Flows of the peer.
     External,
+    /// Expectations of our kernel.
+    InternalExpectations,
+    /// Expectations of the peer.
+    ExternalExpectations,
 }
 
 /// How flows are written in a page.
@@ -116,13 +121,16 @@ pub(crate) fn wanted_role(ours: &str, word: &str, group: Option<&str>) -> Result
     })
 }
 
-/// Some flows of a cache.
+/// Some flows, or expectations, of a cache.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Page {
     /// For [`Form::Lines`].
     pub(crate) lines: Vec<String>,
     /// For [`Form::Objects`].
     pub(crate) flows: Vec<FlowView>,
+    /// For [`Form::Objects`].
+    #[serde(default)]
+    pub(crate) expectations: Vec<ExpectationView>,
     /// Where the next page begins; none after the last.
     pub(crate) next: Option<u32>,
 }

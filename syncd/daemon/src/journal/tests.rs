@@ -1,6 +1,6 @@
 //! What operators read, and how loud it is.
 
-use syncd_core::flow::{Family, Flow, Protocol, Tuple};
+use syncd_core::flow::{Expectation, Family, Flow, HelperName, Parent, Protocol, Tuple};
 use syncd_core::replica::{Errno, Reason, Role};
 
 use super::*;
@@ -36,6 +36,23 @@ fn every_consequence_has_its_level_and_its_words() {
             "the internal cache is full: flows beyond 10 are not replicated; \
              raise nf_conntrack_max and restart syncd",
         ),
+        (
+            Notice::HelperUnknown { helper: HelperName::new(b"ftp").expect("a name") },
+            Level::Warn,
+            "this kernel has no helper ftp: flows that have it are committed without; \
+             load its module on both routers",
+        ),
+        (
+            Notice::ExpectationsUnavailable(Errno::EINVAL),
+            Level::Warn,
+            "this kernel tells of no expectations (EINVAL): none are replicated; \
+             leave expect-sync out, or run a kernel with conntrack helpers",
+        ),
+        (
+            Notice::ExpectationsFull { internal: false, limit: 10 },
+            Level::Warn,
+            "the external cache of expectations is full: those beyond 10 are not replicated",
+        ),
     ];
     for (notice, loud, text) in table {
         assert_eq!((level(&notice), Line(&notice).to_string().as_str()), (loud, text));
@@ -53,5 +70,17 @@ fn a_flow_that_could_not_be_committed_is_shown_with_the_one_in_its_place() {
         Line(&notice).to_string(),
         "cannot commit: EEXIST: udp      17 src=0.0.0.0 dst=0.0.0.0 sport=1 dport=0; \
          in its place: udp      17 src=0.0.0.0 dst=0.0.0.0 sport=2 dport=0"
+    );
+}
+
+#[test]
+fn an_expectation_that_could_not_be_committed_is_shown() {
+    let tuple = Tuple { target_port: 21, ..Tuple::default() };
+    let parent = Parent { original: tuple, family: Family::V4, protocol: Protocol::TCP };
+    let wanted = Expectation::new(parent, Protocol::TCP, Tuple::default(), Tuple::default());
+    assert_eq!(
+        Line(&Notice::ExpectationFailed { wanted, error: Errno::ENOENT }).to_string(),
+        "cannot commit an expectation: ENOENT: proto=6 src=0.0.0.0 dst=0.0.0.0 sport=0 dport=0 mask-src=0.0.0.0 \
+         mask-dst=0.0.0.0 sport=0 dport=0 master-src=0.0.0.0 master-dst=0.0.0.0 sport=0 dport=21"
     );
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use syncd_conntrack::{Errno as OsErrno, QueryError, QuerySocket, SocketError};
-use syncd_core::flow::Flow;
+use syncd_core::flow::{Expectation, Flow, Whole};
 use syncd_core::replica::{By, Errno, Token};
 use tokio::sync::mpsc;
 
@@ -25,6 +25,10 @@ pub(super) enum Ask {
     Dump(Token),
     /// One flow.
     Find(Token, By, Flow),
+    /// All expectations.
+    DumpExpectations(Token),
+    /// One expectation.
+    FindExpectation(Token, Box<Expectation>),
     /// How many there are.
     Count(Token),
 }
@@ -33,9 +37,13 @@ pub(super) enum Ask {
 #[derive(Debug)]
 pub(super) enum Answer {
     /// Some flows of a dump.
-    Dumped(Token, Vec<Flow>),
+    Dumped(Token, Vec<Whole>),
     /// The flow that was looked for.
-    Found(Token, Flow),
+    Found(Token, Box<Whole>),
+    /// All expectations; that it is complete follows.
+    Expectations(Token, Vec<Expectation>),
+    /// The expectation that was looked for.
+    FoundExpectation(Token, Box<Expectation>),
     /// The dump is complete.
     Done(Token),
     /// How many there are.
@@ -102,7 +110,7 @@ impl QueryThread {
     /// The next answer, if there is one.
     pub(super) fn take(&mut self) -> Option<Answer> {
         let answer = self.received.take().or_else(|| self.answers.try_recv().ok())?;
-        self.open -= usize::from(!matches!(answer, Answer::Dumped(..)));
+        self.open -= usize::from(!matches!(answer, Answer::Dumped(..) | Answer::Expectations(..)));
         Some(answer)
     }
 }
@@ -113,6 +121,8 @@ fn work(mut socket: QuerySocket, questions: &std_mpsc::Receiver<Ask>, tell: &mps
         let last = match ask {
             Ask::Dump(token) => dump(&mut socket, token, tell),
             Ask::Find(token, by, flow) => find(&mut socket, token, by, &flow),
+            Ask::DumpExpectations(token) => dump_expectations(&mut socket, token, tell),
+            Ask::FindExpectation(token, expectation) => find_expectation(&mut socket, token, &expectation),
             Ask::Count(token) => count(&mut socket, token),
         };
         if tell.blocking_send(last).is_err() {
@@ -138,7 +148,7 @@ fn find(socket: &mut QuerySocket, token: Token, by: By, flow: &Flow) -> Answer {
         By::Reply => socket.get_by_reply(flow),
     };
     match found {
-        Ok(Some(flow)) => Answer::Found(token, flow),
+        Ok(Some(flow)) => Answer::Found(token, Box::new(flow)),
         Ok(None) => Answer::Failed(token, Errno::ENOENT),
         Err(error) => Answer::Failed(token, query_errno(&error)),
     }
@@ -147,6 +157,25 @@ fn find(socket: &mut QuerySocket, token: Token, by: By, flow: &Flow) -> Answer {
 fn count(socket: &mut QuerySocket, token: Token) -> Answer {
     match socket.count() {
         Ok(flows) => Answer::Counted(token, flows),
+        Err(error) => Answer::Failed(token, query_errno(&error)),
+    }
+}
+
+fn dump_expectations(socket: &mut QuerySocket, token: Token, tell: &mpsc::Sender<Answer>) -> Answer {
+    match socket.dump_expectations() {
+        Ok((expectations, _)) => {
+            // As above.
+            drop(tell.blocking_send(Answer::Expectations(token, expectations)));
+            Answer::Done(token)
+        }
+        Err(error) => Answer::Failed(token, query_errno(&error)),
+    }
+}
+
+fn find_expectation(socket: &mut QuerySocket, token: Token, expectation: &Expectation) -> Answer {
+    match socket.get_expectation(expectation) {
+        Ok(Some(found)) => Answer::FoundExpectation(token, Box::new(found)),
+        Ok(None) => Answer::Failed(token, Errno::ENOENT),
         Err(error) => Answer::Failed(token, query_errno(&error)),
     }
 }

@@ -3,9 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 use syncd_core::cache::external::Failure;
-use syncd_core::flow::{AttrSet, Family, Flow, Protocol, Status, Tuple};
+use syncd_core::flow::{AttrSet, Expectation, ExtraSet, Family, FlowRef, Protocol, Status, Tuple};
 use syncd_core::replica::{Errno, Replica};
 
+use super::expectations::{self, ExpectationView};
+use super::extras::ExtrasView;
 use crate::control::protocol::{Cache, Form, PAGE, Page};
 
 /// A flow.
@@ -25,7 +27,7 @@ pub(crate) struct FlowView {
     pub(crate) original: TupleView,
     /// The direction of the answers; none if it was not said.
     pub(crate) reply: Option<TupleView>,
-    /// TCP's state.
+    /// State of TCP's or SCTP's tracking.
     pub(crate) state: Option<String>,
     /// Whether it is never dropped early.
     pub(crate) assured: bool,
@@ -37,6 +39,9 @@ pub(crate) struct FlowView {
     pub(crate) age: Option<u32>,
     /// Why it could not be committed, if that was tried.
     pub(crate) failure: Option<String>,
+    /// What few flows have.
+    #[serde(flatten)]
+    pub(crate) extras: ExtrasView,
 }
 
 /// One direction of a flow.
@@ -58,7 +63,8 @@ enum Ends {
 
 impl FlowView {
     /// A flow with what its cache knows about it.
-    pub(crate) fn new(flow: &Flow, age: Option<u32>, failure: Option<&Failure>) -> Self {
+    pub(crate) fn new<'a>(flow: impl Into<FlowRef<'a>>, age: Option<u32>, failure: Option<&Failure>) -> Self {
+        let flow: FlowRef<'_> = flow.into();
         let tuple = |tuple| TupleView::new(flow.family, flow.protocol, tuple);
         let has_state = flow.protocol == Protocol::TCP && flow.has(AttrSet::TCP_STATE);
         let has_status = |bits| flow.has(AttrSet::STATUS) && flow.status.has(bits);
@@ -70,18 +76,25 @@ impl FlowView {
             mark: if flow.has(AttrSet::MARK) { flow.mark } else { 0 },
             original: tuple(&flow.original),
             reply: flow.has(AttrSet::REPLY).then(|| tuple(&flow.reply)),
-            state: has_state.then(|| flow.tcp_state.name().to_owned()),
+            state: if has_state {
+                Some(flow.tcp_state.name().to_owned())
+            } else {
+                let sctp = flow.extras.filter(|extras| extras.has(ExtraSet::SCTP_STATE));
+                sctp.map(|extras| extras.sctp_state.name().to_owned())
+            },
             assured: has_status(Status::ASSURED),
             seen_reply: has_status(Status::SEEN_REPLY),
             timeout: flow.has(AttrSet::TIMEOUT).then_some(flow.timeout),
             age,
             failure: failure.map(failure_text),
+            extras: flow.extras.map(ExtrasView::new).unwrap_or_default(),
         }
     }
 }
 
 impl TupleView {
-    fn new(family: Family, protocol: Protocol, tuple: &Tuple) -> Self {
+    /// As it is.
+    pub(crate) fn new(family: Family, protocol: Protocol, tuple: &Tuple) -> Self {
         let ends = if protocol.is_icmp() {
             Ends::Icmp {
                 icmp_id: tuple.icmp_id(),
@@ -108,10 +121,11 @@ pub(crate) const fn family_name(family: Family) -> &'static str {
 }
 
 /// A flow as a line.
-fn line(flow: &Flow, age: u32, failure: Option<&Failure>) -> String {
+fn line(whole: FlowRef<'_>, age: u32, failure: Option<&Failure>) -> String {
     // The time the kernel would keep it is not shown: it is old news, and conntrackd does not show it either.
-    let mut flow = *flow;
+    let mut flow = *whole.flow;
     flow.present = flow.present.without(AttrSet::TIMEOUT);
+    let flow = FlowRef { flow: &flow, extras: whole.extras };
     let failure =
         failure.map(|failure| format!(" [not committed: {}]", failure_text(failure))).unwrap_or_default();
     format!("{flow} [active since {age}s]{failure}")
@@ -128,31 +142,72 @@ fn failure_text(failure: &Failure) -> String {
 /// One page of a cache, as of `second` of the replica's clock.
 pub(crate) fn page(replica: &Replica, second: u32, cache: Cache, from: u32, form: Form) -> Page {
     let mut page = Page::default();
-    let mut add = |slot: u32, flow: &Flow, created: u32, failure: Option<Failure>| {
+    let age = |created: u32| second.saturating_sub(created);
+    match cache {
+        Cache::Internal => {
+            let flows = replica.internal().iter_from(from);
+            let flows =
+                flows.map(|(slot, entry)| (slot.0, replica.internal().flow(slot), age(entry.created), None));
+            fill(&mut page, flows, form);
+        }
+        Cache::External => {
+            let flows = replica.external().iter_from(from).map(|(slot, entry)| {
+                let (flow, failure) = (replica.external().flow(slot), replica.external().failure(slot));
+                (slot.0, flow, age(entry.created), failure)
+            });
+            fill(&mut page, flows, form);
+        }
+        Cache::InternalExpectations => {
+            let found = replica.internal_expectations().iter_from(from);
+            let found = found.map(|(slot, entry)| (slot.0, &entry.expectation, age(entry.created), None));
+            fill_expectations(&mut page, found, form);
+        }
+        Cache::ExternalExpectations => {
+            let cache = replica.external_expectations();
+            let found = cache
+                .iter_from(from)
+                .map(|(slot, entry)| (slot.0, &entry.expectation, age(entry.created), cache.failure(slot)));
+            fill_expectations(&mut page, found, form);
+        }
+    }
+    page
+}
+
+/// Fills a page with flows: slot, flow, age, failure.
+fn fill<'a>(
+    page: &mut Page,
+    flows: impl Iterator<Item = (u32, Option<FlowRef<'a>>, u32, Option<Failure>)>,
+    form: Form,
+) {
+    for (slot, flow, age, failure) in flows {
         if page.lines.len() + page.flows.len() == PAGE {
             page.next = Some(slot);
-            return false;
+            return;
         }
-        let age = second.saturating_sub(created);
+        let Some(flow) = flow else { continue };
         match form {
             Form::Lines => page.lines.push(line(flow, age, failure.as_ref())),
             Form::Objects => page.flows.push(FlowView::new(flow, Some(age), failure.as_ref())),
         }
-        true
-    };
-    match cache {
-        Cache::Internal => {
-            let mut flows = replica.internal().iter_from(from);
-            while let Some((slot, entry)) = flows.next()
-                && add(slot.0, &entry.flow, entry.created, None)
-            {}
+    }
+}
+
+/// Fills a page with expectations: slot, expectation, age, error number.
+fn fill_expectations<'a>(
+    page: &mut Page,
+    found: impl Iterator<Item = (u32, &'a Expectation, u32, Option<u16>)>,
+    form: Form,
+) {
+    for (slot, expectation, age, failure) in found {
+        if page.lines.len() + page.expectations.len() == PAGE {
+            page.next = Some(slot);
+            return;
         }
-        Cache::External => {
-            let mut flows = replica.external().iter_from(from);
-            while let Some((slot, entry)) = flows.next()
-                && add(slot.0, &entry.flow, entry.created, replica.external().failure(slot))
-            {}
+        match form {
+            Form::Lines => page.lines.push(expectations::line(expectation, age, failure)),
+            Form::Objects => {
+                page.expectations.push(ExpectationView::new(expectation, Some(age), failure));
+            }
         }
     }
-    page
 }

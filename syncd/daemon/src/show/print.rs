@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use syncd_conntrack::{QueryError, QuerySocket};
-use syncd_core::flow::{Family, Flow};
+use syncd_core::flow::{Family, Whole};
 
 use super::flows::FlowView;
 use super::text;
@@ -58,7 +58,11 @@ pub(crate) fn cache(
     out: &mut impl Write,
 ) -> Result<(), ShowError> {
     let form = if json { Form::Objects } else { Form::Lines };
-    let mut list = List::begin(out, json)?;
+    let name = match cache {
+        Cache::Internal | Cache::External => "flows",
+        Cache::InternalExpectations | Cache::ExternalExpectations => "expectations",
+    };
+    let mut list = List::begin(out, json, name)?;
     let mut next = Some(0);
     while let Some(from) = next {
         let Response::Page(page) = client.call(&Request::Cache { cache, from, form })? else {
@@ -70,6 +74,9 @@ pub(crate) fn cache(
         for flow in &page.flows {
             list.object(flow)?;
         }
+        for expectation in &page.expectations {
+            list.object(expectation)?;
+        }
         next = page.next;
     }
     list.end()
@@ -77,9 +84,9 @@ pub(crate) fn cache(
 
 /// `show conntrack table ipv4|ipv6`: the kernel's own table in this network namespace; no daemon is needed.
 pub(crate) fn table(family: Family, json: bool, out: &mut impl Write) -> Result<(), ShowError> {
-    let mut list = List::begin(out, json)?;
+    let mut list = List::begin(out, json, "flows")?;
     let mut written = Ok(());
-    let mut print = |flow: &Flow| {
+    let mut print = |flow: &Whole| {
         if json { list.object(&FlowView::new(flow, None, None)) } else { list.line(&flow.to_string()) }
     };
     QuerySocket::open()?.dump(|flows| {
@@ -104,7 +111,7 @@ fn document(out: &mut impl Write, value: &impl Serialize) -> Result<(), ShowErro
     Ok(out.write_all(b"\n")?)
 }
 
-/// A list of flows in the making: lines, or `{"version":1,"flows":[...]}`.
+/// A list in the making: lines, or `{"version":1,"flows":[...]}`.
 struct List<'o, W> {
     out: &'o mut W,
     json: bool,
@@ -112,9 +119,9 @@ struct List<'o, W> {
 }
 
 impl<'o, W: Write> List<'o, W> {
-    fn begin(out: &'o mut W, json: bool) -> Result<Self, ShowError> {
+    fn begin(out: &'o mut W, json: bool, name: &str) -> Result<Self, ShowError> {
         if json {
-            out.write_all(b"{\"version\":1,\"flows\":[")?;
+            write!(out, "{{\"version\":1,\"{name}\":[")?;
         }
         Ok(Self { out, json, first: true })
     }
@@ -123,11 +130,11 @@ impl<'o, W: Write> List<'o, W> {
         Ok(writeln!(self.out, "{line}")?)
     }
 
-    fn object(&mut self, flow: &FlowView) -> Result<(), ShowError> {
+    fn object(&mut self, value: &impl Serialize) -> Result<(), ShowError> {
         let separator: &[u8] = if self.first { b"\n" } else { b",\n" };
         self.first = false;
         self.out.write_all(separator)?;
-        Ok(serde_json::to_writer(&mut *self.out, flow).map_err(io::Error::from)?)
+        Ok(serde_json::to_writer(&mut *self.out, value).map_err(io::Error::from)?)
     }
 
     fn end(self) -> Result<(), ShowError> {

@@ -1,13 +1,18 @@
 //! The views as operators and machines see them, in `snapshots/cli`.
 
 use syncd_core::cache::external::Failure;
-use syncd_core::flow::{Address, AttrSet, Family, Flow, Protocol, Status as FlowStatus, TcpState, Tuple};
+use syncd_core::flow::{
+    Address, AttrSet, ExpectFlags, ExpectNat, Expectation, ExtraSet, Extras, Family, Flow, FnName,
+    HelperName, Labels, Parent, Protocol, SctpState, SequenceShift, Status as FlowStatus, Synproxy, TcpState,
+    Tuple, Whole,
+};
 use syncd_core::replica::{CommitStatus, Divergence, Progress, Reason, Role, Stats, Status, Sync};
 use syncd_core::time::{Duration, Instant};
 
+use super::expectations::{self, ExpectationView};
 use super::flows::FlowView;
 use super::text;
-use super::view::{DaemonView, Setting, StatisticsView, StatusView};
+use super::view::{Current, DaemonView, Setting, StatisticsView, StatusView};
 use crate::last_role::Transition;
 
 fn snapshot(name: &str, text: &str) {
@@ -44,10 +49,16 @@ fn status(sync: Sync) -> StatusView {
         commit: Some(commit),
         internal: 211,
         external: 1,
+        internal_expectations: 2,
+        external_expectations: 0,
         queued: 3,
         in_flight: 20,
     };
-    let setting = Setting { sync_interface: vec!["eth2".to_owned()], sync_group: "syncgrp".to_owned() };
+    let setting = Setting {
+        sync_interface: vec!["eth2".to_owned()],
+        sync_group: "syncgrp".to_owned(),
+        expect_sync: vec!["ftp".to_owned(), "sip".to_owned()],
+    };
     let last = Transition { role: Role::Primary, unix_seconds: 1_709_210_096 };
     StatusView::new(at(165), &status, &setting, Some(last))
 }
@@ -73,13 +84,19 @@ fn statistics_as_text_and_json() {
     stats.link.bytes_received = 5112;
     stats.link.datagrams_sent = 491;
     stats.ftfw.lost = 263;
+    (stats.kernel.expectation_events, stats.commit.expectations_committed) = (12, 5);
+    (stats.link.ambiguous_sent, stats.commit.without_helper) = (3, 1);
     let daemon = DaemonView {
         transport: "multicast".to_owned(),
         active_interface: Some("eth2".to_owned()),
         send_errors: 2,
         ..DaemonView::default()
     };
-    let view = StatisticsView::new(&stats, 40, 0, daemon);
+    let view = StatisticsView::new(
+        &stats,
+        Current { internal: 40, internal_expectations: 2, ..Current::default() },
+        daemon,
+    );
     snapshot("statistics", &text::statistics(&view));
     let json = serde_json::to_string_pretty(&view).unwrap();
     snapshot("statistics-json", &json);
@@ -102,8 +119,67 @@ fn flows_as_objects() {
         .with(AttrSet::TIMEOUT);
     let echo = Flow::new(Family::V4, Protocol::ICMP, Tuple::icmp(v4(1), v4(2), 77, 8, 0));
     let failure = Failure { errno: 17, existing: Some(echo) };
-    let views = [FlowView::new(&tcp, Some(3), None), FlowView::new(&echo, None, Some(&failure))];
+    let views = [
+        FlowView::new(&tcp, Some(3), None),
+        FlowView::new(&echo, None, Some(&failure)),
+        FlowView::new(&rare(tcp), Some(4), None),
+    ];
     let json = serde_json::to_string_pretty(&views).unwrap();
     snapshot("flows-json", &json);
-    assert_eq!(serde_json::from_str::<[FlowView; 2]>(&json).unwrap(), views);
+    assert_eq!(serde_json::from_str::<[FlowView; 3]>(&json).unwrap(), views);
+}
+
+/// With all that few flows have.
+fn rare(flow: Flow) -> Whole {
+    let flow = Flow { protocol: Protocol::SCTP, ..flow };
+    let mut extras = Extras {
+        helper: HelperName::new(b"sip").unwrap(),
+        labels: Labels::new([0x20, 0, 0, 1]),
+        parent: Parent { original: flow.original, family: Family::V4, protocol: Protocol::TCP },
+        sequence: [SequenceShift { position: 9, before: 0, after: u32::MAX }, SequenceShift::default()],
+        synproxy: Synproxy { isn: 1, its: 2, offset: 3 },
+        sctp_tags: [7, 8],
+        sctp_state: SctpState::ESTABLISHED,
+        ..Extras::EMPTY
+    };
+    for set in [
+        ExtraSet::HELPER,
+        ExtraSet::LABELS,
+        ExtraSet::PARENT,
+        ExtraSet::SEQUENCE,
+        ExtraSet::SYNPROXY,
+        ExtraSet::SCTP_TAGS,
+        ExtraSet::SCTP_STATE,
+    ] {
+        extras.said(set);
+    }
+    Whole::new(flow, extras)
+}
+
+#[test]
+fn expectations_as_lines_and_objects() {
+    let v4 = |last| Address::from_v4([10, 1, 0, last]);
+    let original = Tuple { source: v4(1), target: v4(2), source_port: 33_601, target_port: 21 };
+    let parent = Parent { original, family: Family::V4, protocol: Protocol::TCP };
+    let all = Address::from_v4([255; 4]);
+    let tuple = Tuple { source_port: 0, target_port: 41_171, ..original };
+    let mask = Tuple { source: all, target: all, source_port: 0, target_port: u16::MAX };
+    let plain = Expectation {
+        helper: HelperName::new(b"ftp").unwrap(),
+        class: Some(0),
+        timeout: Some(300),
+        ..Expectation::new(parent, Protocol::TCP, tuple, mask)
+    };
+    let full = Expectation {
+        nat: Some(ExpectNat { tuple: original, protocol: Protocol::TCP, direction: 1 }),
+        function: FnName::new(b"nat-follow-master").unwrap(),
+        flags: ExpectFlags(ExpectFlags::PERMANENT),
+        ..plain
+    };
+    let lines = [expectations::line(&plain, 3, None), expectations::line(&full, 4, Some(2))];
+    snapshot("expectations", &lines.join("\n"));
+    let views = [ExpectationView::new(&plain, Some(3), None), ExpectationView::new(&full, None, Some(2))];
+    let json = serde_json::to_string_pretty(&views).unwrap();
+    snapshot("expectations-json", &json);
+    assert_eq!(serde_json::from_str::<[ExpectationView; 2]>(&json).unwrap(), views);
 }

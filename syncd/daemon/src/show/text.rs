@@ -30,6 +30,11 @@ pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
     row("sync", format!("{}{progress} since {}{reason}", view.sync.state, wall(view.sync.since_ns)));
     row("internal flows", view.internal_flows.to_string());
     row("external flows", view.external_flows.to_string());
+    if !view.expect_sync.is_empty() {
+        let (internal, external) = (view.internal_expectations, view.external_expectations);
+        row("expect-sync", view.expect_sync.join(" "));
+        row("expectations", format!("{internal} internal, {external} external"));
+    }
     row("to be sent", format!("{} queued, {} not acknowledged", view.queued, view.in_flight));
     row(
         "last commit",
@@ -100,6 +105,7 @@ pub(crate) fn statistics(view: &StatisticsView) -> String {
         &[("Malformed msgs", view.link.malformed, "Lost msgs", view.ftfw.lost)],
     );
     ours(&mut out, view);
+    rare(&mut out, view);
     out
 }
 
@@ -160,7 +166,42 @@ fn ours(out: &mut String, view: &StatisticsView) {
         &[
             ("Commits", commit.begun, "Flows committed", commit.committed),
             ("Flows failed", commit.failed, "Flows replaced", commit.replaced),
+            ("Without helper", commit.without_helper, "Without parent", commit.without_parent),
             ("Adoptions", commit.adoptions, "Conflicts", commit.conflicts),
+        ],
+    );
+}
+
+/// What travels beside flows, and what the dialect has no words for.
+fn rare(out: &mut String, view: &StatisticsView) {
+    let (kernel, link, commit) = (&view.kernel, &view.link, &view.commit);
+    let (internal, external) = (&view.internal_expectations, &view.external_expectations);
+    pair(
+        out,
+        "expectations:",
+        &[
+            ("Internal", u64::from(internal.current), "External", u64::from(external.current)),
+            ("Kernel events", kernel.expectation_events, "Filtered", kernel.expectations_filtered),
+            (
+                "Received",
+                external.stats.created + external.stats.updated,
+                "Not kept",
+                link.expectations_skipped,
+            ),
+            ("Committed", commit.expectations_committed, "Failed", commit.expectations_failed),
+        ],
+    );
+    pair(
+        out,
+        "not carried:",
+        &[
+            ("Attributes not sent", link.attributes_unsaid, "Attributes not kept", link.attributes_skipped),
+            (
+                "Ambiguous frames sent",
+                link.ambiguous_sent,
+                "Event attributes",
+                view.daemon.event_attributes_skipped,
+            ),
         ],
     );
 }

@@ -21,6 +21,8 @@ pub(crate) struct Setting {
     pub(crate) sync_interface: Vec<String>,
     /// The VRRP sync group.
     pub(crate) sync_group: String,
+    /// The helpers whose expectations are replicated, in the words of the configuration.
+    pub(crate) expect_sync: Vec<String>,
 }
 
 /// `show conntrack-sync status`.
@@ -40,6 +42,10 @@ pub(crate) struct StatusView {
     pub(crate) internal_flows: u32,
     /// Flows of the peer.
     pub(crate) external_flows: u32,
+    /// Expectations of our kernel.
+    pub(crate) internal_expectations: u32,
+    /// Expectations of the peer.
+    pub(crate) external_expectations: u32,
     /// Flows waiting to be sent.
     pub(crate) queued: u32,
     /// Flows sent and not acknowledged.
@@ -50,6 +56,8 @@ pub(crate) struct StatusView {
     pub(crate) failover_mechanism: String,
     /// The VRRP sync group.
     pub(crate) sync_group: String,
+    /// The helpers whose expectations are replicated; none if empty.
+    pub(crate) expect_sync: Vec<String>,
     /// The last change of role.
     pub(crate) last_transition: Option<TransitionView>,
     /// When this was written, monotonic.
@@ -111,11 +119,14 @@ impl StatusView {
             commit: status.commit.as_ref().map(CommitView::new),
             internal_flows: status.internal,
             external_flows: status.external,
+            internal_expectations: status.internal_expectations,
+            external_expectations: status.external_expectations,
             queued: status.queued,
             in_flight: status.in_flight,
             sync_interface: setting.sync_interface.clone(),
             failover_mechanism: "vrrp".to_owned(),
             sync_group: setting.sync_group.clone(),
+            expect_sync: setting.expect_sync.clone(),
             last_transition: last.map(|last| TransitionView {
                 role: last.role.name().to_owned(),
                 unix_seconds: last.unix_seconds,
@@ -161,6 +172,10 @@ pub(crate) struct StatisticsView {
     pub(crate) internal: CacheView,
     /// Flows of the peer.
     pub(crate) external: CacheView,
+    /// Expectations of our kernel.
+    pub(crate) internal_expectations: CacheView,
+    /// Expectations of the peer.
+    pub(crate) external_expectations: CacheView,
     /// What came from the kernel.
     #[serde(with = "KernelStatsFields")]
     pub(crate) kernel: KernelStats,
@@ -216,13 +231,29 @@ pub(crate) struct DaemonView {
     pub(crate) fifo_garbage: u64,
 }
 
+/// How much is in each cache.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Current {
+    /// Flows of our kernel.
+    pub(crate) internal: u32,
+    /// Flows of the peer.
+    pub(crate) external: u32,
+    /// Expectations of our kernel.
+    pub(crate) internal_expectations: u32,
+    /// Expectations of the peer.
+    pub(crate) external_expectations: u32,
+}
+
 impl StatisticsView {
     /// The counters as they are.
-    pub(crate) fn new(stats: &Stats, internal: u32, external: u32, daemon: DaemonView) -> Self {
+    pub(crate) fn new(stats: &Stats, current: Current, daemon: DaemonView) -> Self {
+        let cache = |current, stats| CacheView { current, stats };
         Self {
             version: 1,
-            internal: CacheView { current: internal, stats: stats.internal },
-            external: CacheView { current: external, stats: stats.external },
+            internal: cache(current.internal, stats.internal),
+            external: cache(current.external, stats.external),
+            internal_expectations: cache(current.internal_expectations, stats.internal_expectations),
+            external_expectations: cache(current.external_expectations, stats.external_expectations),
             kernel: stats.kernel,
             link: stats.link,
             ftfw: stats.ftfw,
@@ -266,6 +297,9 @@ struct KernelStatsFields {
     dumps: u64,
     dump_failures: u64,
     confirmations: u64,
+    expectation_events: u64,
+    expectations_filtered: u64,
+    expectation_dump_failures: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -284,6 +318,8 @@ struct LinkStatsFields {
     bad_header: u64,
     bad_payload: u64,
     attributes_skipped: u64,
+    attributes_unsaid: u64,
+    ambiguous_sent: u64,
     expectations_skipped: u64,
 }
 
@@ -320,4 +356,9 @@ struct CommitStatsFields {
     failed: u64,
     conflicts: u64,
     replaced: u64,
+    without_helper: u64,
+    without_parent: u64,
+    expectations_committed: u64,
+    expectations_failed: u64,
+    expectations_replaced: u64,
 }

@@ -55,6 +55,8 @@ pub(crate) fn run(test: &str, body: fn()) {
 pub(crate) struct Router {
     name: &'static str,
     daemon: Option<Child>,
+    /// More lines of its configuration.
+    more: &'static str,
 }
 
 /// Two routers with a dedicated link between them: 10.9.0.1 and 10.9.0.2.
@@ -62,7 +64,7 @@ pub(crate) fn two_routers() -> (Router, Router) {
     let routers = ["r1", "r2"].map(|name| {
         ip(&["netns", "add", name]);
         fs::create_dir_all(format!("/run/{name}")).expect("/run is ours");
-        Router { name, daemon: None }
+        Router { name, daemon: None, more: "" }
     });
     ip(&["-n", "r1", "link", "add", "sync", "type", "veth", "peer", "name", "sync", "netns", "r2"]);
     for (router, address) in ["r1", "r2"].into_iter().zip(["10.9.0.1/24", "10.9.0.2/24"]) {
@@ -77,6 +79,11 @@ impl Router {
     /// A file of this router.
     pub(crate) fn path(&self, file: &str) -> PathBuf {
         Path::new("/run").join(self.name).join(file)
+    }
+
+    /// These lines are in its configuration too.
+    pub(crate) const fn add_to_configuration(&mut self, lines: &'static str) {
+        self.more = lines;
     }
 
     /// Starts syncd; `link` is what the configuration says of the interface.
@@ -99,8 +106,9 @@ impl Router {
   failover-mechanism:
     vrrp: {{ sync-group: G1, notify-fifo: {} }}
   event-listen-queue-size: 1
-",
-            fifo.display()
+{}",
+            fifo.display(),
+            self.more
         );
         fs::write(self.path("syncd.yaml"), text).expect("/run is ours");
     }
@@ -116,6 +124,11 @@ impl Router {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", self.name, env!("CARGO_BIN_EXE_syncd")]).args(arguments);
         command
+    }
+
+    /// Loads a ruleset in this router's namespace.
+    pub(crate) fn nft(&self, rules: &str) {
+        succeed(Command::new("ip").args(["netns", "exec", self.name, "nft", rules]));
     }
 
     /// A command of the operator, about this router's daemon.

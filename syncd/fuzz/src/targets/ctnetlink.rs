@@ -1,8 +1,9 @@
-//! A datagram of the event socket: messages, flows, and what a router tells its peer of them.
+//! A datagram of the event socket: messages, flows, expectations, and what a router tells its peer of them.
 
 use std::mem::discriminant;
 
-use syncd_conntrack::{Message, Messages, decode};
+use syncd_conntrack::{Message, Messages, decode, decode_expectation};
+use syncd_core::flow::Expectation;
 use syncd_core::time::Duration;
 use syncd_core::wire::Seq;
 
@@ -16,7 +17,10 @@ pub(super) fn run(bytes: &[u8], seen: &mut Seen) {
     for message in Messages::new(bytes) {
         let Ok(Message::Netfilter(view)) = message else { continue };
         if let Ok(event) = decode(&view, &[77]) {
-            router.replica.handle_flow(router.now, event.origin, event.change, &event.flow);
+            router.replica.handle_flow(router.now, event.origin, event.change, event.whole());
+        }
+        if let Ok(event) = decode_expectation(&view, &[77]) {
+            router.replica.handle_expectation(router.now, event.origin, event.change, &event.expectation);
         }
     }
     router.settle(seen);
@@ -29,9 +33,20 @@ fn read(bytes: &[u8], seen: &mut Seen) {
     for message in Messages::new(bytes) {
         match message {
             Err(error) => seen.note(discriminant(&error.fault)),
+            Ok(Message::Netfilter(view)) if view.is_about_expectation() => {
+                match decode_expectation(&view, &[77]) {
+                    Ok(event) => {
+                        let Expectation { protocol, nat, timeout, class, .. } = event.expectation;
+                        let known = (nat.is_some(), timeout.is_some(), class.is_some());
+                        seen.note((event.change, protocol, known, event.skipped.min(8)));
+                    }
+                    Err(error) => seen.note(discriminant(&error.fault)),
+                }
+            }
             Ok(Message::Netfilter(view)) => match decode(&view, &[77]) {
                 Ok(event) => {
-                    seen.note((event.change, event.flow.present, event.flow.protocol, event.skipped.min(8)));
+                    let present = (event.flow.present, event.extras.present);
+                    seen.note((event.change, present, event.flow.protocol, event.skipped.min(8)));
                 }
                 Err(error) => seen.note(discriminant(&error.fault)),
             },

@@ -108,8 +108,8 @@ impl World {
             replica.handle_kernel(
                 now,
                 match answer {
-                    Answer::Dumped(token, flow) => KernelReply::Dumped(*token, flow),
-                    Answer::Found(token, Ok(flow)) => KernelReply::Found(*token, flow),
+                    Answer::Dumped(token, flow) => KernelReply::Dumped(*token, flow.into()),
+                    Answer::Found(token, Ok(flow)) => KernelReply::Found(*token, flow.into()),
                     Answer::Found(token, Err(errno)) => KernelReply::Failed(*token, *errno),
                     Answer::Done(token) => KernelReply::Done(*token),
                     Answer::Counted(token, flows) => KernelReply::Counted(*token, *flows),
