@@ -13,7 +13,7 @@ use crate::plan::{Actor, conntrackd, syncd};
 pub(crate) fn question(actor: Actor, node: &str) -> Option<Vec<String>> {
     match actor {
         Actor::Keepalived => None,
-        Actor::Syncd => Some(syncd::show("status")),
+        Actor::Syncd => Some(syncd::show(&["status"])),
         Actor::Conntrackd => Some(vec!["-C".to_owned(), conntrackd::config(node), "-s".to_owned()]),
     }
 }

@@ -13,6 +13,7 @@ use crate::apply::find;
 use crate::ending::Ending;
 use crate::probes::caches::Difference;
 use crate::probes::expectations::{self, SeenExpectation, dump_expectations};
+use crate::probes::syncd;
 use crate::scenario::SyncKind;
 use crate::traffic::{TransferGroup, TransferServers, TransferSpec, Transfers};
 
@@ -112,7 +113,10 @@ impl Lab {
     pub(crate) fn compare_expectations(&self, router: &str) -> Result<Difference> {
         let (peer, _) = self.scenario.topology.peer_of(router);
         let cache = match self.scenario.sync_of(router) {
-            SyncKind::Syncd => bail!("syncd does not tell what is expected"),
+            SyncKind::Syncd => {
+                let json = self.ask_syncd(router, &["external-cache", "expect"])?;
+                expectations::of_syncd(&syncd::read_expectations(&json)?)
+            }
             SyncKind::Conntrackd => {
                 let text = self.ask_conntrackd(router, &["-e", "exp"])?;
                 expectations::of_conntrackd(&String::from_utf8_lossy(&text))

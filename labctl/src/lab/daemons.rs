@@ -20,7 +20,7 @@ impl Lab {
     /// # Errors
     /// When it does not run or does not answer as documented.
     pub(crate) fn daemon_status(&self, router: &str) -> Result<Status> {
-        syncd::read_status(&self.ask_syncd(router, "status")?)
+        syncd::read_status(&self.ask_syncd(router, &["status"])?)
     }
 
     /// What a router's syncd has counted.
@@ -28,10 +28,10 @@ impl Lab {
     /// # Errors
     /// When it does not run or does not answer as documented.
     pub(crate) fn daemon_statistics(&self, router: &str) -> Result<BTreeMap<String, u64>> {
-        syncd::read_statistics(&self.ask_syncd(router, "statistics")?)
+        syncd::read_statistics(&self.ask_syncd(router, &["statistics"])?)
     }
 
-    fn ask_syncd(&self, router: &str, what: &str) -> Result<Vec<u8>> {
+    pub(super) fn ask_syncd(&self, router: &str, what: &[&str]) -> Result<Vec<u8>> {
         self.ask(router, Actor::Syncd, &plan_syncd::show(what))
     }
 
@@ -44,7 +44,7 @@ impl Lab {
         let (peer, peer_router) = topology.peer_of(router);
         let cache = match self.scenario.sync_of(router) {
             SyncKind::Syncd => {
-                caches::of_syncd(&syncd::read_cache(&self.ask_syncd(router, "external-cache")?)?)
+                caches::of_syncd(&syncd::read_cache(&self.ask_syncd(router, &["external-cache"])?)?)
             }
             SyncKind::Conntrackd => {
                 let text = self.ask_conntrackd(router, &["-e"])?;

@@ -41,8 +41,9 @@ pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scen
 
 /// The arguments that make it show something, for programs.
 #[must_use]
-pub(crate) fn show(what: &str) -> Vec<String> {
-    ["show", "conntrack-sync", what, "--json", "--socket", CONTROL].map(str::to_owned).to_vec()
+pub(crate) fn show(what: &[&str]) -> Vec<String> {
+    let words = ["show", "conntrack-sync"].iter().chain(what).chain(&["--json", "--socket", CONTROL]);
+    words.map(|word| (*word).to_owned()).collect()
 }
 
 pub(super) fn start(name: &str) -> Step {

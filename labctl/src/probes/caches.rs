@@ -128,7 +128,8 @@ pub(crate) fn of_syncd(flows: &[CachedFlow]) -> Table {
     flows.iter().map(entry).collect()
 }
 
-fn tuple(told: &CachedTuple) -> SeenTuple {
+/// A tuple as syncd tells it.
+pub(super) fn tuple(told: &CachedTuple) -> SeenTuple {
     let ports = match (told.source_port, told.target_port, told.icmp_id) {
         (Some(source), Some(target), _) => SeenPorts::Ports { source, target },
         (_, _, Some(id)) => SeenPorts::Echo {

@@ -18,7 +18,7 @@ mod decode;
 mod tests;
 mod told;
 
-pub(crate) use told::{of_conntrackd, of_kernel};
+pub(crate) use told::{of_conntrackd, of_kernel, of_syncd};
 
 /// `NFNL_SUBSYS_CTNETLINK_EXP` and its `IPCTNL_MSG_EXP_GET`.
 const SUBSYSTEM: u8 = 2;

@@ -84,6 +84,30 @@ pub(crate) struct CachedFlow {
     pub(crate) failure: Option<String>,
 }
 
+/// `show conntrack-sync external-cache expect`.
+#[derive(Debug, Deserialize)]
+struct Expectations {
+    version: u32,
+    expectations: Vec<CachedExpectation>,
+}
+
+/// A kernel's expectation in a cache.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct CachedExpectation {
+    /// IANA's number.
+    pub(crate) protocol_number: u8,
+    /// What is expected.
+    pub(crate) tuple: CachedTuple,
+    /// Original direction of the flow that announced it.
+    pub(crate) parent: CachedTuple,
+    /// The helper.
+    #[serde(default)]
+    pub(crate) helper: Option<String>,
+    /// The helper's class.
+    #[serde(default)]
+    pub(crate) class: Option<u32>,
+}
+
 /// One direction of a cached flow.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct CachedTuple {
@@ -121,6 +145,17 @@ pub(crate) fn read_cache(json: &[u8]) -> Result<Vec<CachedFlow>> {
     let cache: Cache = serde_json::from_slice(json).context("syncd's cache is not understood")?;
     require_version(cache.version)?;
     Ok(cache.flows)
+}
+
+/// Reads the expectations of a cache.
+///
+/// # Errors
+/// When the document is another than documented.
+pub(crate) fn read_expectations(json: &[u8]) -> Result<Vec<CachedExpectation>> {
+    let cache: Expectations =
+        serde_json::from_slice(json).context("syncd's expectations are not understood")?;
+    require_version(cache.version)?;
+    Ok(cache.expectations)
 }
 
 /// Reads the statistics: every integer, named by the way to it.
@@ -165,7 +200,7 @@ fn require_version(version: u32) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{read_cache, read_statistics, read_status};
+    use super::{read_cache, read_expectations, read_statistics, read_status};
 
     #[test]
     fn a_status_is_read_and_another_version_refused() {
@@ -192,6 +227,20 @@ mod tests {
         let flows = read_cache(json).unwrap();
         assert_eq!(flows[0].reply.target_port, Some(9));
         assert_eq!(flows[1].original.icmp_id, Some(7));
+    }
+
+    #[test]
+    fn expectations_are_read_with_their_parents() {
+        let json = br#"{"version":1,"expectations":[{"family":"ipv4","protocol":"tcp","protocol_number":6,"zone":0,
+            "parent":{"protocol":"tcp","source":"10.1.0.10","target":"198.51.100.10","source_port":40000,"target_port":21},
+            "tuple":{"source":"198.51.100.10","target":"198.51.100.1","source_port":0,"target_port":12000},
+            "mask":{"source":"255.255.255.255","target":"255.255.255.255","source_port":0,"target_port":65535},
+            "helper":"ftp","class":0,"flags":[],"nat":null,"function":"nat-follow-master","timeout":300,"age":1,
+            "failure":null}]}"#;
+        let expectations = read_expectations(json).unwrap();
+        assert_eq!(expectations[0].parent.target_port, Some(21));
+        assert_eq!((expectations[0].helper.as_deref(), expectations[0].class), (Some("ftp"), Some(0)));
+        assert!(read_expectations(br#"{"version":1,"flows":[]}"#).is_err());
     }
 
     #[test]

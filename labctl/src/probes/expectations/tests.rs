@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 
 use super::told::Told;
-use super::{SeenExpectation, dump_expectations, of_conntrackd, of_kernel};
+use super::{SeenExpectation, dump_expectations, of_conntrackd, of_kernel, of_syncd};
 use crate::link::namespace::run_in;
 use crate::link::stage;
 use crate::probes::flows::{SeenPorts, SeenTuple};
+use crate::probes::syncd::read_expectations;
 
 const RULES: &str = "
 table ip t {
@@ -72,6 +73,13 @@ fn what_a_helper_expects_is_read_back() {
              dport=21 class=0 helper=ftp [active since 1s]\nnot one\n"
         );
         assert_eq!(of_conntrackd(&line), of_kernel(&expectations));
+        let json = format!(
+            r#"{{"version":1,"expectations":[{{"protocol_number":6,"helper":"ftp","class":0,
+            "parent":{{"source":"127.0.0.1","target":"127.0.0.9","source_port":{own},"target_port":21}},
+            "tuple":{{"source":"127.0.0.1","target":"127.0.0.1","source_port":0,"target_port":12000}}}}]}}"#
+        );
+        let cached = read_expectations(json.as_bytes()).expect("a document");
+        assert_eq!(of_syncd(&cached), of_kernel(&expectations));
     });
 }
 

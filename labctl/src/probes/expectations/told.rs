@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 
 use super::SeenExpectation;
+use crate::probes::caches::tuple;
 use crate::probes::flows::{SeenPorts, SeenTuple};
+use crate::probes::syncd::CachedExpectation;
 
 /// What is compared of an expectation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +34,19 @@ pub(crate) fn of_kernel(expectations: &[SeenExpectation]) -> BTreeSet<Told> {
         parent: seen.parent.1,
         helper: seen.helper.clone(),
         class: seen.class,
+    };
+    expectations.iter().map(told).collect()
+}
+
+/// A cache as syncd tells it.
+#[must_use]
+pub(crate) fn of_syncd(expectations: &[CachedExpectation]) -> BTreeSet<Told> {
+    let told = |cached: &CachedExpectation| Told {
+        protocol: cached.protocol_number,
+        expected: tuple(&cached.tuple),
+        parent: tuple(&cached.parent),
+        helper: cached.helper.clone().unwrap_or_default(),
+        class: cached.class.unwrap_or(0),
     };
     expectations.iter().map(told).collect()
 }
