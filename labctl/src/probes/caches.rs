@@ -1,13 +1,13 @@
 //! Whether an external cache holds what the peer's kernel holds.
 //!
-//! Pure: both sides are given as values. A flow is compared by what a commit would need: tuples, NAT, mark, TCP state;
-//! timeouts and what changes by itself are left out. conntrackd does not tell a cached flow's reply tuple, so that
-//! there NAT is left to the failover itself. Driven by `lab`; tested in `caches/tests.rs`.
+//! Pure: both sides are given as values. A flow is compared by what a commit would need: tuples, NAT, mark, TCP state, shifts;
+//! timeouts and what changes by itself are left out. conntrackd does not tell a cached flow's reply tuple and
+//! shifts, so that there they are left to the failover itself. Driven by `lab`; tested in `caches/tests.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::flows::{SeenFlow, SeenPorts, SeenTuple};
+use super::flows::{SeenFlow, SeenPorts, SeenTuple, Shift};
 use super::syncd::{CachedFlow, CachedTuple};
 use crate::scenario::Prefix;
 
@@ -32,6 +32,8 @@ pub(crate) struct Worth {
     reply: Option<SeenTuple>,
     state: Option<String>,
     mark: u32,
+    /// Unknown where the daemon does not tell it.
+    shifts: Option<[Shift; 2]>,
 }
 
 /// Flows by key.
@@ -97,8 +99,10 @@ impl Difference {
 }
 
 fn equal(ours: &Worth, theirs: &Worth) -> bool {
-    let replies = ours.reply.is_none() || theirs.reply.is_none() || ours.reply == theirs.reply;
-    replies && ours.state == theirs.state && ours.mark == theirs.mark
+    // A daemon that tells no reply tells no shift either.
+    let told = ours.reply.is_some() && theirs.reply.is_some();
+    let rest = !told || (ours.reply == theirs.reply && ours.shifts == theirs.shifts);
+    rest && ours.state == theirs.state && ours.mark == theirs.mark
 }
 
 /// A kernel's table as the daemons' filter leaves it: their protocols, and nobody of the dedicated link or loopback.
@@ -113,6 +117,7 @@ pub(crate) fn of_kernel(flows: &[SeenFlow], ignored: Prefix) -> Table {
         reply: Some(flow.reply),
         state: flow.tcp_state_name().map(str::to_owned),
         mark: flow.mark,
+        shifts: flow.shifts,
     };
     kept.map(|flow| (Key { protocol: flow.protocol, zone: flow.zone, original: flow.original }, worth(flow)))
         .collect()
@@ -123,7 +128,13 @@ pub(crate) fn of_kernel(flows: &[SeenFlow], ignored: Prefix) -> Table {
 pub(crate) fn of_syncd(flows: &[CachedFlow]) -> Table {
     let entry = |flow: &CachedFlow| {
         let key = Key { protocol: flow.protocol_number, zone: flow.zone, original: tuple(&flow.original) };
-        (key, Worth { reply: Some(tuple(&flow.reply)), state: flow.state.clone(), mark: flow.mark })
+        let shift = |[position, before, after]: [i64; 3]| Shift {
+            position: position as u32,
+            before: before as i32,
+            after: after as i32,
+        };
+        let shifts = flow.sequence.map(|shifts| shifts.map(shift));
+        (key, Worth { reply: Some(tuple(&flow.reply)), state: flow.state.clone(), mark: flow.mark, shifts })
     };
     flows.iter().map(entry).collect()
 }
@@ -167,6 +178,6 @@ fn conntrackd_line(line: &str) -> Option<(Key, Worth)> {
     let original =
         SeenTuple { source: value("src")?.parse().ok()?, target: value("dst")?.parse().ok()?, ports };
     let zone = small("zone").unwrap_or(0);
-    let worth = Worth { reply: None, state, mark: number("mark").unwrap_or(0) };
+    let worth = Worth { reply: None, state, mark: number("mark").unwrap_or(0), shifts: None };
     Some((Key { protocol, zone, original }, worth))
 }

@@ -72,6 +72,19 @@ pub(crate) struct SeenFlow {
     pub(crate) status: u32,
     /// Seconds left.
     pub(crate) timeout: u32,
+    /// How sequence numbers are shifted, original and reply; what a helper's rewriting has made necessary.
+    pub(crate) shifts: Option<[Shift; 2]>,
+}
+
+/// How the kernel shifts TCP's sequence numbers in one direction (`CTA_SEQ_ADJ_*`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Shift {
+    /// The number from which the second distance counts.
+    pub(crate) position: u32,
+    /// Before it.
+    pub(crate) before: i32,
+    /// From it on.
+    pub(crate) after: i32,
 }
 
 /// Address family of a flow.

@@ -82,6 +82,9 @@ pub(crate) struct CachedFlow {
     /// Why it could not be committed.
     #[serde(default)]
     pub(crate) failure: Option<String>,
+    /// Shifts of sequence numbers, original and reply: position, bytes before, bytes after.
+    #[serde(default)]
+    pub(crate) sequence: Option<[[i64; 3]; 2]>,
 }
 
 /// `show conntrack-sync external-cache expect`.

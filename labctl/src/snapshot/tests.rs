@@ -26,6 +26,7 @@ fn flow(client_port: u16, chosen_port: u16) -> SeenFlow {
         tcp_state: Some(3),
         status: 0x19e,
         timeout: 299,
+        shifts: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::super::flows::{SeenFamily, SeenFlow, SeenPorts, SeenTuple};
+use super::super::flows::{SeenFamily, SeenFlow, SeenPorts, SeenTuple, Shift};
 use super::super::syncd::read_cache;
 use super::{Difference, of_conntrackd, of_kernel, of_syncd};
 use crate::scenario::Prefix;
@@ -31,6 +31,7 @@ fn flow(source: &str, mark: u32) -> SeenFlow {
         tcp_state: Some(3),
         status: 0x19e,
         timeout: 400,
+        shifts: None,
     }
 }
 
@@ -74,4 +75,28 @@ fn syncds_flows_are_compared_with_their_translation() {
     let cache = |port| of_syncd(&read_cache(json(port).as_bytes()).unwrap());
     assert!(Difference::between(&kernel, &cache(1234)).is_none());
     assert_eq!(Difference::between(&kernel, &cache(1235)).different, 1);
+}
+
+#[test]
+fn a_shift_that_the_cache_does_not_know_is_a_difference() {
+    let shifted = |after: i32| {
+        let mut flow = flow("10.1.0.10", 0);
+        flow.shifts = Some([Shift { position: 4_000_000_000, before: 0, after }, Shift::default()]);
+        flow
+    };
+    let kernel = of_kernel(&[shifted(-5)], link());
+    let cache = |sequence: &str| {
+        let json = format!(
+            r#"{{"version":1,"flows":[{{"family":"ipv4","protocol":"tcp","protocol_number":6,"zone":0,"mark":0,
+            "original":{{"source":"10.1.0.10","target":"198.51.100.10","source_port":40000,"target_port":7000}},
+            "reply":{{"source":"198.51.100.10","target":"198.51.100.1","source_port":7000,"target_port":1234}},
+            "state":"ESTABLISHED"{sequence}}}]}}"#
+        );
+        of_syncd(&read_cache(json.as_bytes()).unwrap())
+    };
+    let told = r#","sequence":[[4000000000,0,-5],[0,0,0]]"#;
+    assert!(Difference::between(&kernel, &cache(told)).is_none());
+    assert_eq!(Difference::between(&kernel, &cache("")).different, 1);
+    let line = "tcp 6 ESTABLISHED src=10.1.0.10 dst=198.51.100.10 sport=40000 dport=7000 [ASSURED]";
+    assert!(Difference::between(&kernel, &of_conntrackd(line)).is_none(), "conntrackd tells none");
 }

@@ -3,18 +3,20 @@
 //! The crate types only some attributes; identifier, type and code of ICMP and the zone come as raw bytes. Never touches
 //! a socket. Driven by the dump, tested with it.
 
-use netlink_packet_core::{DefaultNla, Nla};
+use netlink_packet_core::{DefaultNla, Nla, NlasIterator};
 use netlink_packet_netfilter::conntrack::{
     ConntrackAttribute, ConntrackMessage, IPTuple, ProtoInfo, ProtoInfoTCP, ProtoTuple, Tuple,
 };
 use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
 
-use super::{DumpError, SeenFamily, SeenFlow, SeenPorts, SeenTuple};
+use super::{DumpError, SeenFamily, SeenFlow, SeenPorts, SeenTuple, Shift};
 
 /// `NLA_F_NESTED | NLA_F_NET_BYTEORDER`, which an untyped attribute's kind keeps.
 pub(in crate::probes) const NLA_FLAGS: u16 = 0xc000;
 /// `CTA_ZONE` at the top level, `CTA_TUPLE_ZONE` inside a tuple (`linux/netfilter/nfnetlink_conntrack.h`).
 const CTA_ZONE: u16 = 18;
+/// `CTA_SEQ_ADJ_ORIG`, `_REPLY`: position, distance before and after it, in this order from 1 on.
+const CTA_SEQ_ADJ: [u16; 2] = [15, 16];
 /// `CTA_PROTO_ICMP_ID`, `_TYPE`, `_CODE`, and the same for ICMPv6.
 const CTA_PROTO_ICMP: [u16; 3] = [4, 5, 6];
 const CTA_PROTO_ICMPV6: [u16; 3] = [7, 8, 9];
@@ -26,6 +28,7 @@ pub(super) fn flow(message: NetfilterMessage) -> Result<SeenFlow, DumpError> {
     };
     let (mut original, mut reply) = (None, None);
     let (mut zone, mut mark, mut status, mut timeout, mut tcp_state) = (0, 0, 0, 0, None);
+    let mut shifts: Option<[Shift; 2]> = None;
     for attribute in &attributes {
         match attribute {
             ConntrackAttribute::CtaTupleOrig(parts) => original = Some(tuple(parts)?),
@@ -35,6 +38,12 @@ pub(super) fn flow(message: NetfilterMessage) -> Result<SeenFlow, DumpError> {
             ConntrackAttribute::CtaMark(value) => mark = *value,
             ConntrackAttribute::CtaProtoInfo(infos) => tcp_state = state(infos),
             ConntrackAttribute::Other(other) if other.kind() & !NLA_FLAGS == CTA_ZONE => zone = be16(other)?,
+            ConntrackAttribute::Other(other) => {
+                let kind = other.kind() & !NLA_FLAGS;
+                if let Some(direction) = CTA_SEQ_ADJ.iter().position(|shift| *shift == kind) {
+                    shifts.get_or_insert_default()[direction] = shift(other)?;
+                }
+            }
             _ => {}
         }
     }
@@ -42,7 +51,7 @@ pub(super) fn flow(message: NetfilterMessage) -> Result<SeenFlow, DumpError> {
         return Err(DumpError::Decode("a flow without both tuples".to_owned()));
     };
     let family = if original.source.is_ipv4() { SeenFamily::V4 } else { SeenFamily::V6 };
-    Ok(SeenFlow { family, protocol, zone, original, reply, mark, tcp_state, status, timeout })
+    Ok(SeenFlow { family, protocol, zone, original, reply, mark, tcp_state, status, timeout, shifts })
 }
 
 pub(in crate::probes) fn tuple(parts: &[Tuple]) -> Result<(u8, SeenTuple), DumpError> {
@@ -106,6 +115,21 @@ fn state(infos: &[ProtoInfo]) -> Option<u8> {
         }),
         _ => None,
     })
+}
+
+fn shift(attribute: &DefaultNla) -> Result<Shift, DumpError> {
+    let mut bytes = vec![0; attribute.value_len()];
+    attribute.emit_value(&mut bytes);
+    let mut numbers = [0; 3];
+    for member in NlasIterator::new(&bytes) {
+        let member = member.map_err(|error| DumpError::Decode(error.to_string()))?;
+        let place = usize::from(member.kind() & !NLA_FLAGS).wrapping_sub(1);
+        if let (Some(number), Ok(value)) = (numbers.get_mut(place), member.value().try_into()) {
+            *number = u32::from_be_bytes(value);
+        }
+    }
+    let [position, before, after] = numbers;
+    Ok(Shift { position, before: before.cast_signed(), after: after.cast_signed() })
 }
 
 fn be16(attribute: &DefaultNla) -> Result<u16, DumpError> {

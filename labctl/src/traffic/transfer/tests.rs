@@ -146,8 +146,17 @@ fn what_was_announced_is_carried_through_a_router_that_translates() {
                 assert_eq!(detail.received, 600_000, "{detail:?}");
             }
         }
-        let expected = dump_flows(routed.router.as_fd()).expect("flows");
-        let expected = expected.iter().filter(|flow| flow.expected()).count();
+        let flows = dump_flows(routed.router.as_fd()).expect("flows");
+        let shifted =
+            flows.iter().filter_map(|flow| flow.shifts).map(|shifts| shifts.map(|shift| shift.after != 0));
+        let count = |wanted| shifted.clone().filter(|shifted| *shifted == wanted).count();
+        let (by_client, by_server) = ([true, false], [false, true]);
+        assert_eq!(
+            (count(by_client), count(by_server)),
+            (4, 2),
+            "PORT of four sessions, 227 of two: {flows:#?}"
+        );
+        let expected = flows.iter().filter(|flow| flow.expected()).count();
         assert_eq!(expected, 8 * 2 + 4, "every data connection and every call's voice was expected");
         assert_eq!(dump_expectations(routed.router.as_fd()).expect("expectations"), []);
         transfers.stop();
