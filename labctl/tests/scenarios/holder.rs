@@ -195,6 +195,29 @@ fn a_program_that_has_ended_is_told_and_hides_nothing() {
 }
 
 #[test]
+fn transfers_announce_and_are_fulfilled_when_they_are_told() {
+    let _alone = Alone::take();
+    let name = ["--name", "test-transfers"];
+    passes(&[&["up", "scenarios/no-sync-helpers.yaml"][..], &name].concat());
+    let lab = Running::find("test-transfers");
+    assert_eq!(run(&[&["traffic", "fulfil", "calls"][..], &name].concat()).status.code(), Some(2));
+    let told = passes(&[&["traffic", "start"][..], &name].concat());
+    assert_eq!(told, "calls: 10 of 10 transfers announced\nfiles: 30 of 30 transfers announced\n");
+    let status = || passes(&[&["traffic", "status"][..], &name].concat());
+    assert!(status().contains("files            30/30        0      0"), "{}", status());
+    passes(&[&["traffic", "fulfil"][..], &name].concat());
+    until("every transfer is complete", || {
+        let status = status();
+        status.contains("calls            10/10       10      0")
+            && status.contains("files            30/30       30      0")
+    });
+    passes(&[&["traffic", "stop", "calls"][..], &name].concat());
+    assert!(!status().contains("calls"), "{}", status());
+    passes(&[&["down"][..], &name].concat());
+    lab.require_gone();
+}
+
+#[test]
 fn nodes_do_not_see_each_others_run_and_tmp() {
     let _alone = Alone::take();
     passes(&["up", SCENARIO, "--name", "test-rooms"]);
