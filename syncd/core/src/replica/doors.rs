@@ -316,6 +316,10 @@ impl Replica {
                 let notice = self.resync.failed(now, error, &mut self.internal);
                 self.tell(Some(notice));
             }
+            KernelReply::Found(token, flow) if self.parents.take(token) => {
+                let applied = self.internal.apply_dumped(flow, second);
+                self.news(applied, Origin::Kernel);
+            }
             KernelReply::Found(token, flow) => match self.resync.take_confirmed(token) {
                 Some(slot) if self.internal.is_unnamed(slot) => self.confirmed(slot, Some(flow), second),
                 // An event has named it meanwhile and may have said only a part: the rest is taken from here.
@@ -325,6 +329,8 @@ impl Replica {
                 }
                 Some(_) | None => {}
             },
+            // It has ended meanwhile, and that is an event.
+            KernelReply::Failed(token, _) if self.parents.take(token) => {}
             KernelReply::Failed(token, _) if self.audit.is_ours(token) => self.audit.failed(now),
             KernelReply::Failed(token, error) => {
                 if let Some(slot) = self.resync.take_confirmed(token)

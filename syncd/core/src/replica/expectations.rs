@@ -98,6 +98,16 @@ impl Replica {
         let zone = self.internal.zone_of(&expectation.parent);
         let heard = self.expectations.internal.apply(change, expectation, zone, self.second(now));
         self.expectation_news(heard, origin);
+        if let (Change::New, Origin::Kernel, Some(zone)) = (change, origin, zone) {
+            self.look_at_parent(now, &expectation.parent, zone);
+        }
+    }
+
+    /// What its helper has announced may have changed the parent without an event.
+    fn look_at_parent(&mut self, now: Instant, parent: &Parent, zone: u16) {
+        if !self.parents.want(now, parent, zone) {
+            self.resync.events_lost(now);
+        }
     }
 
     /// Expectations of our kernel.

@@ -20,6 +20,7 @@ mod expectations;
 mod jobs;
 mod kernel;
 mod notice;
+mod parents;
 mod resync;
 mod role;
 mod stats;
@@ -40,6 +41,7 @@ use catch_up::CatchUp;
 use commit::{Commit, Next};
 use expectations::Expectations;
 use jobs::Jobs;
+use parents::Parents;
 use resync::Resync;
 use tokens::Tokens;
 
@@ -102,6 +104,7 @@ pub struct Replica {
     internal: InternalCache,
     external: ExternalCache,
     expectations: Expectations,
+    parents: Parents,
     session: Session,
     channels: Channels,
     jobs: Jobs,
@@ -142,6 +145,7 @@ impl Replica {
             internal,
             external: ExternalCache::new(config.external_limit, word(16)),
             expectations: Expectations::new(),
+            parents: Parents::new(),
             session,
             channels: Channels::new(config.channels),
             jobs: Jobs::default(),
@@ -176,6 +180,9 @@ impl Replica {
         }
         if let Some(request) = self.audit.poll(now, &mut self.tokens) {
             return Some(request);
+        }
+        if self.parents.due().is_some_and(|due| due <= now) {
+            return self.parents.poll(now, &mut self.tokens);
         }
         if self.expectations.due().is_some_and(|due| due <= now) {
             return self.poll_expectations(now).map(KernelRequest::Expect);
@@ -218,11 +225,10 @@ impl Replica {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let bulk = if self.session.is_open() && self.resync.knows() { self.bulk.due() } else { None };
         let catch_up = if self.commit.is_idle() { self.catch_up.due(&self.session) } else { None };
-        let (kernel, expectations) = (self.resync.due(), self.expectations.due());
-        [Some(self.session.due()), bulk, catch_up, kernel, self.commit.due(), self.audit.due(), expectations]
-            .into_iter()
-            .flatten()
-            .min()
+        let (kernel, expectations, parents) =
+            (self.resync.due(), self.expectations.due(), self.parents.due());
+        let jobs = [bulk, catch_up, kernel, self.commit.due(), self.audit.due(), expectations, parents];
+        core::iter::once(Some(self.session.due())).chain(jobs).flatten().min()
     }
 
     // ----- Look: nothing changes. -----

@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::filter::Helpers;
-use crate::flow::{Expectation, HelperName, Parent};
+use crate::flow::{Expectation, ExtraSet, Extras, HelperName, Parent, SequenceShift, Whole};
 use crate::wire::{decode_expectation, encode_expectation};
 
 /// The expectation of `port` that the flow of port `parent` has announced.
@@ -181,6 +181,7 @@ fn a_dump_follows_that_of_the_flows_and_sweeps_what_is_gone() {
         born(&mut replica, at(3), &expectation(1, port));
     }
     told(&mut replica, at(3));
+    while looked_up(&mut replica, at(6)).is_some() {}
     replica.handle_overrun(at(2000));
     let Some(KernelRequest::Dump { token }) = replica.poll_kernel(at(2000)) else { panic!("flows first") };
     replica.handle_kernel(at(2000), KernelReply::Dumped(token, (&flow(1)).into()));
@@ -335,4 +336,81 @@ fn what_cannot_be_written_stays_with_its_reason() {
     let (asked, replica) = commit(Some(Errno::EEXIST), Some(expectation(9, 5)), Some(Errno::EBUSY));
     assert_eq!(asked[1..5], ["create", "find", "delete", "create"]);
     assert_eq!(replica.stats().commit.expectations_failed, 1);
+}
+
+/// The flow of port `port` as a look-up shows it once its helper has rewritten a line.
+fn shifted(port: u16, by: u32) -> Whole {
+    let mut extras = Extras::EMPTY;
+    extras.sequence[0] = SequenceShift { position: 1000, before: 0, after: by };
+    extras.present = ExtraSet::SEQUENCE;
+    Whole { flow: flow(port), extras }
+}
+
+/// The look-up that the replica asks for at `now`, if it asks for one.
+fn looked_up(replica: &mut Replica, now: Instant) -> Option<(Token, u16)> {
+    match replica.poll_kernel(now) {
+        Some(KernelRequest::Find { token, flow, by: By::Original }) => {
+            Some((token, flow.original.source_port))
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn the_parent_is_looked_up_since_no_event_tells_of_its_shift() {
+    let (mut replica, _) = expecting();
+    replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
+    told(&mut replica, at(3));
+    born(&mut replica, at(3), &expectation(1, 5));
+    assert_eq!(looked_up(&mut replica, at(3)), None, "the line is not rewritten yet");
+    assert_eq!(looked_up(&mut replica, at(4)), None, "nor now");
+    assert_eq!(replica.poll_timeout(), Some(at(5)));
+    let (token, port) = looked_up(&mut replica, at(5)).expect("a look-up");
+    assert_eq!(port, 1);
+    replica.handle_kernel(at(5), KernelReply::Found(token, (&shifted(1, 3)).into()));
+    assert_eq!(told(&mut replica, at(5)), ["New ->5", "New 1"]);
+    let slot = replica.internal().iter_from(0).next().expect("a flow").0;
+    let known = replica.internal().flow(slot).expect("a flow").extras.expect("a shift");
+    assert_eq!(known.sequence[0].after, 3);
+    assert_eq!(looked_up(&mut replica, at(9)), None, "once for each announcement");
+}
+
+#[test]
+fn only_what_the_kernel_has_announced_by_itself_over_tcp_is_looked_up() {
+    let (mut replica, _) = expecting();
+    replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
+    replica.handle_expectation(at(3), Origin::Ourselves, Change::New, &expectation(1, 5));
+    ended(&mut replica, at(3), &expectation(1, 5));
+    let mut udp = flow(2);
+    udp.protocol = Protocol::UDP;
+    replica.handle_flow(at(3), Origin::Kernel, Change::New, &udp);
+    let mut voice = expectation(2, 6);
+    (voice.parent.protocol, voice.protocol) = (Protocol::UDP, Protocol::UDP);
+    born(&mut replica, at(3), &voice);
+    assert_eq!(looked_up(&mut replica, at(9)), None);
+}
+
+#[test]
+fn a_parent_that_has_ended_meanwhile_is_not_missed() {
+    let (mut replica, _) = expecting();
+    replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
+    born(&mut replica, at(3), &expectation(1, 5));
+    let (token, _) = looked_up(&mut replica, at(5)).expect("a look-up");
+    replica.handle_kernel(at(5), KernelReply::Failed(token, Errno::ENOENT));
+    assert_eq!(replica.internal().len(), 1, "its end is an event");
+}
+
+#[test]
+fn too_many_parents_are_read_with_the_table() {
+    let (mut replica, _) = expecting();
+    replica.handle_flow(at(2000), Origin::Kernel, Change::New, &flow(1));
+    let mut dumps_after = |ports: core::ops::Range<u16>| {
+        ports.for_each(|port| born(&mut replica, at(2000), &expectation(1, port)));
+        core::iter::from_fn(|| {
+            let request = replica.poll_kernel(at(2000))?;
+            Some(usize::from(matches!(request, KernelRequest::Dump { .. })))
+        })
+        .sum::<usize>()
+    };
+    assert_eq!((dumps_after(0..1024), dumps_after(1024..1025)), (0, 1));
 }
