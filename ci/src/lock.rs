@@ -33,7 +33,7 @@ impl HostLock {
                 Err(error) => return Err(error),
             }
             if !said {
-                println!("another lab runs on this host; waiting for its end");
+                eprintln!("another lab runs on this host; waiting for its end");
                 said = true;
             }
             // The holder never accepts and never answers: the read ends when the holder does.

@@ -18,6 +18,7 @@ mod bench;
 mod demo;
 mod fuzz;
 mod gates;
+mod interop;
 mod lock;
 mod residue;
 mod setup;
@@ -44,7 +45,10 @@ enum Gate {
     Test,
     /// syncd's figures beside conntrackd's, in one table; as root with the host's limits raised for the run
     Bench,
-    /// `test`, then a long sweep of the simulator, ten minutes of fuzzing per target and every scenario twenty times
+    /// syncd beside conntrackd in both places, under every fault there is a scenario for, in one table
+    Interop(interop::Options),
+    /// `test` with a long sweep of the simulator, ten minutes of fuzzing per target and every scenario twenty times, then
+    /// `interop`
     Full,
     /// Bytes from strangers against everything that reads them
     Fuzz {
@@ -78,6 +82,7 @@ fn run(gate: &Gate) -> Result<ExitCode> {
         Gate::Demo => return demo::demo(&workspace),
         Gate::Test => suite::test(&workspace)?,
         Gate::Bench => bench::bench(&workspace)?,
+        Gate::Interop(options) => interop::interop(&workspace, options)?,
         Gate::Full => suite::full(&workspace)?,
         Gate::Fuzz { seconds, seed } => fuzz::fuzz(&workspace, *seconds, *seed)?,
         Gate::Nobody => suite::nobody(&workspace)?,

@@ -12,7 +12,7 @@ use crate::lock::HostLock;
 use crate::residue::{self, Host};
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
-use crate::{fuzz, gates, tidy, unprivileged};
+use crate::{fuzz, gates, interop, tidy, unprivileged};
 
 /// How much of what takes long.
 struct Extent {
@@ -22,6 +22,8 @@ struct Extent {
     rounds: u32,
     /// Seconds of fuzzing for each target, besides what the tests do.
     fuzzing: Option<u64>,
+    /// Whether syncd is tried beside conntrackd in all places.
+    interop: bool,
 }
 
 /// Every change.
@@ -29,15 +31,15 @@ struct Extent {
 /// # Errors
 /// The first gate that fails.
 pub(crate) fn test(workspace: &Workspace) -> Result<()> {
-    summed_up(workspace, &Extent { seeds: 1_000, rounds: 1, fuzzing: None })
+    summed_up(workspace, &Extent { seeds: 1_000, rounds: 1, fuzzing: None, interop: false })
 }
 
-/// What takes hours: `test`, with many more seeds and every scenario again and again.
+/// What takes hours: `test`, with many more seeds, every scenario again and again, and the matrix with conntrackd.
 ///
 /// # Errors
 /// The first gate that fails.
 pub(crate) fn full(workspace: &Workspace) -> Result<()> {
-    summed_up(workspace, &Extent { seeds: 100_000, rounds: 20, fuzzing: Some(600) })
+    summed_up(workspace, &Extent { seeds: 100_000, rounds: 20, fuzzing: Some(600), interop: true })
 }
 
 /// Of `test` only what runs as `nobody`.
@@ -73,6 +75,10 @@ fn all(workspace: &Workspace, gates: &mut Gates, extent: &Extent) -> Result<()> 
         let name =
             if extent.rounds == 1 { "scenarios".to_owned() } else { format!("scenarios, round {round}") };
         gates.pass_command(&name, scenarios(workspace))?;
+    }
+    if extent.interop {
+        let matrix = interop::matrix(workspace, &interop::Options::default());
+        gates.pass_command("interop", matrix)?;
     }
     if setup::is_root() {
         gates.pass("scenarios as nobody", "cargo ci nobody", || unprivileged::run(workspace))?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench;
-use crate::scenario::Fault;
+use crate::scenario::{Channel, Fault, Runs, Variation};
 
 /// Two routers, their links, their traffic and their faults in private network namespaces.
 #[derive(Debug, Parser)]
@@ -80,6 +80,8 @@ pub(crate) enum Verb {
         #[arg(required = true)]
         files: Vec<PathBuf>,
         #[command(flatten)]
+        varied: Varied,
+        #[command(flatten)]
         program: Program,
         /// Leave the lab of a failed scenario running
         #[arg(long)]
@@ -96,6 +98,28 @@ pub(crate) enum Verb {
         /// Write each scenario's result snapshot to this directory
         #[arg(long, value_name = "DIR")]
         snapshot: Option<PathBuf>,
+    },
+    /// Run scenarios with one daemon or another on each router, and show what becomes of each in one table
+    Matrix {
+        /// Its rows and columns
+        file: PathBuf,
+        #[command(flatten)]
+        program: Program,
+        /// Only these rows
+        #[arg(long = "row", value_name = "NAME")]
+        rows: Vec<String>,
+        /// Only these columns, as in syncd/conntrackd
+        #[arg(long = "column", value_name = "DAEMONS")]
+        columns: Vec<String>,
+        /// Print one JSON document instead of the table
+        #[arg(long)]
+        json: bool,
+        /// Print the command of every cell and run nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Write what failed cells leave to this directory [default: one in the directory for temporary files]
+        #[arg(long, value_name = "DIR")]
+        report: Option<PathBuf>,
     },
     /// Measure syncd beside conntrackd: commit, flows at full speed, memory
     Bench {
@@ -141,6 +165,25 @@ pub(crate) struct Program {
     /// The syncd to run [default: the one beside labctl]
     #[arg(long, value_name = "PATH")]
     pub(crate) syncd: Option<PathBuf>,
+}
+
+/// What of a scenario is otherwise than its file says. What a daemon cannot tell is not expected of it then.
+#[derive(Debug, Args)]
+pub(crate) struct Varied {
+    /// Other daemons, as in r1=conntrackd,r2=syncd
+    #[arg(long, value_name = "ROUTER=DAEMON", value_delimiter = ',')]
+    sync: Vec<Runs>,
+    /// Another way for the daemons to talk
+    #[arg(long, value_enum)]
+    channel: Option<Channel>,
+}
+
+impl Varied {
+    /// The variation.
+    pub(crate) fn variation(self) -> Variation {
+        let sync = self.sync.into_iter().map(|Runs(router, kind)| (router, kind)).collect();
+        Variation { sync, channel: self.channel }
+    }
 }
 
 /// What can be done with traffic.

@@ -75,6 +75,37 @@ fn each_topology_can_be_planned_alone() {
 }
 
 #[test]
+fn each_cell_of_the_matrix_can_be_planned() {
+    let commands = stdout(&labctl(&["matrix", "--dry-run", "scenarios/interop/matrix.yaml"]));
+    assert!(commands.contains("--sync r1=syncd,r2=conntrackd\n"), "{commands}");
+    for command in commands.lines() {
+        let words: Vec<&str> = command.split(' ').skip(1).chain(["--dry-run"]).collect();
+        let plan = stdout(&labctl(&words));
+        assert!(plan.contains("exec r1 conntrackd -C") || plan.contains("exec r2 conntrackd -C"), "{plan}");
+    }
+}
+
+#[test]
+fn a_wrong_matrix_and_an_unknown_row_end_with_2() {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("wrong-matrix.yaml");
+    let text = "title: t\ncolumns: [{ r1: syncd, r2: syncd }]\nrows:\n  - { row: a, scenario: none }\n\
+                \u{20} - { row: a, scenario: none, columns: [syncd/none] }\n";
+    fs::write(&file, text).unwrap();
+    let output = labctl(&["matrix", file.to_str().unwrap()]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    for mistake in [
+        "none.yaml:1: cannot be read",
+        "matrix.yaml:5: no column is called `syncd/none`",
+        "yaml:5: `a` twice",
+    ] {
+        assert!(told.contains(mistake), "{told}");
+    }
+    let output = labctl(&["matrix", "scenarios/interop/matrix.yaml", "--row", "prayer"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn an_invalid_file_ends_with_2_and_its_line() {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("invalid");
     fs::create_dir_all(directory.join("topologies")).unwrap();
@@ -139,7 +170,7 @@ fn the_help_is_what_it_was() {
     settings.set_snapshot_path("../../snapshots/cli");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    let help: String = ["--help", "run", "up", "failover", "exec"]
+    let help: String = ["--help", "run", "matrix", "up", "failover", "exec"]
         .iter()
         .map(|verb| {
             stdout(&if *verb == "--help" { labctl(&[verb]) } else { labctl(&[verb, "--help"]) }) + "\n"

@@ -3,6 +3,7 @@
 //! Each fault notes its moment first, from which all times of a result count. Never repairs; returning is the
 //! timeline's. Driven by the timeline and by `labctl failover`; tested through the scenarios.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
@@ -11,6 +12,7 @@ use nix::time::{ClockId, clock_gettime};
 use crate::apply::{self, find};
 use crate::lab::{Failover, Lab};
 use crate::plan::{Actor, SWITCH};
+use crate::probes::flows::SeenFlow;
 use crate::probes::roles::Role;
 use crate::scenario::{Fault, SyncKind};
 
@@ -21,7 +23,7 @@ impl Lab {
     /// When there is nothing left to break.
     pub(crate) fn break_it(&self, fault: Fault, router: &str) -> Result<()> {
         if fault.moves_addresses() {
-            let flows = self.flows(router).ok().map(|flows| flows.len());
+            let flows = self.flows(router).ok();
             self.note_moment(Some(router), flows)?;
         }
         match fault {
@@ -44,18 +46,13 @@ impl Lab {
     ///
     /// # Errors
     /// When the kernel has no clock.
-    pub(crate) fn note_moment(&self, from: Option<&str>, flows_before: Option<usize>) -> Result<()> {
+    pub(crate) fn note_moment(&self, from: Option<&str>, flows: Option<Vec<SeenFlow>>) -> Result<()> {
         let expected_before = from.map_or_else(Vec::new, |router| self.expected_before(router));
         let (at, clock) = (Instant::now(), clock_gettime(ClockId::CLOCK_MONOTONIC)?);
         let at_ns = clock.tv_sec().cast_unsigned() * 1_000_000_000 + clock.tv_nsec().cast_unsigned();
         self.each_traffic(|_, traffic| traffic.fault_at(at));
-        self.set_failover(Failover {
-            at,
-            at_ns,
-            from: from.map(str::to_owned),
-            flows_before,
-            expected_before,
-        });
+        let (from, flows_before) = (from.map(str::to_owned), flows.map(Arc::new));
+        self.set_failover(Failover { at, at_ns, from, flows_before, expected_before });
         Ok(())
     }
 

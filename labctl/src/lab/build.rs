@@ -44,6 +44,7 @@ impl Lab {
             roles: Arc::new(Roles::default()),
             scripts: Mutex::new(BTreeMap::new()),
             failover: Mutex::new(None),
+            compared: Mutex::new(None),
             driving: Mutex::new(()),
         });
         tell("nodes, links and rules");

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use super::{Lab, locked};
 use crate::plan::{Actor, CONNTRACKD_NOTIFY, conntrackd, syncd as plan_syncd};
 use crate::probes::caches::{self, Difference};
+use crate::probes::flows::SeenFlow;
 use crate::probes::roles::Role;
 use crate::probes::syncd::{self, Status};
 use crate::scenario::SyncKind;
@@ -53,7 +54,21 @@ impl Lab {
             SyncKind::None => bail!("nothing replicates on {router}"),
         };
         let kernel = self.flows(peer).with_context(|| format!("cannot read the flows of {peer}"))?;
-        Ok(Difference::between(&caches::of_kernel(&kernel, peer_router.sync), &cache))
+        let difference = Difference::between(&caches::of_kernel(&kernel, peer_router.sync), &cache);
+        self.note_compared(&difference);
+        Ok(difference)
+    }
+
+    /// What the primary's kernel held when the addresses began to move, after the filter, against a router's kernel.
+    ///
+    /// # Errors
+    /// When one of both could not be read.
+    pub(crate) fn compare_kept(&self, router: &str) -> Result<Difference> {
+        let before = self.failover().context("nothing was broken yet")?.flows_before;
+        let before = before.context("the flows of the router that was left could not be read")?;
+        let ignored = self.scenario.topology.peer_of(router).1.sync;
+        let table = |flows: &[SeenFlow]| caches::lasting(caches::of_kernel(flows, ignored));
+        Ok(Difference::between(&table(&before), &table(&self.flows(router)?)))
     }
 
     pub(super) fn ask_conntrackd(&self, router: &str, options: &[&str]) -> Result<Vec<u8>> {

@@ -23,6 +23,7 @@ use crate::ending::Ending;
 use crate::link::Link;
 use crate::plan::{Actor, Plan};
 use crate::poll;
+use crate::probes::caches::Difference;
 use crate::probes::expectations::SeenExpectation;
 use crate::probes::flows::{SeenFlow, dump_flows};
 use crate::probes::roles::{Role, Roles};
@@ -54,6 +55,8 @@ pub(crate) struct Lab {
     scripts: Mutex<BTreeMap<String, (Role, Vec<String>)>>,
     /// The last event that moved the addresses.
     failover: Mutex<Option<Failover>>,
+    /// The last comparison of a cache with its peer's kernel.
+    compared: Mutex<Option<Difference>>,
     /// Held by whoever changes the lab, so that two verbs do not meet.
     pub(crate) driving: Mutex<()>,
 }
@@ -67,8 +70,8 @@ pub(crate) struct Failover {
     pub(crate) at_ns: u64,
     /// The router that was left; None when one took over by itself.
     pub(crate) from: Option<String>,
-    /// Flows in the primary's kernel before.
-    pub(crate) flows_before: Option<usize>,
+    /// The primary's kernel's flows just before.
+    pub(crate) flows_before: Option<Arc<Vec<SeenFlow>>>,
     /// What its helpers expected before.
     pub(crate) expected_before: Vec<SeenExpectation>,
 }
@@ -221,6 +224,16 @@ impl Lab {
             anyhow::bail!("{} of {count} flows were born: {}", seen.sent, seen.why.unwrap_or_default());
         }
         Ok(())
+    }
+
+    /// The last comparison of a cache with its peer's kernel.
+    #[must_use]
+    pub(crate) fn compared(&self) -> Option<Difference> {
+        locked(&self.compared).clone()
+    }
+
+    fn note_compared(&self, difference: &Difference) {
+        *locked(&self.compared) = Some(difference.clone());
     }
 
     /// Remembers the last event that moved the addresses.

@@ -47,7 +47,7 @@ impl Lab {
                         record.add(Instant::now(), Seen::Daemon(node.clone(), status));
                     }
                 }
-                Sight::CacheEqual(node) => {
+                Sight::CacheEqual(node) | Sight::CacheComplete(node) => {
                     if let Ok(difference) = self.compare_cache(node) {
                         record.add(Instant::now(), Seen::Cache(node.clone(), difference));
                     }
@@ -60,6 +60,11 @@ impl Lab {
                 Sight::ExpectationsCommitted(node) => {
                     if let Ok(difference) = self.compare_expected_before(node) {
                         record.add(Instant::now(), Seen::ExpectationsKept(node.clone(), difference));
+                    }
+                }
+                Sight::Kept(node) => {
+                    if let Ok(difference) = self.compare_kept(node) {
+                        record.add(Instant::now(), Seen::Kept(node.clone(), difference));
                     }
                 }
                 Sight::Primary(_) | Sight::Alive(..) | Sight::Complete(..) => {}

@@ -65,7 +65,7 @@ impl Run<'_> {
             Action::Boot(node) => lab.boot(node)?,
             Action::StartVrrp(node) => {
                 let flows = lab.primary().and_then(|primary| lab.flows(&primary).ok());
-                lab.note_moment(None, flows.map(|flows| flows.len()))?;
+                lab.note_moment(None, flows)?;
                 lab.start(node, crate::plan::Actor::Keepalived)?;
             }
             Action::StartDaemon(node) => lab.start_daemon(node)?,

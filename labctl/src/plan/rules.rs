@@ -13,12 +13,20 @@ use crate::scenario::{Helper, Path, Scenario, VirtualAddresses};
 
 /// The mark of a flow to a port of [`Path::Mark`].
 const MARK: u32 = 42;
+/// The zone of a flow to a port of [`Path::Zone`].
+const ZONE: u16 = 7;
 
 /// The rules of every router: which one is primary makes no difference.
 pub(super) fn router(steps: &mut Vec<Step>, name: &str, scenario: &Scenario) {
     let helpers = &scenario.helpers;
-    let rules =
-        filter(helpers) + &self::helpers(helpers) + &mark() + &nat(scenario, false) + &nat(scenario, true);
+    let zoned = scenario.traffic.values().flatten().any(|group| group.path == Path::Zone);
+    let zones = if zoned { zones() } else { String::new() };
+    let rules = filter(helpers)
+        + &zones
+        + &self::helpers(helpers)
+        + &mark()
+        + &nat(scenario, false)
+        + &nat(scenario, true);
     let rules = Text(rules);
     steps.push(Step::Rules { node: name.to_owned(), rules });
 }
@@ -94,6 +102,22 @@ fn helpers(helpers: &[Helper]) -> String {
 fn ports(path: Path) -> String {
     let first = path.first_port();
     format!("th dport {first}-{}", first + 999)
+}
+
+/// A zone belongs to a packet, not to a flow: what comes back must be put into it too.
+fn zones() -> String {
+    let first = Path::Zone.first_port();
+    let line = |interface: &str, end: &str| {
+        let last = first + 999;
+        format!(
+            "    iifname \"{interface}\" meta l4proto {{ tcp, udp }} th {end} {first}-{last} ct zone set {ZONE}\n"
+        )
+    };
+    format!(
+        "table inet zones {{\n  chain prerouting {{\n    type filter hook prerouting priority raw\n{}{}  }}\n}}\n",
+        line("lan", "dport"),
+        line("wan", "sport"),
+    )
 }
 
 fn mark() -> String {

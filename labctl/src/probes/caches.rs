@@ -96,6 +96,12 @@ impl Difference {
     pub(crate) const fn is_none(&self) -> bool {
         self.missing + self.extra + self.different == 0
     }
+
+    /// Whether the cache holds all that the kernel holds.
+    #[must_use]
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.missing + self.different == 0
+    }
 }
 
 fn equal(ours: &Worth, theirs: &Worth) -> bool {
@@ -103,6 +109,13 @@ fn equal(ours: &Worth, theirs: &Worth) -> bool {
     let told = ours.reply.is_some() && theirs.reply.is_some();
     let rest = !told || (ours.reply == theirs.reply && ours.shifts == theirs.shifts);
     rest && ours.state == theirs.state && ours.mark == theirs.mark
+}
+
+/// What of a table is the same in the kernel that takes over, whatever becomes of the streams meanwhile.
+#[must_use]
+pub(crate) fn lasting(mut table: Table) -> Table {
+    table.values_mut().for_each(|worth| worth.state = None);
+    table
 }
 
 /// A kernel's table as the daemons' filter leaves it: their protocols, and nobody of the dedicated link or loopback.

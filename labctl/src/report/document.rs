@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::lab::Lab;
+use crate::probes::caches::Difference;
 use crate::traffic::{TrafficReport, TransferReport};
 
 /// The whole result.
@@ -25,6 +26,30 @@ pub(crate) struct Document {
     pub(crate) traffic: BTreeMap<String, TrafficSeen>,
     /// Times of the last failover.
     pub(crate) failover: FailoverTimes,
+    /// The last comparison of an external cache with its peer's kernel, if one was expected to be equal.
+    pub(crate) cache: Option<Compared>,
+}
+
+/// An external cache against its peer's kernel, in flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Compared {
+    /// In the kernel.
+    pub(crate) kernel: usize,
+    /// In the cache.
+    pub(crate) cached: usize,
+    /// In the kernel only.
+    pub(crate) missing: usize,
+    /// In the cache only.
+    pub(crate) stale: usize,
+    /// In both, but not equal.
+    pub(crate) different: usize,
+}
+
+impl Compared {
+    fn of(difference: &Difference) -> Self {
+        let Difference { kernel, cached, missing, extra: stale, different, .. } = *difference;
+        Self { kernel, cached, missing, stale, different }
+    }
 }
 
 /// What became of a named traffic.
@@ -68,7 +93,8 @@ impl FailoverTimes {
     #[must_use]
     pub(crate) fn of(lab: &Lab) -> Self {
         let Some(failover) = lab.failover() else { return Self::default() };
-        let mut times = Self { flows_before: failover.flows_before, ..Self::default() };
+        let flows_before = failover.flows_before.map(|flows| flows.len());
+        let mut times = Self { flows_before, ..Self::default() };
         let taken = lab.roles().taken_over(failover.from.as_deref(), failover.at);
         times.vrrp_ms = taken.map(|at| at.duration_since(failover.at).as_millis() as u64);
         let Some(primary) = lab.primary() else { return times };
@@ -98,6 +124,7 @@ impl Document {
             expectations: vec![ExpectationSeen { text, passed: false, seen: why }],
             traffic: BTreeMap::new(),
             failover: FailoverTimes::default(),
+            cache: None,
         }
     }
 
@@ -117,6 +144,7 @@ impl Document {
             expectations,
             traffic,
             failover: FailoverTimes::of(lab),
+            cache: lab.compared().as_ref().map(Compared::of),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod diagnosis;
 mod document;
+mod matrix;
 mod picture;
 mod status;
 mod table;
@@ -13,6 +14,7 @@ mod tests;
 
 pub(crate) use diagnosis::{diagnose, remains};
 pub(crate) use document::{Document, ExpectationSeen, TrafficSeen};
+pub(crate) use matrix::{CellSeen, all_passed, matrix_document, matrix_table};
 pub(crate) use picture::picture;
 pub(crate) use status::status;
 pub(crate) use table::{expectations, table, traffic_lines};

@@ -1,10 +1,12 @@
 //! The form of the document, the table and the picture.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::document::{Document, ExpectationSeen, FailoverTimes, TrafficSeen};
-use super::{picture, table};
+use super::{CellSeen, all_passed, matrix_table, picture, table};
 use crate::scenario::load::{Sources, check};
+use crate::scenario::{Variation, load_matrix};
 use crate::traffic::{TrafficReport, TransferReport};
 
 fn document() -> Document {
@@ -19,6 +21,7 @@ fn document() -> Document {
         }],
         traffic: BTreeMap::from([("streams".to_owned(), TrafficSeen::Streams(report))]),
         failover: FailoverTimes { vrrp_ms: Some(312), flows_before: Some(230), ..FailoverTimes::default() },
+        cache: None,
     }
 }
 
@@ -31,7 +34,7 @@ fn the_document_has_exactly_the_members_that_programs_know() {
          \"traffic\":{\"streams\":{\"opened\":200,\"alive\":200,\"reset\":0,\"stalled\":0,\"corrupted_bytes\":0,\
          \"gap_ms\":{\"median\":null,\"max\":null}}},\
          \"failover\":{\"vrrp_ms\":312,\"commit_begin_ms\":null,\"commit_end_ms\":null,\"flows_before\":230,\
-         \"flows_after\":null}}"
+         \"flows_after\":null},\"cache\":null}"
     );
 }
 
@@ -78,8 +81,35 @@ fn the_picture_shows_who_replicates() {
             "title: t\ntopology: two-routers\nsync: { r1: conntrackd, r2: none }\n".to_owned(),
         )),
         topology: ("two-routers.yaml".to_owned(), topology),
+        variation: Variation::default(),
     };
     let text = picture(&check(&sources).unwrap());
     assert!(text.contains("│ keepalived, conntrackd ├─────┤ keepalived             │"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+}
+
+#[test]
+fn a_matrix_fails_only_where_syncd_is() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/interop/matrix.yaml");
+    let matrix = load_matrix(&file).unwrap();
+    let mut cells = Vec::new();
+    for cell in matrix.cells.iter().filter(|cell| cell.row == matrix.rows[0]) {
+        let mut document = document();
+        document.failover.flows_after = Some(229);
+        document.expectations[0].passed = cell.judged;
+        document.passed = cell.judged;
+        cells.push(CellSeen::of(cell, &serde_json::to_value(document).unwrap(), 1.0).unwrap());
+    }
+    let alone = cells.iter().position(|cell| !cell.judged).expect("a column without syncd");
+    assert!(all_passed(&cells) && !cells[alone].passed && cells.len() > 2);
+    let text = matrix_table(&matrix, &cells);
+    assert!(text.contains("ok            229/230        -"), "{text}");
+    assert!(text.contains("loses         229/230        -"), "{text}");
+    let end = format!(": loses\n    all: 200 of 200\n    to repeat: {}\n", cells[alone].command);
+    assert!(text.ends_with(&end), "{text}");
+
+    (cells[0].passed, cells[0].stale) = (false, 5);
+    assert!(!all_passed(&cells));
+    let text = matrix_table(&matrix, &cells);
+    assert!(text.contains("FAILED     229/230 +5        -") && text.contains("+N: stale"), "{text}");
 }

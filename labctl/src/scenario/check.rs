@@ -25,6 +25,8 @@ pub(super) struct Known {
     /// Those of them that consist of transfers.
     pub(super) transfers: Vec<String>,
     pub(super) sync: BTreeMap<String, SyncKind>,
+    /// Whether the daemons are others than the file's author had in mind.
+    pub(super) varied: bool,
 }
 
 /// The mistakes of one file, and what is needed to find them.
@@ -69,10 +71,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// What only one of the daemons can tell.
-    fn runs(&mut self, keys: &[&str], place: usize, name: &str, wanted: &[SyncKind]) {
+    /// Whether it can be expected of a router's daemon, which only some can tell: where another one runs than its author
+    /// had in mind it is not, else it is a mistake.
+    fn tells(&mut self, keys: &[&str], place: usize, name: &str, wanted: &[SyncKind]) -> bool {
         self.router(keys, Some(place), name);
-        if self.known.sync.get(name).is_some_and(|kind| !wanted.contains(kind)) {
+        let can = self.known.sync.get(name).is_none_or(|kind| wanted.contains(kind));
+        if !can && !self.known.varied {
             self.mistake(
                 keys,
                 Some(place),
@@ -80,6 +84,7 @@ impl<'a> Checker<'a> {
                 "let another one run there under `sync`, or expect something else",
             );
         }
+        can
     }
 }
 
@@ -206,7 +211,13 @@ fn check_event(entry: EventText, place: usize, checker: &mut Checker<'_>) -> Opt
     actions.extend(entry.weather.map(Action::Weather));
     actions.extend(entry.births.map(Action::Births));
     if let Some(wait) = entry.wait {
-        actions.extend(check_expectation(&wait, &keys, place, checker).map(Action::Wait));
+        let mistakes = checker.mistakes.len();
+        let expectation = check_expectation(&wait, &keys, place, checker);
+        if expectation.is_none() && checker.mistakes.len() == mistakes {
+            // Nobody could tell it.
+            return None;
+        }
+        actions.extend(expectation.map(Action::Wait));
     }
     if actions.len() != 1
         && !checker.mistakes.iter().any(|mistake| mistake.line == line_of(checker.text, &keys, Some(place)))
@@ -223,7 +234,7 @@ fn check_event(entry: EventText, place: usize, checker: &mut Checker<'_>) -> Opt
 
 fn check_fault(fault: Fault, node: &str, place: usize, checker: &mut Checker<'_>) {
     if fault == Fault::KillDaemon {
-        checker.runs(&["timeline"], place, node, &[SyncKind::Syncd, SyncKind::Conntrackd]);
+        checker.tells(&["timeline"], place, node, &[SyncKind::Syncd, SyncKind::Conntrackd]);
     } else {
         checker.router(&["timeline"], Some(place), node);
     }
@@ -262,14 +273,24 @@ fn check_expectation(
         ),
     }
     transfers::sights(entry, keys, place, checker, &mut sights);
+    if let Some(node) = &entry.kept {
+        checker.router(keys, Some(place), node);
+        sights.push(Sight::Kept(node.clone()));
+    }
+    let mut untold = false;
+    let complete = match entry.cache_complete.as_ref().and_then(|node| checker.known.sync.get(node)) {
+        Some(SyncKind::Conntrackd) => Sight::CacheComplete,
+        _ => Sight::CacheEqual as fn(String) -> Sight,
+    };
     let told = [
         (&entry.in_sync, Sight::InSync as fn(String) -> Sight, &[SyncKind::Syncd][..]),
         (&entry.cache_equal, Sight::CacheEqual, &[SyncKind::Syncd, SyncKind::Conntrackd]),
+        (&entry.cache_complete, complete, &[SyncKind::Syncd, SyncKind::Conntrackd]),
         (&entry.committed, Sight::Committed, &[SyncKind::Syncd, SyncKind::Conntrackd]),
     ];
     for (node, sight, by) in told {
         if let Some(node) = node {
-            checker.runs(keys, place, node, by);
+            untold |= !checker.tells(keys, place, node, by);
             sights.push(sight(node.clone()));
         }
     }
@@ -278,29 +299,40 @@ fn check_expectation(
             keys,
             Some(place),
             format!("{} subjects in one expectation", sights.len()),
-            "give exactly one of primary, streams with alive, transfers with complete, in-sync, cache-equal, committed, \
-             expectations, expectations-committed",
+            "give exactly one of primary, streams with alive, transfers with complete, in-sync, cache-equal, cache-complete, \
+             committed, kept, expectations, expectations-committed",
         );
     }
     if entry.within == Span::default() {
         let what = "`within: 0s` can never be met".to_owned();
         checker.mistake(keys, Some(place), what, "give it time");
     }
-    sights.pop().map(|seen| Expectation { seen, within: entry.within, stable: entry.stable })
+    sights.pop().filter(|_| !untold).map(|seen| Expectation {
+        seen,
+        within: entry.within,
+        stable: entry.stable,
+    })
 }
 
-pub(super) fn snapshot(parts: &[SnapshotPart], checker: &mut Checker<'_>) {
-    for part in parts {
-        match part {
-            SnapshotPart::Roles | SnapshotPart::Link => {}
-            SnapshotPart::Flows(node) => checker.router(&["snapshot"], None, node),
+/// The parts that can be told.
+pub(super) fn snapshot(parts: Vec<SnapshotPart>, checker: &mut Checker<'_>) -> Vec<SnapshotPart> {
+    parts
+        .into_iter()
+        .filter(|part| match part {
+            SnapshotPart::Roles | SnapshotPart::Link => true,
+            SnapshotPart::Flows(node) => {
+                checker.router(&["snapshot"], None, node);
+                true
+            }
             SnapshotPart::Statistics(node, _) => {
                 checker.router(&["snapshot"], None, node);
-                if checker.known.sync.get(node).is_some_and(|kind| *kind != SyncKind::Syncd) {
+                let told = checker.known.sync.get(node).is_none_or(|kind| *kind == SyncKind::Syncd);
+                if !told && !checker.known.varied {
                     let what = format!("the daemon of `{node}` has no statistics that a snapshot could hold");
                     checker.mistake(&["snapshot"], None, what, "leave them out");
                 }
+                told
             }
-        }
-    }
+        })
+        .collect()
 }

@@ -37,8 +37,12 @@ pub(crate) enum Sight {
     InSync(String),
     /// The router's external cache holds what its peer's kernel holds, after the filter.
     CacheEqual(String),
+    /// It holds all of that; what it holds besides is what its daemon, a conntrackd, does not forget by itself.
+    CacheComplete(String),
     /// The router's commit has ended, and nothing failed; of conntrackd, its operator's script has run to its end.
     Committed(String),
+    /// The router's kernel holds every flow that the primary's held when the addresses began to move, translated alike.
+    Kept(String),
 }
 
 impl fmt::Display for Sight {
@@ -55,6 +59,13 @@ impl fmt::Display for Sight {
             }
             Self::InSync(node) => write!(f, "{node} is in sync"),
             Self::CacheEqual(node) => write!(f, "the external cache of {node} equals its peer's kernel"),
+            Self::CacheComplete(node) => {
+                write!(
+                    f,
+                    "the external cache of {node}, which may hold stale flows, lacks none of its peer's kernel"
+                )
+            }
+            Self::Kept(node) => write!(f, "the kernel of {node} holds all flows that the other one held"),
             Self::Committed(node) => write!(f, "{node} has committed, nothing failed"),
         }
     }
@@ -83,7 +94,9 @@ pub(crate) struct ExpectationText {
     pub(crate) expectations_committed: Option<String>,
     pub(crate) in_sync: Option<String>,
     pub(crate) cache_equal: Option<String>,
+    pub(crate) cache_complete: Option<String>,
     pub(crate) committed: Option<String>,
+    pub(crate) kept: Option<String>,
     pub(crate) within: Span,
     #[serde(rename = "for", default)]
     pub(crate) stable: Span,

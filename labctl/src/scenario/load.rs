@@ -4,7 +4,7 @@
 //! inside the lab, by the holder, which is given the texts. Tested in `tests.rs`.
 
 use std::fs;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use super::mistake::{Mistake, Mistakes, line_of};
 use super::model::{Channel, Scenario, ScenarioText};
 use super::refusal;
 use super::topology::Topology;
+use super::variation::Variation;
 
 /// The texts that make a scenario, with the names under which mistakes are told.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -24,6 +25,8 @@ pub(crate) struct Sources {
     pub(crate) scenario: Option<(String, String)>,
     /// Name and text of the topology.
     pub(crate) topology: (String, String),
+    /// What is otherwise than they say.
+    pub(crate) variation: Variation,
 }
 
 /// Only to tell the two kinds of file apart, and to find the other one.
@@ -47,11 +50,12 @@ impl Head {
     }
 }
 
-/// Reads a scenario and the topology that it names, from `topologies/` beside it; or a topology alone.
+/// Reads a scenario and the topology that it names, from `topologies/` beside it or beside its directory; or a topology
+/// alone. It is checked as `variation` makes it.
 ///
 /// # Errors
 /// [`Mistakes`], also when a file cannot be read or is no YAML.
-pub(crate) fn load(path: &FilePath) -> Result<(Sources, Scenario), Mistakes> {
+pub(crate) fn load(path: &FilePath, variation: Variation) -> Result<(Sources, Scenario), Mistakes> {
     let file = path.display().to_string();
     let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let text = read(path)?;
@@ -61,9 +65,9 @@ pub(crate) fn load(path: &FilePath) -> Result<(Sources, Scenario), Mistakes> {
         parse::<ScenarioText>(&file, &text)?;
     }
     let sources = match head.topology {
-        None => Sources { name, scenario: None, topology: (file, text) },
+        None => Sources { name, scenario: None, topology: (file, text), variation },
         Some(topology) => {
-            let beside = path.with_file_name("topologies").join(format!("{topology}.yaml"));
+            let beside = beside(path, &format!("topologies/{topology}.yaml"));
             let topology_text = fs::read_to_string(&beside).map_err(|error| {
                 one(Mistake {
                     file: file.clone(),
@@ -73,14 +77,21 @@ pub(crate) fn load(path: &FilePath) -> Result<(Sources, Scenario), Mistakes> {
                 })
             })?;
             let topology = (beside.display().to_string(), topology_text);
-            Sources { name, scenario: Some((file, text)), topology }
+            Sources { name, scenario: Some((file, text)), topology, variation }
         }
     };
     let scenario = check(&sources)?;
     Ok((sources, scenario))
 }
 
-fn read(path: &FilePath) -> Result<String, Mistakes> {
+/// A file beside another one or, where there is none, beside its directory.
+pub(super) fn beside(path: &FilePath, name: &str) -> PathBuf {
+    let near = path.with_file_name(name);
+    let far = path.parent().and_then(FilePath::parent).map(|above| above.join(name));
+    far.filter(|far| !near.exists() && far.exists()).unwrap_or(near)
+}
+
+pub(super) fn read(path: &FilePath) -> Result<String, Mistakes> {
     fs::read_to_string(path).map_err(|error| {
         one(Mistake {
             file: path.display().to_string(),
@@ -95,7 +106,7 @@ fn one(mistake: Mistake) -> Mistakes {
     Mistakes(vec![mistake])
 }
 
-fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Mistakes> {
+pub(super) fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Mistakes> {
     serde_yaml::from_str(text).map_err(|error| one(refusal::mistake(file, text, &error)))
 }
 
@@ -125,7 +136,8 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
         },
     };
     let mut checker = Checker::new(file, text);
-    let sync = said.sync.unwrap_or_else(|| topology.sync.clone());
+    let variation = &sources.variation;
+    let sync = variation.sync(said.sync.unwrap_or_else(|| topology.sync.clone()));
     let traffic = said.traffic.unwrap_or_else(|| topology.traffic.clone());
     checker.known = Known {
         routers: topology.routers.keys().cloned().collect(),
@@ -136,13 +148,14 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
             .map(|(name, _)| name.clone())
             .collect(),
         sync: sync.clone(),
+        varied: variation.is_any(),
     };
     check::sync(&sync, &mut checker);
     check::traffic(&traffic, &topology, &mut checker);
     let helpers = check::helpers(said.helpers, &traffic, &mut checker);
     let timeline = check::timeline(said.timeline, &mut checker);
     let expect = check::expectations(&said.expect, &mut checker);
-    check::snapshot(&said.snapshot, &mut checker);
+    let snapshot = check::snapshot(said.snapshot, &mut checker);
 
     let mut mistakes = stage.mistakes;
     mistakes.append(&mut checker.mistakes);
@@ -156,11 +169,11 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
         topology,
         topology_name: said.topology,
         sync,
-        channel: said.channel,
+        channel: variation.channel.unwrap_or(said.channel),
         helpers,
         traffic,
         timeline,
         expect,
-        snapshot: said.snapshot,
+        snapshot,
     })
 }

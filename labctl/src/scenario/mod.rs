@@ -7,12 +7,14 @@ mod check;
 mod event;
 mod expectation;
 pub(crate) mod load;
+mod matrix;
 mod mistake;
 mod model;
 mod refusal;
 mod streams;
 pub(crate) mod topology;
 pub(crate) mod units;
+mod variation;
 
 #[cfg(test)]
 mod tests;
@@ -20,8 +22,10 @@ mod tests;
 pub(crate) use event::{Action, Event, Fault};
 pub(crate) use expectation::{Expectation, Sight};
 pub(crate) use load::{Sources, load};
+pub(crate) use matrix::{Cell, Matrix, load_matrix};
 pub(crate) use mistake::Mistakes;
 pub(crate) use model::{Channel, Scenario, SnapshotPart, SyncKind};
 pub(crate) use streams::{Helper, Path};
 pub(crate) use topology::{Router, Topology, VirtualAddresses};
 pub(crate) use units::{Prefix, Share, Span};
+pub(crate) use variation::{Runs, Variation};

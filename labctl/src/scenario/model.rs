@@ -86,8 +86,23 @@ pub(crate) enum SyncKind {
     None,
 }
 
+impl SyncKind {
+    /// Each of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Syncd, Self::Conntrackd, Self::None];
+
+    /// The word of a scenario.
+    #[must_use]
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Syncd => "syncd",
+            Self::Conntrackd => "conntrackd",
+            Self::None => "none",
+        }
+    }
+}
+
 /// How the daemons reach each other over the dedicated link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Channel {
     /// Group 225.0.0.50.
@@ -95,6 +110,17 @@ pub(crate) enum Channel {
     Multicast,
     /// To the peer's address.
     Unicast,
+}
+
+impl Channel {
+    /// The word of a scenario.
+    #[must_use]
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Multicast => "multicast",
+            Self::Unicast => "unicast",
+        }
+    }
 }
 
 /// A part of the result snapshot: `roles`, `flows r2`, `statistics r2 commit link.malformed`, `link`.

@@ -121,6 +121,8 @@ pub(crate) enum Path {
     Dnat,
     /// A mark on the flow as well.
     Mark,
+    /// In a conntrack zone of its own, in both directions.
+    Zone,
 }
 
 impl Path {
@@ -136,6 +138,7 @@ impl Path {
             Self::Plain => 7000,
             Self::Dnat => 8000,
             Self::Mark => 9000,
+            Self::Zone => 5000,
         }
     }
 }
@@ -153,7 +156,7 @@ impl StreamText {
         let (kind, port) = (self.kind.transfer()?, self.helper()?.port());
         let server = topology.server.address(false)?;
         let target = match self.path {
-            Path::Plain | Path::Mark => server,
+            Path::Plain | Path::Mark | Path::Zone => server,
             Path::Dnat => VirtualAddresses::first(&topology.virtual_addresses.lan, false)?.address,
         };
         let bytes = self.bytes.unwrap_or(FILE);
@@ -168,7 +171,7 @@ impl StreamText {
         let port = self.path.first_port() + place;
         let server = topology.server.address(self.ipv6)?;
         let target = match self.path {
-            Path::Plain | Path::Mark => server,
+            Path::Plain | Path::Mark | Path::Zone => server,
             Path::Dnat => VirtualAddresses::first(&topology.virtual_addresses.lan, self.ipv6)?.address,
         };
         let mut group = StreamGroup::new(self.kind()?, self.count, SocketAddr::new(target, port));

@@ -1,10 +1,13 @@
 //! Files become scenarios, or all their mistakes with lines.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::load::{Sources, check};
 use super::mistake::line_of;
-use super::{Action, Fault, Helper, Mistakes, Prefix, Scenario, Share, Sight, Span};
+use super::{
+    Action, Channel, Fault, Helper, Mistakes, Prefix, Scenario, Share, Sight, Span, SyncKind, Variation,
+};
 
 const TOPOLOGY: &str = include_str!("../../../scenarios/topologies/two-routers.yaml");
 
@@ -13,6 +16,7 @@ fn sources(scenario: &str) -> Sources {
         name: "test".to_owned(),
         scenario: Some(("test.yaml".to_owned(), scenario.to_owned())),
         topology: ("two-routers.yaml".to_owned(), TOPOLOGY.to_owned()),
+        variation: Variation::default(),
     }
 }
 
@@ -143,6 +147,35 @@ fn transfers_are_not_streams() {
     for line in expected {
         assert!(told.lines().any(|told| told == line), "{line}\nis not in\n{told}");
     }
+}
+
+#[test]
+fn a_variation_expects_of_other_daemons_what_they_can_tell() {
+    let text = "title: t\ntopology: two-routers\ntimeline:\n  - { wait: { in-sync: r2, within: 1s } }\nexpect:\n\
+                \u{20} - { committed: r2, within: 1s }\n  - { cache-complete: r2, within: 1s }\n  - { kept: r2, within: 1s }\n\
+                snapshot: [roles, statistics r2 commit]\n";
+    let sync = BTreeMap::from([("r2".to_owned(), SyncKind::Conntrackd)]);
+    let variation = Variation { sync, channel: Some(Channel::Unicast) };
+    assert_eq!(variation.to_string(), " --sync r2=conntrackd --channel unicast");
+    let seen = |scenario: Scenario| {
+        scenario.expect.into_iter().map(|expectation| expectation.seen).collect::<Vec<_>>()
+    };
+
+    let as_written = checked(text).unwrap();
+    assert_eq!((as_written.timeline.len(), as_written.snapshot.len()), (1, 2));
+    let node = || "r2".to_owned();
+    let wanted = [Sight::Committed(node()), Sight::CacheEqual(node()), Sight::Kept(node())];
+    assert_eq!(seen(as_written), wanted);
+
+    let varied = check(&Sources { variation, ..sources(text) }).unwrap();
+    assert_eq!((varied.timeline.len(), varied.snapshot.len()), (0, 1));
+    assert_eq!(varied.channel, Channel::Unicast);
+    assert_eq!((varied.sync_of("r1"), varied.sync_of("r2")), (SyncKind::Syncd, SyncKind::Conntrackd));
+    assert_eq!(seen(varied), [Sight::CacheComplete(node()), Sight::Kept(node())]);
+
+    let sync = BTreeMap::from([("r9".to_owned(), SyncKind::Syncd)]);
+    let unknown = check(&Sources { variation: Variation { sync, channel: None }, ..sources(text) });
+    assert!(unknown.unwrap_err().to_string().contains("no router is called `r9`"));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! `labctl/tests/scenarios/holder.rs`.
 
 mod enter;
+mod matrix;
+mod one;
 mod run;
 mod shown;
 
@@ -17,7 +19,7 @@ use crate::arguments::{Arguments, Chosen, TrafficVerb, Verb};
 use crate::ending::Ending;
 use crate::plan::{Actor, Plan};
 use crate::sandbox::{self, socket};
-use crate::scenario::{self, Fault, Scenario};
+use crate::scenario::{self, Fault, Scenario, Variation};
 use crate::session::{self, Client, Request};
 use crate::{bench, poll, programs, report};
 use shown::Shown;
@@ -39,9 +41,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Up { file, name, program, dry_run } => {
             return up(&file, name, program.syncd.as_deref(), dry_run);
         }
-        Verb::Run { files, program, keep_on_fail, json, dry_run, report, snapshot } => {
-            let wanted = run::Wanted { syncd: program.syncd, keep_on_fail, json, dry_run, report, snapshot };
+        Verb::Run { files, varied, program, keep_on_fail, json, dry_run, report, snapshot } => {
+            let (variation, syncd) = (varied.variation(), program.syncd);
+            let wanted = run::Wanted { variation, syncd, keep_on_fail, json, dry_run, report, snapshot };
             return run::run(&files, &wanted);
+        }
+        Verb::Matrix { file, program, rows, columns, json, dry_run, report } => {
+            let wanted = matrix::Wanted { syncd: program.syncd, rows, columns, json, dry_run, report };
+            return matrix::run(&file, &wanted);
         }
         Verb::List => {
             for lab in socket::list()? {
@@ -89,7 +96,7 @@ fn ask(chosen: &Chosen, request: &Request) -> Result<ExitCode> {
 }
 
 fn up(file: &Path, name: Option<String>, syncd: Option<&Path>, dry_run: bool) -> Result<ExitCode> {
-    let (sources, scenario) = scenario::load(file)?;
+    let (sources, scenario) = scenario::load(file, Variation::default())?;
     let plan = Plan::of(&scenario);
     if dry_run {
         print!("{plan}");

@@ -1,7 +1,7 @@
 //! `labctl run`: scenarios one after the other, each in a lab of its own.
 //!
-//! Everything is checked before the first lab is built: files, then programs. The lab of a run ends with it, also when
-//! this process is killed, since it owns the lab. Never judges. Tested in `labctl/tests/scenarios/main.rs`.
+//! Everything is checked before the first lab is built: files, then programs. Never judges. Tested in
+//! `labctl/tests/scenarios/main.rs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,17 +9,17 @@ use std::process::{self, ExitCode};
 
 use anyhow::{Context, Result};
 
-use super::require_programs;
-use super::shown::Shown;
-use crate::ending::{FAILED, exit_code};
+use super::{one, require_programs};
 use crate::plan::Plan;
-use crate::report::{self, Document};
-use crate::scenario::{self, Mistakes, Scenario, Sources};
-use crate::session::{Answer, Client, Outcome, Request};
+use crate::report;
+use crate::scenario::{self, Mistakes, Scenario, Sources, Variation};
+use crate::session::{Client, Outcome};
 
 /// How scenarios are to be run.
 #[derive(Debug)]
 pub(super) struct Wanted {
+    /// What is otherwise than the files say.
+    pub(super) variation: Variation,
     /// The daemon under test.
     pub(super) syncd: Option<PathBuf>,
     /// Leave the lab of a failed scenario.
@@ -42,7 +42,7 @@ pub(super) fn run(files: &[PathBuf], wanted: &Wanted) -> Result<ExitCode> {
     let mut scenarios = Vec::new();
     let mut mistakes = Vec::new();
     for file in files {
-        match scenario::load(file) {
+        match scenario::load(file, wanted.variation.clone()) {
             Ok(loaded) => scenarios.push(loaded),
             Err(Mistakes(mut found)) => mistakes.append(&mut found),
         }
@@ -62,48 +62,22 @@ pub(super) fn run(files: &[PathBuf], wanted: &Wanted) -> Result<ExitCode> {
     }
     let mut all = true;
     for (sources, scenario) in scenarios {
-        all &= one(sources, &scenario, syncd.as_deref(), wanted)?;
+        all &= run_one(sources, &scenario, syncd.as_deref(), wanted)?;
     }
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn one(sources: Sources, scenario: &Scenario, syncd: Option<&Path>, wanted: &Wanted) -> Result<bool> {
+fn run_one(sources: Sources, scenario: &Scenario, syncd: Option<&Path>, wanted: &Wanted) -> Result<bool> {
     let lab = format!("{}-{}", sources.name, process::id());
     if !wanted.json {
         println!("{}: {}\n\n{}", scenario.name, scenario.title, report::picture(scenario));
     }
-    let mut client = Client::start(&lab, syncd)?;
-    let shown = Shown::new();
-    let mut evidence = Vec::new();
-    let mut hear = |answer| match answer {
-        Answer::File(name, text) => evidence.push((name, text)),
-        other => shown.show(other),
-    };
-    if let Err(error) = client.ask(&Request::Build(Box::new(sources)), &mut hear) {
-        shown.finish();
-        if exit_code(&error) != FAILED {
-            return Err(error.context(format!("{} was not run", scenario.name)));
-        }
-        // A program under test that does not come up is a result.
-        let document = Document::of_no_lab(&scenario.name, format!("{error:#}"));
-        let table = report::table(&document);
-        let outcome = Outcome { table, document: serde_json::to_value(&document)?, snapshot: String::new() };
-        show(&outcome, scenario, wanted)?;
-        tell_evidence(scenario, &evidence, wanted)?;
-        return Ok(false);
-    }
-    let mut outcome = None;
-    let passed = client.ask(&Request::Run, |answer| match answer {
-        Answer::Outcome(seen) => outcome = Some(seen),
-        Answer::File(name, text) => evidence.push((name, text)),
-        other => shown.show(other),
-    })?;
-    shown.finish();
-    let outcome = outcome.context("the lab told no outcome")?;
-    show(&outcome, scenario, wanted)?;
-    if !passed {
-        tell_evidence(scenario, &evidence, wanted)?;
-        if wanted.keep_on_fail {
+    let ran = one::one(&lab, sources, scenario, syncd)?;
+    show(&ran.outcome, scenario, wanted)?;
+    if !ran.passed {
+        let directory = one::keep_evidence(&scenario.name, &ran.evidence, wanted.report.as_deref())?;
+        eprintln!("labctl: {} failed; what was there is in {}", scenario.name, directory.display());
+        if let (true, Some(client)) = (wanted.keep_on_fail, ran.lab) {
             client.let_stay()?;
             let shell = living(&lab, scenario)
                 .map(|node| format!("labctl shell --name {lab} {node}; "))
@@ -111,7 +85,7 @@ fn one(sources: Sources, scenario: &Scenario, syncd: Option<&Path>, wanted: &Wan
             eprintln!("labctl: the lab stays: {shell}labctl down --name {lab}");
         }
     }
-    Ok(passed)
+    Ok(ran.passed)
 }
 
 /// A node that can be entered, a router if there is one.
@@ -119,12 +93,6 @@ fn living<'s>(lab: &str, scenario: &'s Scenario) -> Option<&'s str> {
     let routers = scenario.topology.routers_by_priority().into_iter().map(|(name, _)| name);
     let mut nodes = routers.chain(scenario.topology.nodes());
     nodes.find(|node| Client::connect(lab).and_then(|client| client.namespaces(node)).is_ok())
-}
-
-fn tell_evidence(scenario: &Scenario, evidence: &[(String, String)], wanted: &Wanted) -> Result<()> {
-    let directory = keep_evidence(&scenario.name, evidence, wanted.report.as_deref())?;
-    eprintln!("labctl: {} failed; what was there is in {}", scenario.name, directory.display());
-    Ok(())
 }
 
 fn show(outcome: &Outcome, scenario: &Scenario, wanted: &Wanted) -> Result<()> {
@@ -139,17 +107,4 @@ fn show(outcome: &Outcome, scenario: &Scenario, wanted: &Wanted) -> Result<()> {
         fs::write(&file, &outcome.snapshot).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
-}
-
-fn keep_evidence(scenario: &str, evidence: &[(String, String)], said: Option<&Path>) -> Result<PathBuf> {
-    let directory = match said {
-        Some(directory) => directory.join(scenario),
-        None => std::env::temp_dir().join(format!("labctl-{scenario}-{}", process::id())),
-    };
-    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    for (name, text) in evidence {
-        let file = directory.join(name);
-        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    Ok(directory)
 }

@@ -158,18 +158,28 @@ fn sight(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
             Some(failed) if failed.is_empty() => (true, "the script has ended".to_owned()),
             Some(failed) => (false, failed.join("; ")),
         }),
-        (Sight::CacheEqual(node), Seen::Cache(of, difference)) if node == of => Some((
-            difference.is_none(),
-            format!(
-                "{} flows in the kernel, {} in the cache, {} missing, {} extra, {} different{}",
-                difference.kernel,
-                difference.cached,
-                difference.missing,
-                difference.extra,
-                difference.different,
-                difference.example.as_ref().map(|example| format!(", such as {example}")).unwrap_or_default()
-            ),
-        )),
+        (Sight::CacheEqual(node), Seen::Cache(of, difference)) if node == of => {
+            Some((difference.is_none(), tables("in the kernel", "in the cache", difference)))
+        }
+        (Sight::CacheComplete(node), Seen::Cache(of, difference)) if node == of => {
+            Some((difference.is_complete(), tables("in the kernel", "in the cache", difference)))
+        }
+        (Sight::Kept(node), Seen::Kept(of, difference)) if node == of => {
+            Some((difference.is_complete(), tables("before", "after", difference)))
+        }
         _ => None,
     }
+}
+
+/// Two tables in words.
+fn tables(one: &str, other: &str, difference: &Difference) -> String {
+    format!(
+        "{} flows {one}, {} {other}, {} missing, {} extra, {} different{}",
+        difference.kernel,
+        difference.cached,
+        difference.missing,
+        difference.extra,
+        difference.different,
+        difference.example.as_ref().map(|example| format!(", such as {example}")).unwrap_or_default()
+    )
 }

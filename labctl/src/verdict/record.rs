@@ -37,6 +37,8 @@ pub(crate) enum Seen {
     Script(String, Option<Vec<String>>),
     /// A router's external cache against its peer's kernel.
     Cache(String, Difference),
+    /// What the primary's kernel held when the addresses began to move, against a router's kernel.
+    Kept(String, Difference),
 }
 
 /// A router as the network sees it.

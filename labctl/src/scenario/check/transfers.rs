@@ -126,7 +126,7 @@ pub(super) fn sights(
         ),
     }
     if let Some(node) = &entry.expectations {
-        checker.runs(keys, place, node, &[SyncKind::Syncd, SyncKind::Conntrackd]);
+        checker.tells(keys, place, node, &[SyncKind::Syncd, SyncKind::Conntrackd]);
         sights.push(Sight::ExpectationsCached(node.clone()));
     }
     if let Some(node) = &entry.expectations_committed {

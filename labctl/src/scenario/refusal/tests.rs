@@ -1,5 +1,6 @@
 //! Each kind of error has a remedy of its own.
 
+use super::super::Variation;
 use super::super::load::{Sources, check};
 
 const TOPOLOGY: &str = include_str!("../../../../scenarios/topologies/two-routers.yaml");
@@ -11,6 +12,7 @@ fn told(rest: &str) -> String {
         name: "test".to_owned(),
         scenario: Some(("test.yaml".to_owned(), scenario)),
         topology: ("two-routers.yaml".to_owned(), TOPOLOGY.to_owned()),
+        variation: Variation::default(),
     };
     check(&sources).unwrap_err().to_string()
 }
