@@ -36,13 +36,6 @@ pub struct Tracked {
     pub stuck: bool,
 }
 
-/// A run of late frames.
-#[derive(Clone, Copy, Debug)]
-struct Late {
-    since: Instant,
-    last: Seq,
-}
-
 /// The receiving half of a session.
 #[derive(Debug, Default)]
 pub struct Receiver {
@@ -52,7 +45,8 @@ pub struct Receiver {
     count: u32,
     held: Vec<Seq>,
     held_nacks: Vec<Seq>,
-    late: Option<Late>,
+    /// Since when only late numbers came.
+    late: Option<Instant>,
 }
 
 impl Receiver {
@@ -164,9 +158,8 @@ impl Receiver {
     }
 
     fn track_late(&mut self, now: Instant, seq: Seq) -> Tracked {
-        let run = self.late.filter(|late| seq.newer_than(late.last));
-        let since = run.map_or(now, |late| late.since);
-        self.late = Some(Late { since, last: seq });
+        // In what order does not matter: on a bad link they overtake each other.
+        let since = *self.late.get_or_insert(now);
         if now.since(since) >= STUCK_FOR {
             self.start_over();
             return Tracked { stuck: true, stale: true, ..self.accept(seq) };

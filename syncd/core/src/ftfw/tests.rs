@@ -306,3 +306,14 @@ fn channels_follow_the_peer_and_leave_a_dead_link() {
     channels.heard(ChannelId(1));
     assert_eq!(channels.current(), Some(ChannelId(0)), "a link that is down is not used");
 }
+
+/// A late frame of a peer's earlier life makes all of its present one look late; on a bad link they overtake each other.
+#[test]
+fn a_run_of_late_frames_may_be_out_of_order() {
+    let mut session = open_session();
+    let arrivals = [(0, 999), (500, 13), (1000, 12), (1900, 15), (2000, 14)];
+    let stuck = arrivals.map(|(millis, seq)| session.arrive(at(10 + millis), Seq(seq), Flags::NONE).stuck);
+    assert_eq!(stuck, [false, false, false, false, true]);
+    assert!(session.arrive(at(2200), Seq(15), Flags::NONE).deliver);
+    assert_eq!(session.arrive(at(2201), Seq(17), Flags::NONE).lost, 1);
+}
