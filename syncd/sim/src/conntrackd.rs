@@ -22,7 +22,7 @@ use crate::kernel::{Event, Kernel, Name};
 const WINDOW: u32 = 300;
 
 /// `ResendQueueSize`, in messages; far less than the usual 131,072, so that it overflows at times.
-const RESEND: usize = 2000;
+pub const RESEND: u32 = 2000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
@@ -350,7 +350,7 @@ impl Conntrackd {
         self.next = seq.next();
         self.owes_hello_back = false;
         if message != Message::Control(Control::Alive) {
-            if self.resend.len() == RESEND
+            if self.resend.len() == RESEND as usize
                 && let Some((_, oldest)) = self.resend.pop_front()
             {
                 self.settle(oldest);

@@ -147,6 +147,12 @@ impl Session {
         self.keeps
     }
 
+    /// How far the peer's numbers have come beyond `seq`; none while none was heard.
+    #[must_use]
+    pub fn beyond(&self, seq: Seq) -> Option<u32> {
+        self.recv.last().map(|last| last.distance_from(seq))
+    }
+
     /// How many NACKs were dropped since the last call.
     pub fn take_dropped_nacks(&mut self) -> u32 {
         self.send.take_dropped_nacks()

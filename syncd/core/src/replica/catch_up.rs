@@ -1,10 +1,12 @@
 //! Peer → external cache: ask for a resync, know when its answer is complete, sweep what it did not name.
 //!
 //! The first acknowledgement that covers our RESYNC comes after the last frame of the bulk, from us as from
-//! conntrackd. Everything that was not named is stale then, unless a gap was open in between: a conntrackd forgets
-//! what it should send again beyond `ResendQueueSize` (131,072 objects), without a word. Then we ask again and sweep
-//! nothing. A peer that has shown that it forgets nothing ([`Session::peer_keeps`]) is believed in spite of gaps: on a
-//! link that always loses something nobody else would ever be in sync.
+//! conntrackd. Everything that was not named is stale then, unless something was lost in between for good: a conntrackd
+//! forgets, without a word, what it should send again when `ResendQueueSize` (131,072) other objects have followed.
+//! Whether that can be is told by the peer's numbers: how far it was beyond a gap when it acknowledged our NACK. Then we
+//! ask again and sweep nothing. A peer that has shown that it forgets nothing ([`Session::peer_keeps`]) is believed in
+//! any case. A burst of a hundred thousand flows, as conntrackd answers a RESYNC, overruns every socket's buffer: if each
+//! gap counted, nobody beside it would ever be in sync.
 
 use super::bulk;
 use super::notice::Notice;
@@ -51,7 +53,7 @@ pub(super) struct CatchUp {
     completed: u32,
     /// Frames about flows that were refused since the last question.
     refused: u32,
-    /// As many flows as a peer is trusted to keep for sending them again.
+    /// So many numbers later a peer is still trusted to have kept what it should send again.
     trusted: u32,
 }
 
@@ -117,14 +119,17 @@ impl CatchUp {
         }
     }
 
-    /// So many frames of the peer are missing. Where that may be more than it has kept, asking for them again is not
-    /// enough.
-    pub(super) fn gap(&mut self, now: Instant, frames: u32, peer_keeps: bool) -> Option<Notice> {
+    /// A gap is closed, as far as the peer could close it: it was asked for, and the peer, which was `beyond` numbers
+    /// further by then, has sent what it still had.
+    pub(super) fn gap_closed(&mut self, now: Instant, beyond: u32, peer_keeps: bool) -> Option<Notice> {
+        if beyond < self.trusted || peer_keeps {
+            return None;
+        }
         if let State::Asked { doubted, .. } = &mut self.state {
             *doubted = true;
             return None;
         }
-        if frames > self.trusted && !peer_keeps { self.want(now, Reason::LargeGap) } else { None }
+        self.want(now, Reason::LargeGap)
     }
 
     /// When [`Self::step`] has something to do by itself.
@@ -149,7 +154,7 @@ impl CatchUp {
                 external.begin_resync(now);
                 self.refused = 0;
                 session.ask_resync();
-                self.state = State::Asked { reason, at: now, doubted: session.has_gap(), answered: false };
+                self.state = State::Asked { reason, at: now, doubted: false, answered: false };
                 (true, None)
             }
             State::Asked { at, .. } if now.since(at) >= PATIENCE => {

@@ -168,10 +168,6 @@ impl Replica {
         stats.lost += u64::from(arrival.lost);
         stats.nacks_sent += u64::from(arrival.lost > 0);
         stats.before += u64::from(!arrival.deliver);
-        if arrival.lost > 0 {
-            let notice = self.catch_up.gap(now, arrival.lost, self.session.peer_keeps());
-            self.tell(notice);
-        }
         if arrival.returned {
             self.tell(Some(Notice::PeerHeard));
             let notice = self.catch_up.want(now, Reason::PeerReturned);
@@ -232,7 +228,7 @@ impl Replica {
 
     fn acked(&mut self, now: Instant, range: SeqRange) {
         self.stats.ftfw.acks_received += 1;
-        let mut answered = false;
+        let (mut answered, mut oldest_gap) = (false, None::<Seq>);
         let Self { session, internal, expectations, .. } = self;
         session.acked(now, range, |outgoing| match outgoing {
             Outgoing::Item(item) => match Subject::from(item) {
@@ -241,8 +237,16 @@ impl Replica {
                 Subject::Expectation(slot) if expectations.internal.is_alive(slot) => {}
                 Subject::Expectation(slot) => expectations.internal.bury(slot),
             },
+            Outgoing::Control(Control::Nack(gap)) => {
+                oldest_gap =
+                    Some(oldest_gap.filter(|oldest| !oldest.newer_than(gap.from)).unwrap_or(gap.from));
+            }
             Outgoing::Control(control) => answered |= control == Control::Resync,
         });
+        if let Some(beyond) = oldest_gap.and_then(|gap| self.session.beyond(gap)) {
+            let notice = self.catch_up.gap_closed(now, beyond, self.session.peer_keeps());
+            self.tell(notice);
+        }
         // The answer to an earlier question says nothing about the last one.
         if answered && !self.session.awaits_resync() {
             self.catch_up.answered();

@@ -66,8 +66,9 @@ pub use turn::{ChannelId, Outside, turn};
 /// Flows unacknowledged for longer than this are worth a word in the status.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
 
-/// Half of conntrackd's default for `ResendQueueSize`, 131,072 objects: others may wait there beside a bulk.
-pub const PEER_KEEPS: u32 = 65_536;
+/// A little less than conntrackd's default for `ResendQueueSize`, 131,072 objects: every number is one object at most, and
+/// the oldest go first.
+pub const PEER_KEEPS: u32 = 130_000;
 
 /// At most so many notices wait; the oldest go.
 const NOTICES: usize = 1024;
@@ -87,8 +88,8 @@ pub struct Config {
     pub wire: Options,
     /// Which flows may end without an event of the kernel.
     pub ends: Ends,
-    /// As many flows as a peer that may be a conntrackd is trusted to keep for sending them again; see
-    /// [`PEER_KEEPS`].
+    /// Until so many others have followed, a peer that may be a conntrackd is trusted to keep an object for sending it
+    /// again; see [`PEER_KEEPS`].
     pub peer_keeps: u32,
 }
 

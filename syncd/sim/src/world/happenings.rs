@@ -1,10 +1,11 @@
 //! What happens by itself: packets, timers of kernels, faults, starts, and what VRRP makes of it.
 
-use syncd_core::replica::{Config, Ends, PEER_KEEPS, Role};
+use syncd_core::replica::{Config, Ends, Role};
 use syncd_core::time::Duration;
 use syncd_core::wire::Options as WireOptions;
 
 use super::{EXPIRY, Event, Verdict, World};
+use crate::conntrackd::RESEND;
 use crate::faults::Fault;
 use crate::kernel::Kernel;
 use crate::trace::Side;
@@ -111,7 +112,8 @@ impl World {
             channels: 1,
             wire: WireOptions::default(),
             ends: Ends::Told,
-            peer_keeps: PEER_KEEPS,
+            // Not one more than the model keeps: the simulator judges the rule, not its margin.
+            peer_keeps: RESEND,
         };
         self.oracle.started(side, self.now);
         let host = &mut self.hosts[side.index()];

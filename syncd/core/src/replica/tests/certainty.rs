@@ -135,20 +135,47 @@ fn lose_one(replica: &mut Replica, peer: &mut Peer, now: Instant) -> Seq {
     sent.iter().find(|(.., frame)| matches!(frame, Frame::Control(Control::Nack(_)))).expect("a NACK").0
 }
 
-#[test]
-fn a_gap_in_the_answer_of_who_may_forget_sweeps_nothing() {
+/// The answer is there when the peer is `beyond` numbers further than a gap in it.
+fn answered_beyond_a_gap(beyond: u32) -> Replica {
     let (mut replica, mut peer, asked) = asked();
     let nack = lose_one(&mut replica, &mut peer, at(5));
-    peer.says(
-        &mut replica,
-        at(6),
-        Control::Ack(crate::wire::SeqRange { from: asked, to: nack }),
-        Flags::NONE,
-    );
+    // The one that is missing and the one that showed it, which name the same flow, have gone before.
+    for _ in 2..beyond {
+        peer.tells(&mut replica, at(5), Change::Update, &flow(1));
+    }
+    let range = crate::wire::SeqRange { from: asked, to: nack };
+    peer.says(&mut replica, at(6), Control::Ack(range), Flags::NONE);
     transmitted(&mut replica, at(6));
+    replica
+}
+
+#[test]
+fn a_gap_that_the_peer_may_have_forgotten_sweeps_nothing() {
+    let replica = answered_beyond_a_gap(PEER_KEEPS);
     assert_eq!(replica.external().len(), 2, "flow 9 was not named, and stays");
     assert_eq!(replica.status(at(6)).sync, Sync::CatchingUp(Reason::GapDuringResync));
     assert_eq!(replica.stats().ftfw.resyncs_doubted, 1);
+}
+
+#[test]
+fn a_gap_that_the_peer_still_knew_when_it_was_asked_is_no_doubt() {
+    let replica = answered_beyond_a_gap(PEER_KEEPS - 1);
+    assert_eq!(replica.external().len(), 1, "flow 9 was not named");
+    assert_eq!(replica.stats().ftfw.resyncs_doubted, 0);
+}
+
+#[test]
+fn outside_of_an_answer_a_gap_that_may_be_forgotten_makes_ask() {
+    for (beyond, sync) in [(PEER_KEEPS - 1, Sync::InSync), (PEER_KEEPS, Sync::CatchingUp(Reason::LargeGap))] {
+        let (mut replica, mut peer) = settled();
+        peer.0 = Seq(peer.0.0 + beyond - 1);
+        peer.says(&mut replica, at(3), Control::Alive, Flags::NONE);
+        let sent = transmitted(&mut replica, at(3));
+        let nack = sent.iter().find(|(.., frame)| matches!(frame, Frame::Control(Control::Nack(_))));
+        let range = wire_range(nack.expect("a NACK").0);
+        peer.says(&mut replica, at(4), Control::Ack(range), Flags::NONE);
+        assert_eq!(replica.status(at(4)).sync, sync, "{beyond}");
+    }
 }
 
 #[test]
