@@ -90,6 +90,21 @@ fn conntrackd_pair() {
 }
 
 #[test]
+fn ftp_passive() {
+    scenario("ftp-passive");
+}
+
+#[test]
+fn ftp_active() {
+    scenario("ftp-active");
+}
+
+#[test]
+fn sip_call() {
+    scenario("sip-call");
+}
+
+#[test]
 fn no_sync_helpers() {
     scenario("no-sync-helpers");
 }

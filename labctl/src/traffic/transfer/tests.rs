@@ -129,7 +129,7 @@ fn what_was_announced_is_carried_through_a_router_that_translates() {
         transfers.fulfil();
         let report = reported(&transfers, |report| report.complete + report.failed == 12);
         assert_eq!((report.complete, report.corrupted_bytes), (12, 0), "{:#?}", transfers.details());
-        assert!(report.slowest_ms.is_some_and(|slowest| slowest >= 900), "a second of voice: {report:?}");
+        assert!(report.slowest_ms.is_some_and(|slowest| slowest >= 2_400), "{report:?}");
 
         for detail in transfers.details() {
             assert_eq!((detail.written.len(), detail.read.len()), (2, 2), "{detail:?}");
