@@ -11,9 +11,14 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 pub(crate) struct HostLock(#[expect(dead_code, reason = "held for what its being open means")] UnixListener);
 
 impl HostLock {
-    /// Takes the lock, waiting for whoever holds it.
+    /// Takes the lock of all tests that build labs, waiting for whoever holds it.
     pub(crate) fn take() -> Self {
-        let address = SocketAddr::from_abstract_name("labctl-tests").unwrap();
+        Self::take_named("labctl-tests")
+    }
+
+    /// Takes another one of this kind.
+    pub(crate) fn take_named(name: &str) -> Self {
+        let address = SocketAddr::from_abstract_name(name).unwrap();
         loop {
             match UnixListener::bind_addr(&address) {
                 Ok(listener) => return Self(listener),
