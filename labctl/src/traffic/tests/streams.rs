@@ -187,25 +187,26 @@ fn births_arrive() {
         for tcp in [false, true] {
             let spec = BirthSpec {
                 tcp,
-                count: 3_000,
-                per_second: 10_000,
+                count: 1_000,
+                // A socket holds 256 unread datagrams of any size: on a busy machine its reader may sleep that long.
+                per_second: 1_000,
                 targets: vec![server(0, 7_000), server(0, 7_001)],
                 listen: vec![server(0, 7_000), server(0, 7_001)],
                 source: CLIENT[0].parse().expect("an address"),
                 first_port: 20_000,
-                source_ports: 2_000,
+                source_ports: 600,
             };
             let started = Instant::now();
             let births =
                 Births::start(spec.clone(), pair.client.as_fd(), pair.server.as_fd()).expect("births");
             let seen = births.wait(soon(10));
-            assert_eq!((seen.sent, seen.refused), (3_000, 0), "{seen:?}");
-            assert!(started.elapsed() >= Duration::from_millis(290), "faster than asked for");
+            assert_eq!((seen.sent, seen.refused), (1_000, 0), "{seen:?}");
+            assert!(started.elapsed() >= Duration::from_millis(990), "faster than asked for");
             let deadline = soon(5);
-            while births.seen().arrived < 3_000 && Instant::now() < deadline {
+            while births.seen().arrived < 1_000 && Instant::now() < deadline {
                 std::thread::yield_now();
             }
-            assert_eq!(births.stop().arrived, 3_000);
+            assert_eq!(births.stop().arrived, 1_000);
             let few = BirthSpec { source_ports: 100, ..spec };
             assert!(Births::start(few, pair.client.as_fd(), pair.server.as_fd()).is_err());
         }
