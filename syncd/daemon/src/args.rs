@@ -10,6 +10,7 @@ use syncd_core::flow::Family;
 
 use crate::control::DEFAULT_SOCKET;
 use crate::control::protocol::Cache;
+use crate::decode::Ports;
 
 /// Keeps the connections of a router pair through a failover; speaks conntrackd's protocol.
 #[derive(Debug, Parser)]
@@ -72,9 +73,29 @@ pub(crate) enum Verb {
         #[command(flatten)]
         output: Output,
     },
+    /// Print every message in a capture of a dedicated link (tcpdump -w FILE udp port 3780).
+    Decode {
+        /// Capture file: pcap or pcapng.
+        file: PathBuf,
+        /// Port of the dedicated link, or any: whatever reads like its messages.
+        #[arg(long, value_name = "PORT|any", default_value = "3780", value_parser = ports)]
+        port: Ports,
+        /// How to answer.
+        #[command(flatten)]
+        output: Output,
+    },
     /// Show what the daemon or the kernel knows.
     #[command(subcommand)]
     Show(Show),
+}
+
+/// A port, or `any`.
+fn ports(word: &str) -> Result<Ports, String> {
+    match (word, word.parse()) {
+        ("any", _) => Ok(Ports::Any),
+        (_, Ok(port)) if port != 0 => Ok(Ports::One(port)),
+        _ => Err("a port is a number from 1 to 65535, or any".to_owned()),
+    }
 }
 
 /// A role as it is typed.

@@ -13,6 +13,7 @@
 //! | [`last_role`] | the role, over a restart |
 //! | [`control`] | the control socket |
 //! | [`show`] | the operator's views |
+//! | [`decode`] | what a capture of a dedicated link says |
 //! | [`journal`] | what the daemon says by itself |
 //! | [`strangers`] | what reads bytes of others, for the fuzzer |
 //!
@@ -25,6 +26,7 @@ mod channels;
 mod clock;
 mod config;
 mod control;
+mod decode;
 mod event_loop;
 mod journal;
 mod kernel;
@@ -88,6 +90,7 @@ fn obey(verb: &Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
                 writeln!(out, "{}", serde_json::json!({ "version": 1, "role": role, "waited": !no_wait }))?;
             }
         }
+        Verb::Decode { file, port, output } => decode::print(file, *port, output.json, out)?,
         Verb::Show(Show::ConntrackSync { what }) => show_sync(what, out)?,
         Verb::Show(Show::Conntrack { what: Conntrack::Table { family, output } }) => {
             print::table(family.family(), output.json, out)?;

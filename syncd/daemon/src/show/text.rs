@@ -77,7 +77,7 @@ fn span(nanos: u64) -> String {
 }
 
 /// A wall-clock time in UTC: `2026-11-23 14:05:09 UTC`.
-fn utc(unix_seconds: u64) -> String {
+pub(crate) fn utc(unix_seconds: u64) -> String {
     let (days, second) = (unix_seconds / 86_400, unix_seconds % 86_400);
     // From days to a date, in years that begin in March: leap days come last (the proleptic Gregorian calendar).
     let shifted = days + 719_468;

@@ -1,0 +1,167 @@
+//! `syncd decode`: what a capture of a dedicated link says. Needs no daemon, no rights and no network.
+//!
+//! From the outside in: a file of packets ([`capture`]), UDP in a packet ([`packet`]), messages in a payload
+//! ([`message`]). Tested in `tests.rs` beside it, on captures of a real conntrackd, whose texts are in `snapshots/cli`.
+
+mod capture;
+mod message;
+mod packet;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use capture::{Capture, CaptureError};
+use message::{Envelope, MessageView};
+use packet::{Contents, Udp};
+
+/// Which datagrams are of the dedicated link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ports {
+    /// Those to or from this port.
+    One(u16),
+    /// All whose first message is well formed.
+    Any,
+}
+
+/// Why nothing, or not all, was printed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DecodeError {
+    /// The file cannot be opened.
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no capture, or breaks off.
+    #[error("cannot read {}: {source}", file.display())]
+    Capture {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: CaptureError,
+    },
+    /// Standard output is gone; a closed pipe is success and decided at the top.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// What was met on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    datagrams: u64,
+    messages: u64,
+    wrong: u64,
+    /// Datagrams of which a part is missing.
+    partial: u64,
+    /// Packets that are something else.
+    others: u64,
+    /// Packets of a kind of link that is not understood.
+    unknown_links: u64,
+}
+
+/// Prints every message of a capture.
+///
+/// # Errors
+///
+/// See [`DecodeError`]; what was read until then is printed.
+pub(crate) fn print(file: &Path, ports: Ports, json: bool, out: &mut impl Write) -> Result<(), DecodeError> {
+    let name = || file.to_owned();
+    let input = File::open(file).map_err(|source| DecodeError::Unreadable { file: name(), source })?;
+    let failed = |source| DecodeError::Capture { file: name(), source };
+    let mut capture = Capture::open(BufReader::new(input)).map_err(failed)?;
+    if json {
+        out.write_all(b"{\"version\":1,\"messages\":[")?;
+    }
+    let mut tally = Tally::default();
+    let done = all(&mut capture, ports, json, out, &mut tally);
+    let broken = match done {
+        Err(Stop::Capture(error)) => Some(error),
+        Err(Stop::Output(error)) => return Err(error.into()),
+        Ok(()) => None,
+    };
+    let summary = summary(&tally);
+    if json {
+        writeln!(out, "\n],\"summary\":{}}}", serde_json::json!(summary))?;
+    } else {
+        writeln!(out, "-- {summary}")?;
+    }
+    broken.map_or(Ok(()), |source| Err(failed(source)))
+}
+
+/// Why the reading stops.
+enum Stop {
+    Capture(CaptureError),
+    Output(io::Error),
+}
+
+fn all(
+    capture: &mut Capture<impl Read>,
+    ports: Ports,
+    json: bool,
+    out: &mut impl Write,
+    tally: &mut Tally,
+) -> Result<(), Stop> {
+    while let Some(packet) = capture.next().map_err(Stop::Capture)? {
+        let udp = match packet::contents(packet.link, packet.bytes) {
+            Contents::Udp(udp) if is_wanted(&udp, ports) => udp,
+            Contents::Udp(_) | Contents::Other => {
+                tally.others += 1;
+                continue;
+            }
+            Contents::UnknownLink => {
+                tally.unknown_links += 1;
+                continue;
+            }
+        };
+        tally.datagrams += 1;
+        tally.partial += u64::from(udp.partial || packet.cut);
+        let envelope = Envelope { time: packet.time, source: udp.source, target: udp.target };
+        for message in message::messages(udp.payload) {
+            tally.wrong += u64::from(message.is_wrong());
+            let written = if json {
+                let separator = if tally.messages == 0 { "\n" } else { ",\n" };
+                let view = serde_json::json!(MessageView::new(&message, &envelope));
+                write!(out, "{separator}{view}")
+            } else {
+                writeln!(out, "{}", message.line(&envelope))
+            };
+            written.map_err(Stop::Output)?;
+            tally.messages += 1;
+        }
+    }
+    Ok(())
+}
+
+fn is_wanted(udp: &Udp<'_>, ports: Ports) -> bool {
+    match ports {
+        Ports::One(port) => udp.source.port() == port || udp.target.port() == port,
+        Ports::Any => message::messages(udp.payload).next().is_some_and(|first| !first.is_wrong()),
+    }
+}
+
+fn summary(tally: &Tally) -> String {
+    let Tally { datagrams, messages, wrong, partial, others, unknown_links } = *tally;
+    let (all, said) = (counted(datagrams, "datagram"), counted(messages, "message"));
+    let mut text = format!("{all}, {said}, {wrong} of them malformed");
+    if partial > 0 {
+        text += &format!("; of {} a part was not captured: use 'tcpdump -s 0'", counted(partial, "datagram"));
+    }
+    if others > 0 {
+        text += &format!("; {}", counted(others, "other packet"));
+    }
+    if unknown_links > 0 {
+        let packets = counted(unknown_links, "packet");
+        text += &format!("; {packets} of a kind of link that syncd does not know");
+    }
+    text
+}
+
+fn counted(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
