@@ -120,6 +120,44 @@ impl Daemon {
         Ok(())
     }
 
+    /// Whether the router that stands by knows everything and says so; conntrackd cannot say it, so its number of flows
+    /// has to do. The other router must have nothing left that was not acknowledged, as far as it tells.
+    ///
+    /// # Errors
+    /// When one does not answer.
+    pub(super) fn is_complete(
+        self,
+        flows: u64,
+        primary: (&Node, &str),
+        standby: (&Node, &str),
+    ) -> Result<bool> {
+        match self {
+            Self::Syncd => {
+                for (node, name) in [standby, primary] {
+                    let answer = self.ask(node, name, &["show", "conntrack-sync", "status", "--json"])?;
+                    let status = read_status(&answer)?;
+                    let whole = name != standby.1 || status.external_flows == flows;
+                    if status.sync.state != "in sync" || status.in_flight > 0 || status.queued > 0 || !whole {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Self::Conntrackd => Ok(self.caches(standby.0, standby.1)?.external == flows),
+        }
+    }
+
+    /// Makes the router that stands by ask for all there is, where its daemon does not by itself.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub(super) fn ask_for_all(self, node: &Node, name: &str) -> Result<()> {
+        if self == Self::Conntrackd {
+            self.ask(node, name, &["-n"])?;
+        }
+        Ok(())
+    }
+
     fn ask(self, node: &Node, name: &str, words: &[&str]) -> Result<Vec<u8>> {
         let config = conntrackd::config(name);
         let own = match self {
@@ -154,12 +192,13 @@ const SYNCD: &str = "conntrack-sync:
 fn conntrackd_text(node: &str, address: &str, flows: u32, root: bool) -> String {
     let buffers = if root { "\n    SndSocketBuffer 1249280\n    RcvSocketBuffer 1249280" } else { "" };
     let limit = (2 * flows).max(1_048_576);
+    let buckets = flows.next_power_of_two().max(262_144);
     let directory = Step::directory(node);
     format!(
         "Sync {{\n  Mode FTFW {{\n  }}\n  Multicast {{\n    IPv4_address 225.0.0.50\n    Group 3780\n    \
          IPv4_interface {address}\n    Interface sync{buffers}\n    Checksum on\n  }}\n  \
          Options {{\n    TCPWindowTracking Off\n  }}\n}}\n\
-         General {{\n  HashSize 262144\n  HashLimit {limit}\n  LogFile {directory}/conntrackd-own.log\n  \
+         General {{\n  HashSize {buckets}\n  HashLimit {limit}\n  LogFile {directory}/conntrackd-own.log\n  \
          LockFile /run/lock/conntrackd.lock\n  UNIX {{\n    Path /run/conntrackd.ctl\n  }}\n  \
          NetlinkBufferSize 2097152\n  NetlinkBufferSizeMaxGrowth 8388608\n  NetlinkOverrunResync Off\n  \
          NetlinkEventsReliable On\n  Filter From Userspace {{\n    Protocol Accept {{\n      TCP\n      UDP\n      \

@@ -2,17 +2,24 @@
 //!
 //! Pure. Never calls anything a success that was not measured. Driven by `outside.rs`; tested below.
 
+mod loads;
+
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
+use super::Plan;
 use super::daemon::Daemon;
 use super::flows::Kind;
-use super::measure::{Committed, Inserted, Sample, Sides};
-use super::{Figure, Plan};
+use super::full::{Bulk, Filled};
+use super::measure::{Committed, Inserted, Sample};
 
 /// A commit takes at most so much of conntrackd's time.
 const COMMIT_RATIO: f64 = 0.6;
+/// A bulk takes at most so much of the time in which conntrackd sends it without keeping what was not acknowledged.
+const BULK_RATIO: f64 = 1.5;
+/// A flow of a full table takes at most so many bytes on either side.
+const MEMORY: f64 = 160.0;
 
 /// One measured quantity of one daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -48,81 +55,108 @@ pub(crate) struct Row {
 #[must_use]
 pub(crate) fn rows(plan: &Plan, samples: &[Sample]) -> Vec<Row> {
     let mut rows = Vec::new();
-    if plan.wants(Figure::Commit) {
-        rows.extend([Kind::Plain, Kind::Translated].into_iter().flat_map(|kind| commit(kind, plan, samples)));
-    }
-    let inserted: Vec<Inserted> = samples
-        .iter()
-        .filter_map(|sample| if let Sample::Inserted(inserted) = sample { Some(*inserted) } else { None })
-        .collect();
-    let row = |figure: &str, unit, value: fn(&Inserted) -> f64| {
-        let values: Vec<_> = inserted.iter().map(|it| (it.daemon, value(it))).collect();
-        row(figure.to_owned(), unit, &values)
-    };
-    let flows = grouped(plan.inserted);
-    if plan.wants(Figure::Insert) {
-        rows.extend(row(&format!("{flows} flows at full speed"), "flows/s", |it| it.per_second));
-        rows.extend(
-            row("  missing in r1's internal cache", "flows", |it| whole(it.missing).r1).map(none_missing),
-        );
-        rows.extend(
-            row("  missing in r2's external cache", "flows", |it| whole(it.missing).r2).map(none_missing),
-        );
-        rows.extend(row("  CPU time on r1", "us/flow", |it| it.cpu.r1));
-        rows.extend(row("  CPU time on r2", "us/flow", |it| it.cpu.r2));
-    }
-    if plan.wants(Figure::Memory) {
-        rows.extend(row(&format!("memory on r1, {flows} flows"), "bytes/flow", |it| it.memory.r1));
-        rows.extend(row(&format!("memory on r2, {flows} flows"), "bytes/flow", |it| it.memory.r2));
-    }
+    let kinds = [Kind::Plain, Kind::Translated];
+    rows.extend(kinds.into_iter().flat_map(|kind| commit(kind, plan, &only(samples, Sample::committed))));
+    rows.extend(insert(plan, &only(samples, Sample::inserted)));
+    rows.extend(memory(plan, &only(samples, Sample::filled)));
+    rows.extend(bulk(plan, &only(samples, Sample::bulk)));
+    rows.extend(loads::traffic(&only(samples, Sample::passed)));
+    rows.extend(loads::rates(&only(samples, Sample::paced)));
     rows
 }
 
-fn commit(kind: Kind, plan: &Plan, samples: &[Sample]) -> Vec<Row> {
-    let commits: Vec<&Committed> = samples
-        .iter()
-        .filter_map(|sample| if let Sample::Committed(it) = sample { Some(it) } else { None })
-        .filter(|it| it.kind == kind)
-        .collect();
+fn only<T>(samples: &[Sample], of: impl Fn(&Sample) -> Option<T>) -> Vec<T> {
+    samples.iter().filter_map(of).collect()
+}
+
+fn commit(kind: Kind, plan: &Plan, samples: &[Committed]) -> Vec<Row> {
+    let commits: Vec<&Committed> = samples.iter().filter(|it| it.kind == kind).collect();
     let words = match kind {
         Kind::Plain => "plain",
         Kind::Translated => "translated",
     };
     let figure = format!("commit of {} {words} flows", grouped(plan.committed));
-    let times: Vec<_> = commits.iter().map(|it| (it.daemon, it.milliseconds)).collect();
-    let cpu: Vec<_> = commits.iter().map(|it| (it.daemon, it.cpu_milliseconds)).collect();
-    let rows = [row(figure, "ms", &times), row("  CPU time on r2".to_owned(), "ms", &cpu)];
-    let mut rows: Vec<Row> = rows.into_iter().flatten().collect();
-    if kind == Kind::Plain
-        && let Some(row) = rows.first_mut()
-    {
-        // Quick because something was left out is not quick.
-        let whole =
-            commits.iter().all(|it| it.daemon != Daemon::Syncd || it.committed == u64::from(it.flows));
-        row.target = Some(format!("at most {COMMIT_RATIO} of conntrackd's time"));
-        row.met = Some(whole && row.ratio.is_some_and(|ratio| ratio <= COMMIT_RATIO));
-    }
-    rows
+    let times = commits.iter().map(|it| (it.daemon, it.milliseconds));
+    let cpu = commits.iter().map(|it| (it.daemon, it.cpu_milliseconds));
+    // Quick because something was left out is not quick.
+    let whole = commits.iter().all(|it| it.daemon != Daemon::Syncd || it.committed == u64::from(it.flows));
+    let time = Row::of(figure, "ms", times).map(|row| match kind {
+        Kind::Plain => row.at_most(COMMIT_RATIO, "conntrackd's time", whole),
+        Kind::Translated => row,
+    });
+    time.into_iter().chain(Row::of("  CPU time on r2", "ms", cpu)).collect()
 }
 
-/// None may be missing in any repetition.
-fn none_missing(row: Row) -> Row {
-    let met = Some(row.syncd.max == 0.0);
-    Row { ratio: None, target: Some("none missing".to_owned()), met, ..row }
+fn insert(plan: &Plan, samples: &[Inserted]) -> Vec<Row> {
+    let row = |figure: &str, unit, value: fn(&Inserted) -> f64| {
+        Row::of(figure, unit, samples.iter().map(|it| (it.daemon, value(it))))
+    };
+    let figure = format!("{} flows at full speed", grouped(plan.inserted));
+    [
+        row(&figure, "flows/s", |it| it.per_second),
+        row("  missing in r1's internal cache", "flows", |it| whole(it.missing.r1)).map(Row::none),
+        row("  missing in r2's external cache", "flows", |it| whole(it.missing.r2)).map(Row::none),
+        row("  CPU time on r1", "us/flow", |it| it.cpu.r1),
+        row("  CPU time on r2", "us/flow", |it| it.cpu.r2),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn memory(plan: &Plan, samples: &[Filled]) -> Vec<Row> {
+    let row = |router: &str, value: fn(&Filled) -> f64| {
+        let figure = format!("memory on {router}, {} flows", grouped(plan.full));
+        Row::of(figure, "bytes/flow", samples.iter().map(|it| (it.daemon, value(it))))
+    };
+    let sides = [row("r1", |it| it.memory.r1), row("r2", |it| it.memory.r2)];
+    let met = |row: &Row| row.syncd.max <= MEMORY;
+    sides.into_iter().flatten().map(|row| row.aim(format!("at most {MEMORY:.0} bytes"), met)).collect()
+}
+
+fn bulk(plan: &Plan, samples: &[Bulk]) -> Option<Row> {
+    let figure = format!("bulk of {} flows", grouped(plan.full));
+    let whole = samples.iter().all(|it| it.daemon != Daemon::Syncd || it.arrived == u64::from(it.flows));
+    let row = Row::of(figure, "ms", samples.iter().map(|it| (it.daemon, it.milliseconds)))?;
+    Some(row.at_most(BULK_RATIO, "conntrackd's time", whole))
+}
+
+impl Row {
+    /// None unless both daemons were measured.
+    fn of(
+        figure: impl Into<String>,
+        unit: &'static str,
+        values: impl IntoIterator<Item = (Daemon, f64)>,
+    ) -> Option<Self> {
+        let (ours, theirs): (Vec<_>, Vec<_>) =
+            values.into_iter().partition(|(daemon, _)| *daemon == Daemon::Syncd);
+        let of = |values: Vec<(Daemon, f64)>| spread(values.into_iter().map(|(_, value)| value).collect());
+        let (syncd, conntrackd) = (of(ours)?, of(theirs)?);
+        let ratio = (conntrackd.median > 0.0).then(|| syncd.median / conntrackd.median);
+        Some(Self { figure: figure.into(), unit, syncd, conntrackd, ratio, target: None, met: None })
+    }
+
+    fn aim(self, target: String, met: impl FnOnce(&Self) -> bool) -> Self {
+        let met = Some(met(&self));
+        Self { target: Some(target), met, ..self }
+    }
+
+    /// By the medians; and only if it was `whole`.
+    fn at_most(self, share: f64, of: &str, whole: bool) -> Self {
+        self.aim(format!("at most {share:.2} of {of}"), |row| {
+            whole && row.ratio.is_some_and(|ratio| ratio <= share)
+        })
+    }
+
+    /// None may be missing in any repetition.
+    fn none(self) -> Self {
+        Self { ratio: None, ..self.aim("none".to_owned(), |row| row.syncd.max == 0.0) }
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "flows are far below 2^52")]
-fn whole(sides: Sides<u64>) -> Sides<f64> {
-    Sides { r1: sides.r1 as f64, r2: sides.r2 as f64 }
-}
-
-/// None unless both daemons were measured.
-fn row(figure: String, unit: &'static str, values: &[(Daemon, f64)]) -> Option<Row> {
-    let of =
-        |daemon| spread(values.iter().filter(|(who, _)| *who == daemon).map(|(_, value)| *value).collect());
-    let (syncd, conntrackd) = (of(Daemon::Syncd)?, of(Daemon::Conntrackd)?);
-    let ratio = (conntrackd.median > 0.0).then(|| syncd.median / conntrackd.median);
-    Some(Row { figure, unit, syncd, conntrackd, ratio, target: None, met: None })
+const fn whole(flows: u64) -> f64 {
+    flows as f64
 }
 
 fn spread(mut values: Vec<f64>) -> Option<Spread> {
@@ -140,7 +174,7 @@ fn spread(mut values: Vec<f64>) -> Option<Spread> {
 /// The table as text.
 #[must_use]
 pub(crate) fn table(rows: &[Row]) -> String {
-    let mut text = format!("{:<36}{:<12}{:>24}{:>24}{:>8}\n", "", "", "syncd", "conntrackd", "ratio");
+    let mut text = format!("{:<40}{:<14}{:>24}{:>24}{:>8}\n", "", "", "syncd", "conntrackd", "ratio");
     for row in rows {
         let ratio = row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
         let verdict = match (&row.target, row.met) {
@@ -150,7 +184,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
         };
         let (ours, theirs) = (row.syncd.to_string(), row.conntrackd.to_string());
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{:<36}{:<12}{ours:>24}{theirs:>24}{ratio:>8}{verdict}", row.figure, row.unit);
+        let _ = writeln!(text, "{:<40}{:<14}{ours:>24}{theirs:>24}{ratio:>8}{verdict}", row.figure, row.unit);
     }
     text
 }
@@ -159,7 +193,11 @@ pub(crate) fn table(rows: &[Row]) -> String {
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { median, min, max } = *self;
-        let digits = if max < 100.0 && max.fract() != 0.0 { 1 } else { 0 };
+        let digits = match max {
+            max if max.fract() == 0.0 || max >= 100.0 => 0,
+            max if max >= 10.0 => 1,
+            _ => 2,
+        };
         let [median, min, max] = [median, min, max].map(|value| format!("{value:.digits$}"));
         if min == max { f.write_str(&median) } else { write!(f, "{median} ({min}-{max})") }
     }
@@ -180,7 +218,10 @@ fn grouped(number: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Committed, Daemon, Inserted, Kind, Plan, Sample, Sides, grouped, rows, spread, table};
+    use super::{
+        Bulk, Committed, Daemon, Filled, Inserted, Kind, Plan, Sample, grouped, rows, spread, table,
+    };
+    use crate::bench::measure::Sides;
 
     fn commit(daemon: Daemon, milliseconds: f64, committed: u64) -> Sample {
         let (kind, flows, cpu_milliseconds) = (Kind::Plain, 100, milliseconds);
@@ -188,7 +229,8 @@ mod tests {
     }
 
     fn plan() -> Plan {
-        Plan { only: None, committed: 100, inserted: 300_000, repetitions: 3, root: true }
+        let (committed, inserted, full) = (100, 300_000, 1_000_000);
+        Plan { only: Vec::new(), committed, inserted, full, repetitions: 3, root: true }
     }
 
     #[test]
@@ -203,29 +245,40 @@ mod tests {
         );
         samples[0] = commit(Daemon::Syncd, 300.0, 99);
         assert_eq!(rows(&plan(), &samples)[0].met, Some(false));
-        assert!(table(&rows(&plan(), &samples)).contains("MISSED: at most 0.6"));
+        assert!(table(&rows(&plan(), &samples)).contains("MISSED: at most 0.60"));
     }
 
     #[test]
     fn one_missing_flow_in_one_repetition_is_a_miss() {
         let insert = |(daemon, missing)| {
-            let (missing, each) = (Sides { r1: 0, r2: missing }, Sides { r1: 1.25, r2: 1.25 });
-            let (per_second, settled_milliseconds) = (1e5, 1.0);
-            let flows = 300_000;
-            Sample::Inserted(Inserted {
-                daemon,
-                flows,
-                per_second,
-                settled_milliseconds,
-                missing,
-                memory: each,
-                cpu: each,
-            })
+            let (missing, cpu) = (Sides { r1: 0, r2: missing }, Sides { r1: 1.25, r2: 1.25 });
+            let (flows, per_second, settled_milliseconds) = (300_000, 1e5, 1.0);
+            Sample::Inserted(Inserted { daemon, flows, per_second, settled_milliseconds, missing, cpu })
         };
         let samples = [(Daemon::Syncd, 0), (Daemon::Syncd, 0), (Daemon::Syncd, 1), (Daemon::Conntrackd, 5)];
         let rows = rows(&plan(), &samples.map(insert));
         let met: Vec<_> = rows.iter().map(|row| row.met).collect();
-        assert_eq!(met, [None, Some(true), Some(false), None, None, None, None]);
+        assert_eq!(met, [None, Some(true), Some(false), None, None]);
+    }
+
+    #[test]
+    fn memory_has_a_limit_of_its_own_and_a_bulk_is_compared() {
+        let filled =
+            |daemon, r2| Sample::Filled(Filled { daemon, flows: 1_000_000, memory: Sides { r1: 151.0, r2 } });
+        let bulk = |daemon, milliseconds, arrived| {
+            Sample::Bulk(Bulk { daemon, flows: 1_000_000, arrived, milliseconds })
+        };
+        let samples = [
+            filled(Daemon::Syncd, 160.5),
+            filled(Daemon::Conntrackd, 464.0),
+            bulk(Daemon::Syncd, 900.0, 1_000_000),
+            // What conntrackd does not send is its own affair.
+            bulk(Daemon::Conntrackd, 600.0, 999_999),
+        ];
+        let all = rows(&plan(), &samples);
+        assert_eq!(all.iter().map(|row| row.met).collect::<Vec<_>>(), [Some(true), Some(false), Some(true)]);
+        let short = [bulk(Daemon::Syncd, 900.0, 999_999), samples[3]];
+        assert_eq!(rows(&plan(), &short)[0].met, Some(false));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use nix::sys::prctl;
 use serde::{Deserialize, Serialize};
 
 use crate::link::namespace;
@@ -27,9 +28,11 @@ pub(crate) enum Kind {
 }
 
 /// Messages per `sendmsg`: more bring nothing, and the kernel's complaints about so many fit a receive buffer.
-const BATCH: u32 = 128;
+pub(super) const BATCH: u32 = 128;
 /// Flows between one pair of addresses; with more, ports would run out.
 const PER_PAIR: u32 = 60_000;
+/// The client's first port.
+const FIRST_PORT: u16 = 1024;
 /// The most flows there are addresses for.
 pub(crate) const MOST: u32 = PER_PAIR * 200;
 
@@ -42,30 +45,48 @@ const STATUS: u32 = 0x2 | 0x4 | 0x8;
 const NEW: u16 = 0x100;
 const DELETE: u16 = 0x102;
 /// `NLM_F_REQUEST`, and `NLM_F_CREATE | NLM_F_EXCL`.
-const REQUEST: u16 = 0x1;
+pub(super) const REQUEST: u16 = 0x1;
 const CREATE: u16 = 0x600;
 const NESTED: u16 = 0x8000;
 
-/// Writes `count` flows into the table of a namespace, at most `pace` in a second; says how long the writing took.
+/// How flows are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Writing {
+    /// What they are.
+    pub(super) kind: Kind,
+    /// The number of the first.
+    pub(super) first: u32,
+    /// How many.
+    pub(super) count: u32,
+    /// At most so many in a second.
+    pub(super) pace: Option<u32>,
+    /// So many at once, which the kernel takes without a pause; [`BATCH`] is as fast as it goes.
+    pub(super) burst: u32,
+}
+
+/// Writes flows into the table of a namespace; says how long the writing took.
 ///
 /// # Errors
 /// What the kernel said to the first flow that it did not take.
-pub(crate) fn insert(ns: BorrowedFd<'_>, kind: Kind, count: u32, pace: Option<u32>) -> io::Result<Duration> {
+pub(super) fn insert(ns: BorrowedFd<'_>, writing: Writing) -> io::Result<Duration> {
+    let Writing { kind, first, count, pace, burst } = writing;
     namespace::run_in(ns, || {
+        // A sleep ends up to 50 us late by default (PR_SET_TIMERSLACK). The thread is ours.
+        prctl::set_timerslack(1)?;
         let socket = open()?;
         let mut batch = Vec::new();
         let start = Instant::now();
-        for first in (0..count).step_by(BATCH as usize) {
+        for done in (0..count).step_by(burst as usize) {
             if let Some(pace) = pace {
-                let due = start + Duration::from_secs_f64(f64::from(first) / f64::from(pace));
+                let due = start + Duration::from_secs_f64(f64::from(done) / f64::from(pace));
                 let early = due.saturating_duration_since(Instant::now());
-                if early > Duration::from_millis(1) {
+                if !early.is_zero() {
                     poll::pause(early);
                 }
             }
             batch.clear();
-            for index in first..count.min(first + BATCH) {
-                create(&mut batch, kind, index);
+            for index in done..count.min(done + burst) {
+                create(&mut batch, kind, first + index);
             }
             // Executed by the time it returns.
             socket.send(&batch, 0)?;
@@ -73,6 +94,12 @@ pub(crate) fn insert(ns: BorrowedFd<'_>, kind: Kind, count: u32, pace: Option<u3
         }
         Ok(start.elapsed())
     })
+}
+
+/// The flow's number, if its client is one of ours.
+pub(super) fn index(client: Ipv4Addr, port: u16) -> Option<u32> {
+    let [10, 64, pair, 2] = client.octets() else { return None };
+    Some(u32::from(pair) * PER_PAIR + u32::from(port.checked_sub(FIRST_PORT)?))
 }
 
 /// Empties the table of a namespace.
@@ -100,7 +127,7 @@ pub(crate) fn count(ns: BorrowedFd<'_>) -> io::Result<u64> {
     text.trim().parse().map_err(|_| io::Error::other(format!("nf_conntrack_count says {text:?}")))
 }
 
-fn open() -> io::Result<Socket> {
+pub(super) fn open() -> io::Result<Socket> {
     let socket = Socket::new(NETLINK_NETFILTER)?;
     socket.connect(&SocketAddr::new(0, 0))?;
     Ok(socket)
@@ -124,7 +151,7 @@ fn complaint(socket: &Socket) -> io::Result<()> {
 fn create(batch: &mut Vec<u8>, kind: Kind, index: u32) {
     assert!(index < MOST, "there are addresses for {MOST} flows");
     let pair = u8::try_from(index / PER_PAIR).unwrap_or(u8::MAX);
-    let port = 1024 + u16::try_from(index % PER_PAIR).unwrap_or(0);
+    let port = FIRST_PORT + u16::try_from(index % PER_PAIR).unwrap_or(0);
     let client = Ipv4Addr::new(10, 64, pair, 2);
     let server = Ipv4Addr::new(198, 51, 100, 10 + pair);
     write_message(batch, NEW, REQUEST | CREATE, |out| {
@@ -173,7 +200,7 @@ fn source_nat(out: &mut Vec<u8>, address: Ipv4Addr, port: u16) {
 }
 
 /// `struct nlmsghdr` and `struct nfgenmsg` (IPv4), then what `fill` writes.
-fn write_message(out: &mut Vec<u8>, kind: u16, flags: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn write_message(out: &mut Vec<u8>, kind: u16, flags: u16, fill: impl FnOnce(&mut Vec<u8>)) {
     let at = out.len();
     out.extend([0; 4]);
     out.extend(kind.to_ne_bytes());
@@ -185,14 +212,14 @@ fn write_message(out: &mut Vec<u8>, kind: u16, flags: u16, fill: impl FnOnce(&mu
     out[at..at + 4].copy_from_slice(&length.to_ne_bytes());
 }
 
-fn nest(out: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn nest(out: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
     let at = out.len();
     out.extend([0; 4]);
     fill(out);
     write_head(out, at, kind | NESTED);
 }
 
-fn attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
+pub(super) fn attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
     let at = out.len();
     out.extend([0; 4]);
     out.extend(value);
@@ -208,10 +235,11 @@ fn write_head(out: &mut [u8], at: usize, kind: u16) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, PER_PAIR, create};
+    use super::{Kind, PER_PAIR, create, index};
     use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
     use netlink_packet_netfilter::NetfilterMessage;
     use std::collections::BTreeSet;
+    use std::net::Ipv4Addr;
 
     #[test]
     fn another_decoder_understands_a_creation() {
@@ -226,6 +254,13 @@ mod tests {
             assert!(text.contains("10.64.0.2") && text.contains("198.51.100.10"), "{text}");
             assert!(text.contains("1031") && text.contains("CtaTimeout(3600)"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_flow_is_known_by_its_client() {
+        assert_eq!(index(Ipv4Addr::new(10, 64, 2, 2), 1027), Some(2 * PER_PAIR + 3));
+        assert_eq!(index(Ipv4Addr::new(10, 64, 2, 3), 1027), None);
+        assert_eq!(index(Ipv4Addr::new(10, 64, 2, 2), 80), None);
     }
 
     #[test]

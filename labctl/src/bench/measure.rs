@@ -3,12 +3,18 @@
 //! Says what happened as samples and judges nothing; that is `figures.rs`. Each measurement has routers of its own.
 //! Driven by the lab's first process; tested through `labctl bench`.
 
+use std::fs;
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::daemon::Daemon;
-use super::flows::Kind;
-use super::pair::Pair;
+use super::flows::{BATCH, Kind, Writing};
+use super::full::{self, Bulk, Filled};
+use super::paced::{self, Paced};
+use super::pair::{Pair, R1, R2};
+use super::passage::{self, Audience, Passed};
 use super::{Figure, Plan};
 
 /// How fast flows are born where only what happens afterwards is measured: slow enough for both daemons.
@@ -24,6 +30,46 @@ pub(crate) enum Sample {
     Committed(Committed),
     /// Of flows at full speed.
     Inserted(Inserted),
+    /// Of a full table's memory.
+    Filled(Filled),
+    /// Of a full table to a standby that knows nothing.
+    Bulk(Bulk),
+    /// Of flows through the router.
+    Passed(Passed),
+    /// Of births at a rate.
+    Paced(Paced),
+}
+
+impl Sample {
+    /// If it is of a commit.
+    pub(crate) const fn committed(&self) -> Option<Committed> {
+        if let Self::Committed(it) = self { Some(*it) } else { None }
+    }
+
+    /// If it is of flows at full speed.
+    pub(crate) const fn inserted(&self) -> Option<Inserted> {
+        if let Self::Inserted(it) = self { Some(*it) } else { None }
+    }
+
+    /// If it is of memory.
+    pub(crate) const fn filled(&self) -> Option<Filled> {
+        if let Self::Filled(it) = self { Some(*it) } else { None }
+    }
+
+    /// If it is of a bulk.
+    pub(crate) const fn bulk(&self) -> Option<Bulk> {
+        if let Self::Bulk(it) = self { Some(*it) } else { None }
+    }
+
+    /// If it is of flows through the router.
+    pub(crate) const fn passed(&self) -> Option<Passed> {
+        if let Self::Passed(it) = self { Some(*it) } else { None }
+    }
+
+    /// If it is of births at a rate.
+    pub(crate) const fn paced(&self) -> Option<Paced> {
+        if let Self::Paced(it) = self { Some(*it) } else { None }
+    }
 }
 
 /// The external cache into an empty kernel.
@@ -56,14 +102,12 @@ pub(crate) struct Inserted {
     pub(crate) settled_milliseconds: f64,
     /// How many never came to the first router's internal and the second's external cache.
     pub(crate) missing: Sides<u64>,
-    /// Growth of the daemon's memory, in bytes per flow of that cache.
-    pub(crate) memory: Sides<f64>,
     /// The daemon's CPU time, in microseconds per flow.
     pub(crate) cpu: Sides<f64>,
 }
 
 /// The same of both routers.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Sides<T> {
     /// The one on which flows are born.
     pub(crate) r1: T,
@@ -76,6 +120,7 @@ pub(crate) struct Sides<T> {
 /// # Errors
 /// What failed.
 pub(crate) fn measure(plan: &Plan, tell: &mut dyn FnMut(Sample)) -> Result<()> {
+    come_first();
     for repetition in 0..plan.repetitions {
         // Who goes first changes, so that nobody always meets the machine as the other has left it.
         let order = [Daemon::Syncd, Daemon::Conntrackd];
@@ -87,13 +132,36 @@ pub(crate) fn measure(plan: &Plan, tell: &mut dyn FnMut(Sample)) -> Result<()> {
                 }
             }
         }
-        if plan.wants(Figure::Insert) || plan.wants(Figure::Memory) {
-            for daemon in order {
+        for daemon in order {
+            if plan.wants(Figure::Insert) {
                 tell(Sample::Inserted(insert(daemon, plan)?));
+            }
+        }
+        for daemon in order {
+            if plan.wants(Figure::Memory) || plan.wants(Figure::Bulk) {
+                full::full(daemon, plan, tell)?;
+            }
+        }
+        if plan.wants(Figure::Traffic) {
+            let machine = [Audience::None, Audience::Bare];
+            for audience in order.map(Audience::Pair).into_iter().chain(machine) {
+                tell(Sample::Passed(passage::passage(audience, plan)?));
+            }
+        }
+        for daemon in order {
+            if plan.wants(Figure::Rates) {
+                paced::paced(daemon, plan, &mut |sample| tell(Sample::Paced(sample)))?;
             }
         }
     }
     Ok(())
+}
+
+/// Other work on this machine shall wait for ours: conntrackd gives itself the highest real-time priority, so that it
+/// would slow down syncd and the traffic only. A session is one schedulable whole (sched(7), the autogroup feature).
+fn come_first() {
+    // Whoever may not is measured beside the other work, and that is remarked on.
+    let _ = fs::write("/proc/self/autogroup", "-20");
 }
 
 /// What is to be committed has come by replication. Where conntrackd has missed some of it, as it does on a busy machine,
@@ -119,36 +187,31 @@ fn commit(daemon: Daemon, kind: Kind, plan: &Plan) -> Result<Committed> {
 fn replicated(daemon: Daemon, kind: Kind, plan: &Plan) -> Result<Pair> {
     let flows = plan.committed;
     let pair = Pair::start(daemon, flows, plan.root)?;
-    pair.insert(kind, flows, Some(GENTLY))?;
+    pair.insert(Writing { kind, first: 0, count: flows, pace: Some(GENTLY), burst: BATCH })?;
     pair.settle(flows)?;
     Ok(pair)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "bytes and flows are far below 2^52")]
 fn insert(daemon: Daemon, plan: &Plan) -> Result<Inserted> {
     let flows = plan.inserted;
     let pair = Pair::start(daemon, flows, plan.root)?;
-    let before = pair.costs()?;
-    let took = pair.insert(Kind::Plain, flows, None)?;
+    let before = (pair.cost(R1)?.time, pair.cost(R2)?.time);
+    let took =
+        pair.insert(Writing { kind: Kind::Plain, first: 0, count: flows, pace: None, burst: BATCH })?;
     let (settled, counts) = pair.settle(flows)?;
-    let after = pair.costs()?;
+    let after = (pair.cost(R1)?.time, pair.cost(R2)?.time);
     pair.stop()?;
     if counts.kernel != u64::from(flows) {
         bail!("r1's kernel was to hold {flows} flows, and holds {}", counts.kernel);
     }
     let missing = |held: u64| counts.kernel.saturating_sub(held);
-    let memory = |router: usize, held: u64| {
-        after[router].memory.saturating_sub(before[router].memory) as f64 / held.max(1) as f64
-    };
-    let cpu =
-        |router: usize| (after[router].time - before[router].time).as_secs_f64() * 1e6 / f64::from(flows);
+    let cpu = |spent: Duration| spent.as_secs_f64() * 1e6 / f64::from(flows);
     Ok(Inserted {
         daemon,
         flows,
         per_second: f64::from(flows) / took.as_secs_f64(),
         settled_milliseconds: settled.as_secs_f64() * 1e3,
         missing: Sides { r1: missing(counts.internal), r2: missing(counts.external) },
-        memory: Sides { r1: memory(0, counts.internal), r2: memory(1, counts.external) },
-        cpu: Sides { r1: cpu(0), r2: cpu(1) },
+        cpu: Sides { r1: cpu(after.0 - before.0), r2: cpu(after.1 - before.1) },
     })
 }

@@ -3,6 +3,7 @@
 //! Whatever ends it, the lab ends with its stream and the limits with its pipe. Driven by `main.rs`; tested in
 //! `labctl/tests/bench.rs`.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process;
@@ -13,8 +14,11 @@ use nix::sys::signal::Signal;
 use nix::unistd::getppid;
 use serde_json::json;
 
+use super::full::{Bulk, Filled};
 use super::limits::{Limits, Values};
 use super::measure::{Committed, Inserted, Sample, Sides};
+use super::paced::Paced;
+use super::passage::Passed;
 use super::{Options, Plan, figures, others};
 use crate::programs;
 use crate::session::{Answer, Client, Request};
@@ -36,7 +40,7 @@ pub(crate) fn bench(options: &Options, syncd: Option<&Path>) -> Result<()> {
     let mut remarks = others::remarks();
     let limits = Limits::raise()?;
     let plan = Plan::fitting(options, limits.values.max);
-    let most = plan.inserted.max(plan.committed);
+    let most = plan.most();
     remarks.extend(limits.not_raised.as_ref().map(|why| format!("{why}: at most {most} flows are used")));
     for remark in &remarks {
         eprintln!("{remark}");
@@ -61,8 +65,14 @@ fn measure(plan: &Plan, syncd: &Path) -> Result<Vec<Sample>> {
     Ok(samples)
 }
 
-/// One line of progress.
+/// One line of progress, with what one should know of the moment.
 fn describe(sample: &Sample) -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    format!("{} [load {load}]", said(sample))
+}
+
+fn said(sample: &Sample) -> String {
     match sample {
         Sample::Committed(Committed { daemon, kind, flows, committed, milliseconds, cpu_milliseconds }) => {
             format!(
@@ -76,6 +86,24 @@ fn describe(sample: &Sample) -> String {
                  on r1 {r1}, on r2 {r2}"
             )
         }
+        Sample::Filled(Filled { daemon, flows, memory: Sides { r1, r2 } }) => {
+            format!("{daemon:?}: {flows} flows in {r1:.0} bytes each on r1, {r2:.0} on r2")
+        }
+        Sample::Bulk(Bulk { daemon, flows, arrived, milliseconds }) => {
+            format!("{daemon:?}: {arrived} of {flows} flows to a restarted standby in {milliseconds:.0} ms")
+        }
+        Sample::Passed(passed) => {
+            let Passed { audience, per_second, missing, dropped, cpu, datagrams, throttled, .. } = passed;
+            let how = if *throttled { "throttled to" } else { "at" };
+            format!(
+                "{audience:?}: UDP flows {how} {per_second:.0}/s; missing {missing:?}, {dropped} events not delivered, \
+                 {cpu:.1?} us, {datagrams:.2} datagrams each"
+            )
+        }
+        Sample::Paced(Paced { daemon, rate, per_second, lag, unseen, cpu, datagrams, dropped }) => format!(
+            "{daemon:?}: {rate:?}: {per_second:.0}/s, lag {lag:.2?} ms, {unseen} unseen, {cpu:.1?} us, {datagrams:.2} \
+             datagrams, {dropped} events not delivered"
+        ),
     }
 }
 

@@ -1,16 +1,18 @@
 //! Two routers for one measurement: nodes with a dedicated link between them and the same daemon on both.
 //!
-//! The link is a plain pair of interfaces, carried by nobody, so that nothing but the daemons limits it; no VRRP, no
-//! rules, no other traffic. Driven by `measure.rs`; tested through `labctl bench`.
+//! The link is a plain pair of interfaces, carried by nobody, so that nothing but the daemons limits it; no VRRP, and no
+//! rules, hosts or other traffic but what a measurement adds. Driven by `measure.rs` and the measurements beside it;
+//! tested through `labctl bench`.
 
-use std::fs;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::unistd::{SysconfVar, sysconf};
 
 use super::daemon::{Caches, Daemon};
-use super::flows;
+use super::flows::{self, Writing};
+use super::measure::Sides;
+use super::meters::{self, Cost};
 use crate::actors::{Running, ready};
 use crate::apply::{self, Nodes};
 use crate::plan::{Interface, Step};
@@ -18,8 +20,13 @@ use crate::poll;
 use crate::sandbox::Node;
 use crate::scenario::Prefix;
 
-/// The routers; flows are born on the first.
-const NAMES: [&str; 2] = ["r1", "r2"];
+/// The router on which flows are born, and the one that stands by.
+pub(super) const R1: &str = "r1";
+/// See [`R1`].
+pub(super) const R2: &str = "r2";
+
+/// Their ends of the dedicated link.
+const ENDS: [(&str, &str); 2] = [(R1, "10.9.0.1"), (R2, "10.9.0.2")];
 
 /// How long anything may take that should be quick.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,12 +38,14 @@ const STILL: Duration = Duration::from_secs(12);
 /// Between two looks at the counts; each starts two processes, which compete with the daemons.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// A running pair.
+/// A pair of routers, with a daemon on each that was started.
 #[derive(Debug)]
 pub(super) struct Pair {
     daemon: Daemon,
     nodes: Nodes,
-    running: Vec<Running>,
+    flows: u32,
+    root: bool,
+    running: [Option<Running>; 2],
 }
 
 /// How many flows are where.
@@ -50,13 +59,30 @@ pub(super) struct Counts {
     pub(super) external: u64,
 }
 
-/// What a daemon has taken of the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Cost {
-    /// Bytes of memory it holds (`VmRSS`).
-    pub(super) memory: u64,
-    /// Of the processors, in user space and for it in the kernel.
-    pub(super) time: Duration,
+/// What is read before and after a measurement.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meters {
+    /// Of each daemon, on the processors.
+    pub(super) time: Sides<Duration>,
+    /// On the dedicated link, in both directions.
+    pub(super) frames: u64,
+    /// Events that the first router's kernel could not deliver.
+    pub(super) dropped: u64,
+}
+
+impl Meters {
+    /// So far. `running` is whether the daemons run.
+    ///
+    /// # Errors
+    /// When one of them has ended.
+    pub(super) fn read(pair: &Pair, running: bool) -> Result<Self> {
+        let time = |name| if running { pair.cost(name).map(|cost| cost.time) } else { Ok(Duration::ZERO) };
+        Ok(Self {
+            time: Sides { r1: time(R1)?, r2: time(R2)? },
+            frames: meters::frames(pair.net(R1)?, "sync")?,
+            dropped: meters::events_dropped(pair.net(R1)?)?,
+        })
+    }
 }
 
 impl Pair {
@@ -65,23 +91,87 @@ impl Pair {
     /// # Errors
     /// What failed, with its step.
     pub(super) fn start(daemon: Daemon, flows: u32, root: bool) -> Result<Self> {
-        let mut nodes = Nodes::new();
-        let addresses = ["10.9.0.1", "10.9.0.2"];
-        for step in network(addresses)? {
-            apply::execute(&mut nodes, &step)?;
-        }
-        let mut pair = Self { daemon, nodes, running: Vec::new() };
-        for (name, address) in NAMES.into_iter().zip(addresses) {
-            let (file, arguments) = daemon.configuration(name, address, flows, root);
-            apply::execute(&mut pair.nodes, &file)?;
-            let running = Running::start(pair.node(name)?, name, daemon.actor(), &arguments)?;
-            pair.running.push(running);
-        }
-        for (name, running) in NAMES.into_iter().zip(&pair.running) {
-            pair.wait_ready(name, running)?;
-        }
-        daemon.stand_by(pair.node("r2")?, "r2")?;
+        let mut pair = Self::build(daemon, flows, root)?;
+        pair.start_daemons(0)?;
         Ok(pair)
+    }
+
+    /// Builds both routers; no daemon runs yet. `flows` is how many each must hold, `root` whether the real root asks.
+    ///
+    /// # Errors
+    /// What failed, with its step.
+    pub(super) fn build(daemon: Daemon, flows: u32, root: bool) -> Result<Self> {
+        let mut pair = Self { daemon, nodes: Nodes::new(), flows, root, running: [None, None] };
+        pair.extend(network()?)?;
+        Ok(pair)
+    }
+
+    /// Adds what a measurement needs besides.
+    ///
+    /// # Errors
+    /// What failed, with its step.
+    pub(super) fn extend(&mut self, steps: impl IntoIterator<Item = Step>) -> Result<()> {
+        steps.into_iter().try_for_each(|step| apply::execute(&mut self.nodes, &step))
+    }
+
+    /// Starts both daemons and waits until they hear each other; `flows` is how many they find.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub(super) fn start_daemons(&mut self, flows: u64) -> Result<()> {
+        self.start_daemon(R1)?;
+        self.start_daemon(R2)?;
+        let name = self.daemon.actor().program();
+        if !self.wait_complete(flows, PATIENCE)? {
+            bail!("the two {name} do not come together");
+        }
+        Ok(())
+    }
+
+    /// Waits until the second router's daemon knows all `flows` and says so; whether it came so far.
+    ///
+    /// # Errors
+    /// When a daemon does not answer.
+    pub(super) fn wait_complete(&self, flows: u64, patience: Duration) -> Result<bool> {
+        let (primary, standby) = ((self.node(R1)?, R1), (self.node(R2)?, R2));
+        let complete = || match self.daemon.is_complete(flows, primary, standby) {
+            Ok(complete) => complete.then_some(Ok(())),
+            Err(error) => Some(Err(error)),
+        };
+        Ok(poll::until(Instant::now() + patience, complete).transpose()?.is_some())
+    }
+
+    /// Starts a router's daemon and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(super) fn start_daemon(&mut self, name: &str) -> Result<()> {
+        let (place, address) = place(name);
+        let (file, arguments) = self.daemon.configuration(name, address, self.flows, self.root);
+        apply::execute(&mut self.nodes, &file)?;
+        let running = Running::start(self.node(name)?, name, self.daemon.actor(), &arguments)?;
+        self.wait_ready(name, &running)?;
+        self.running[place] = Some(running);
+        if name == R2 {
+            self.daemon.stand_by(self.node(R2)?, R2)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a router's daemon in an orderly way: a conntrackd that was killed could not be started again.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub(super) fn stop_daemon(&mut self, name: &str) -> Result<()> {
+        self.running[place(name).0].take().map_or(Ok(()), Running::stop)
+    }
+
+    /// Kills a router's daemon.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub(super) fn kill_daemon(&mut self, name: &str) -> Result<()> {
+        self.running[place(name).0].take().map_or(Ok(()), Running::kill)
     }
 
     /// Waits for a daemon's first answer.
@@ -97,13 +187,17 @@ impl Pair {
         .map(drop)
     }
 
-    /// Writes flows into the first router's kernel; at most `pace` in a second.
+    /// Which daemon it is.
+    pub(super) const fn daemon(&self) -> Daemon {
+        self.daemon
+    }
+
+    /// Writes flows into the first router's kernel; how long that took.
     ///
     /// # Errors
     /// What the kernel said.
-    pub(super) fn insert(&self, kind: flows::Kind, count: u32, pace: Option<u32>) -> Result<Duration> {
-        flows::insert(self.node("r1")?.net(), kind, count, pace)
-            .context("cannot write flows into r1's kernel")
+    pub(super) fn insert(&self, writing: Writing) -> Result<Duration> {
+        flows::insert(self.net(R1)?, writing).context("cannot write flows into r1's kernel")
     }
 
     /// Waits until all `wanted` flows are everywhere, or nothing changes any more; how long it took, and the counts.
@@ -130,19 +224,26 @@ impl Pair {
     /// # Errors
     /// When a daemon does not answer.
     pub(super) fn counts(&self) -> Result<Counts> {
-        let (r1, r2) = (self.node("r1")?, self.node("r2")?);
-        let Caches { internal, .. } = self.daemon.caches(r1, "r1")?;
-        let Caches { external, .. } = self.daemon.caches(r2, "r2")?;
-        Ok(Counts { kernel: flows::count(r1.net())?, internal, external })
+        let (Caches { internal, .. }, Caches { external, .. }) = (self.caches(R1)?, self.caches(R2)?);
+        Ok(Counts { kernel: flows::count(self.net(R1)?)?, internal, external })
     }
 
-    /// What each daemon has taken so far.
+    /// How many flows a router's daemon knows.
     ///
     /// # Errors
-    /// When one of them has ended.
-    pub(super) fn costs(&self) -> Result<[Cost; 2]> {
-        let [r1, r2] = &self.running[..] else { bail!("a daemon is missing") };
-        Ok([Cost::of(r1)?, Cost::of(r2)?])
+    /// When it does not answer.
+    pub(super) fn caches(&self, name: &str) -> Result<Caches> {
+        self.daemon.caches(self.node(name)?, name)
+    }
+
+    /// What a router's daemon has taken so far.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(super) fn cost(&self, name: &str) -> Result<Cost> {
+        let running =
+            self.running[place(name).0].as_ref().with_context(|| format!("no daemon runs on {name}"))?;
+        Cost::of(running.pid().as_raw())
     }
 
     /// Kills the first router's daemon and makes the second commit. How long that took, how much of it in CPU time (and
@@ -151,25 +252,23 @@ impl Pair {
     /// # Errors
     /// When the daemon refuses.
     pub(super) fn fail_over(&mut self) -> Result<(Duration, Duration, u64)> {
-        self.running.remove(0).kill()?;
-        let [left] = &self.running[..] else { bail!("a daemon is missing") };
-        let r2 = self.node("r2")?;
-        let before = Cost::of(left)?;
-        let took = self.daemon.commit(r2, "r2")?;
-        let cpu = Cost::of(left)?.time.saturating_sub(before.time);
-        Ok((took, cpu, flows::count(r2.net())?))
+        self.kill_daemon(R1)?;
+        let before = self.cost(R2)?;
+        let took = self.daemon.commit(self.node(R2)?, R2)?;
+        let cpu = self.cost(R2)?.time.saturating_sub(before.time);
+        Ok((took, cpu, flows::count(self.net(R2)?)?))
     }
 
-    /// Ends both routers, and their flows first, which would otherwise be removed during the next measurement.
+    /// Ends everything, and the routers' flows first, which would otherwise be removed during the next measurement.
     ///
     /// # Errors
     /// What the kernel said.
     pub(super) fn stop(mut self) -> Result<()> {
-        for running in self.running.drain(..) {
-            running.kill()?;
+        for (name, _) in ENDS {
+            self.kill_daemon(name)?;
         }
-        for name in NAMES {
-            let net = self.node(name)?.net();
+        for (name, _) in ENDS {
+            let net = self.net(name)?;
             flows::flush(net)?;
             let empty = poll::until(Instant::now() + PATIENCE, || {
                 flows::count(net).is_ok_and(|n| n == 0).then_some(())
@@ -185,66 +284,45 @@ impl Pair {
         Ok(())
     }
 
-    fn node(&self, name: &str) -> Result<&Node> {
+    /// The network namespace of a node.
+    ///
+    /// # Errors
+    /// When there is no such node.
+    pub(super) fn net(&self, name: &str) -> Result<BorrowedFd<'_>> {
+        Ok(self.node(name)?.net())
+    }
+
+    /// A node.
+    ///
+    /// # Errors
+    /// When there is no such node.
+    pub(super) fn node(&self, name: &str) -> Result<&Node> {
         apply::find(&self.nodes, name)
     }
 }
 
+/// Where a router stands in the arrays, and its address.
+fn place(name: &str) -> (usize, &'static str) {
+    let place = usize::from(name != R1);
+    (place, ENDS[place].1)
+}
+
 /// Both routers, without what runs on them.
-fn network(addresses: [&str; 2]) -> Result<Vec<Step>> {
+fn network() -> Result<Vec<Step>> {
     let sync = |name| Interface::new(name, "sync");
     let mut steps = Vec::new();
-    for name in NAMES {
+    for (name, _) in ENDS {
         let node = name.to_owned();
         steps.push(Step::Node { name: node.clone() });
         // Flows that are born while nobody listens yet must be heard of too.
         steps.push(Step::Sysctl { node, key: "net.netfilter.nf_conntrack_events".to_owned(), value: "1" });
         steps.push(Step::Up(Interface::new(name, "lo")));
     }
-    steps.push(Step::Veth { a: sync(NAMES[0]), b: sync(NAMES[1]) });
-    for (name, address) in NAMES.into_iter().zip(addresses) {
+    steps.push(Step::Veth { a: sync(R1), b: sync(R2) });
+    for (name, address) in ENDS {
         let address = Prefix { address: address.parse()?, length: 24 };
         steps.push(Step::Address { on: sync(name), address });
         steps.push(Step::Up(sync(name)));
     }
     Ok(steps)
-}
-
-impl Cost {
-    fn of(running: &Running) -> Result<Self> {
-        let read = |file| {
-            let path = format!("/proc/{}/{file}", running.pid());
-            fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
-        };
-        let memory = resident(&read("status")?).context("/proc tells no VmRSS")?;
-        let ticks = ticks(&read("stat")?).context("/proc tells no CPU time")?;
-        let per_second =
-            sysconf(SysconfVar::CLK_TCK)?.and_then(|ticks| u32::try_from(ticks).ok()).unwrap_or(100);
-        Ok(Self { memory, time: Duration::from_secs(ticks) / per_second })
-    }
-}
-
-/// `VmRSS:     2964 kB` of proc(5), `status`.
-fn resident(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
-}
-
-/// The 14th and 15th field of proc(5), `stat`; the second is a name in parentheses that may hold anything.
-fn ticks(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ').skip(11).map(str::parse::<u64>);
-    Some(fields.next()?.ok()? + fields.next()?.ok()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{resident, ticks};
-
-    #[test]
-    fn a_process_tells_its_memory_and_its_time() {
-        assert_eq!(resident("VmHWM:\t 3000 kB\nVmRSS:\t    2964 kB\n"), Some(2964 * 1024));
-        let stat = "42 (a) b) S 1 42 42 0 -1 4194560 142 0 0 0 17 4 0 0 20 0 1 0 3171 0 0";
-        assert_eq!(ticks(stat), Some(21));
-    }
 }

@@ -27,6 +27,12 @@ pub(crate) struct Status {
     pub(crate) internal_flows: u64,
     /// Flows of the external cache.
     pub(crate) external_flows: u64,
+    /// Flows that wait to be sent.
+    #[serde(default)]
+    pub(crate) queued: u64,
+    /// Flows sent and not acknowledged.
+    #[serde(default)]
+    pub(crate) in_flight: u64,
 }
 
 /// How the daemon stands to its peer.

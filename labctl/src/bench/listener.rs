@@ -1,0 +1,71 @@
+//! The least that anybody who wants every event costs: a thread that naps for a millisecond and reads what has come.
+//!
+//! Understands nothing of what it reads. What a router can do beside it is the limit for every daemon on this machine.
+//! Driven by `passage.rs`; tested through `labctl bench`.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use nix::sys::socket::{setsockopt, sockopt};
+
+use crate::link::namespace;
+use crate::poll;
+
+/// `NFNLGRP_CONNTRACK_NEW`, `_UPDATE` and `_DESTROY` (linux/netfilter/nfnetlink_compat.h).
+const GROUPS: [u32; 3] = [1, 2, 3];
+/// What conntrackd and syncd may grow to here.
+const BUFFER: usize = 8 << 20;
+const NAP: Duration = Duration::from_millis(1);
+
+/// A thread that listens until it is dropped.
+#[derive(Debug)]
+pub(super) struct Listener {
+    end: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Option<()>>>,
+}
+
+impl Listener {
+    /// Listens in a namespace.
+    ///
+    /// # Errors
+    /// Without `CAP_NET_ADMIN` there.
+    pub(super) fn start(ns: BorrowedFd<'_>) -> io::Result<Self> {
+        let end = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&end);
+        let thread = namespace::spawn_in(ns, "listener", open, move |socket| {
+            let mut buffer = [0_u8; 8192];
+            while !told.load(Ordering::Relaxed) {
+                // ENOBUFS is not the end of it.
+                while socket.recv(&mut &mut buffer[..], libc::MSG_DONTWAIT).is_ok() {}
+                poll::pause(NAP);
+            }
+        })?;
+        Ok(Self { end, thread: Some(thread) })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic has been printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn open() -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_NETFILTER)?;
+    socket.bind(&SocketAddr::new(0, 0))?;
+    // Where that is not permitted the buffer is smaller, for the daemons too.
+    let _ = setsockopt(&socket, sockopt::RcvBufForce, &BUFFER);
+    for group in GROUPS {
+        socket.add_membership(group)?;
+    }
+    Ok(socket)
+}

@@ -1,0 +1,119 @@
+//! What a daemon has taken, and what the kernel has counted: memory, CPU time, events that it could not deliver, frames
+//! on the dedicated link.
+//!
+//! Read from `/proc`, which treats both daemons alike; never asks one of them. Driven by `pair.rs`; the reading is tested
+//! below.
+
+use std::fs;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use netlink_sys::protocols::NETLINK_NETFILTER;
+
+use crate::link::namespace;
+
+/// What a process has taken of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cost {
+    /// Bytes of memory it holds (`VmRSS`).
+    pub(super) memory: u64,
+    /// Of the processors, in user space and for it in the kernel.
+    pub(super) time: Duration,
+}
+
+impl Cost {
+    /// So far.
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub(super) fn of(process: i32) -> Result<Self> {
+        let read = |path: String| fs::read_to_string(&path).with_context(|| format!("cannot read {path}"));
+        let memory = resident(&read(format!("/proc/{process}/status"))?).context("/proc tells no VmRSS")?;
+        let mut time = Duration::ZERO;
+        let threads = format!("/proc/{process}/task");
+        for thread in fs::read_dir(&threads).with_context(|| format!("cannot read {threads}"))? {
+            // A thread may end meanwhile.
+            let schedstat = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+            time += Duration::from_nanos(on_processor(&schedstat).unwrap_or(0));
+        }
+        Ok(Self { memory, time })
+    }
+}
+
+/// Events of the connection tracking that the kernel could not deliver to the sockets of a namespace so far.
+///
+/// # Errors
+/// When `/proc` is not there.
+pub(super) fn events_dropped(ns: BorrowedFd<'_>) -> io::Result<u64> {
+    let table = namespace::run_in(ns, || fs::read_to_string("/proc/thread-self/net/netlink"))?;
+    Ok(dropped(&table))
+}
+
+/// Frames that came and went through an interface of a namespace so far.
+///
+/// # Errors
+/// When the interface is not there.
+pub(super) fn frames(ns: BorrowedFd<'_>, interface: &str) -> io::Result<u64> {
+    let table = namespace::run_in(ns, || fs::read_to_string("/proc/thread-self/net/dev"))?;
+    through(&table, interface)
+        .ok_or_else(|| io::Error::other(format!("/proc/net/dev tells nothing of {interface}")))
+}
+
+/// `VmRSS:     2964 kB` of proc(5), `status`.
+fn resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+/// The first field of `schedstat`, in nanoseconds (Documentation/scheduler/sched-stats.rst).
+fn on_processor(schedstat: &str) -> Option<u64> {
+    schedstat.split_whitespace().next()?.parse().ok()
+}
+
+/// The column Drops of the netfilter sockets (`netlink_native_seq_show`: sk, Eth, Pid, Groups, Rmem, Wmem, Dump, Locks,
+/// Drops, Inode).
+fn dropped(table: &str) -> u64 {
+    let netfilter = |line: &&str| {
+        line.split_whitespace().nth(1).and_then(|it| it.parse().ok()) == Some(NETLINK_NETFILTER)
+    };
+    let drops = |line: &str| line.split_whitespace().nth(8)?.parse::<u64>().ok();
+    table.lines().skip(1).filter(netfilter).filter_map(drops).sum()
+}
+
+/// Of proc(5), `net/dev`: eight columns of what came, the second of which counts packets, then eight of what went.
+fn through(table: &str, interface: &str) -> Option<u64> {
+    let columns =
+        table.lines().find_map(|line| line.trim_start().strip_prefix(interface)?.strip_prefix(':'))?;
+    let numbers: Vec<u64> = columns.split_whitespace().map_while(|column| column.parse().ok()).collect();
+    Some(numbers.get(1)? + numbers.get(9)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{dropped, on_processor, resident, through};
+
+    #[test]
+    fn a_process_tells_its_memory_and_its_time() {
+        assert_eq!(resident("VmHWM:\t 3000 kB\nVmRSS:\t    2964 kB\n"), Some(2964 * 1024));
+        assert_eq!(on_processor("1234567 89 10\n"), Some(1_234_567));
+    }
+
+    #[test]
+    fn only_netfilters_sockets_count() {
+        let table = "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n\
+            0000000000000000 0   4194306    00000011 0        0        0     2        7        1\n\
+            0000000000000000 12  77         00000007 0        0        0     2        40       2\n\
+            0000000000000000 12  78         00000007 0        0        0     2        2        3\n";
+        assert_eq!(dropped(table), 42);
+    }
+
+    #[test]
+    fn an_interface_tells_its_frames_in_both_directions() {
+        let table = "Inter-|   Receive                     |  Transmit\n face |bytes packets errs\n\
+              sync: 1 20 0 0 0 0 0 0 9 300 0 0 0 0 0 0\n  sync2: 5 5 0 0 0 0 0 0 5 5 0 0 0 0 0 0\n";
+        assert_eq!(through(table, "sync"), Some(320));
+        assert_eq!(through(table, "lan"), None);
+    }
+}
