@@ -26,7 +26,7 @@ use crate::outside::{Outbox, Surroundings};
 use crate::show::flows;
 use crate::show::view::{Current, DaemonView, Setting, StatisticsView, StatusView};
 use crate::signals::Signal;
-use crate::timer::Timer;
+use crate::timer::{self, Timer};
 use crate::vrrp::Vrrp;
 use rhythm::Rhythm;
 
@@ -40,8 +40,8 @@ const ANSWERS: usize = 4;
 const CALLS: usize = 4;
 /// How often the interfaces are looked at.
 const LOOK_AT_LINKS: Duration = Duration::from_secs(1);
-/// How long events are gathered while they come fast.
-const GATHER: Duration = Duration::from_millis(1);
+/// After so long a full socket of a dedicated link is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(1);
 
 /// What tasks tell the loop.
 #[derive(Debug)]
@@ -82,7 +82,6 @@ pub(crate) struct EventLoop {
     outbox: Outbox,
     start: Instant,
     timer: Timer,
-    pause: Timer,
     rhythm: Rhythm,
     links_due: Instant,
     calls: Vec<Call>,
@@ -102,7 +101,7 @@ enum Next {
     /// At once: something was left over.
     Now,
     /// After a moment of gathering.
-    Soon,
+    Soon(Duration),
     /// When something happens.
     Wait,
 }
@@ -127,7 +126,6 @@ impl EventLoop {
             outbox,
             start,
             timer: Timer::new()?,
-            pause: Timer::new()?,
             rhythm: Rhythm::new(start),
             links_due: start,
             calls: Vec::new(),
@@ -154,6 +152,7 @@ impl EventLoop {
     ///
     /// When a socket of the kernel's connection tracking breaks.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        timer::be_punctual()?;
         loop {
             let now = clock::now();
             let next = self.round(now)?;
@@ -162,9 +161,8 @@ impl EventLoop {
             }
             match next {
                 Next::Now => yield_now().await,
-                Next::Soon => {
-                    self.pause.ring_by(now + GATHER)?;
-                    poll_fn(|context| self.pause.poll(context)).await;
+                Next::Soon(gathering) => {
+                    timer::nap_until(now + gathering);
                     // Lets tokio look at the sockets: what came meanwhile shall be seen in this round.
                     yield_now().await;
                 }
@@ -218,12 +216,11 @@ impl EventLoop {
             || (was_full && all_sent)
             || !self.calls.is_empty()
             || self.parts.kernel.has_dump_waiting();
-        Ok(if left_over {
-            Next::Now
-        } else if !all_sent || self.rhythm.is_fast(now, events) {
-            Next::Soon
-        } else {
-            Next::Wait
+        let gathering = self.rhythm.gathering(now, events).or((!all_sent).then_some(TRY_AGAIN));
+        Ok(match gathering {
+            _ if left_over => Next::Now,
+            Some(gathering) => Next::Soon(gathering),
+            None => Next::Wait,
         })
     }
 

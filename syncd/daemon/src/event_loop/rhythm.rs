@@ -10,32 +10,43 @@ use syncd_core::time::Instant;
 
 /// The length over which events are counted.
 const WINDOW: Duration = Duration::from_millis(1);
-/// More than so many in a window is fast: some four full datagrams.
-const MANY: usize = 32;
+/// More than so many in a window is fast. So many frames fill a datagram, too.
+const MANY: u32 = 16;
+/// A gathering lasts until a datagram is full at the present rate, but at least so long, because it costs the processor
+/// some ten microseconds.
+const LEAST: Duration = Duration::from_micros(100);
+/// And at most so long: in the median a flow waits for half of it.
+const MOST: Duration = Duration::from_micros(500);
 
-/// A count of events in the present window, and what the last one was like.
+/// A count of events in the present window, and of those in the last one.
 #[derive(Debug)]
 pub(super) struct Rhythm {
     since: Instant,
-    events: usize,
-    was_fast: bool,
+    events: u32,
+    before: u32,
 }
 
 impl Rhythm {
     /// No events yet.
     pub(super) const fn new(now: Instant) -> Self {
-        Self { since: now, events: 0, was_fast: false }
+        Self { since: now, events: 0, before: 0 }
     }
 
-    /// Whether events come fast, with `events` more that came until `now`.
-    pub(super) fn is_fast(&mut self, now: Instant, events: usize) -> bool {
+    /// How long to gather, with `events` more that came until `now`; None when events are rare.
+    pub(super) fn gathering(&mut self, now: Instant, events: usize) -> Option<Duration> {
         let elapsed = now.since(self.since);
         if elapsed >= WINDOW {
             // A window of which nothing was heard for long says nothing any more.
-            self.was_fast = self.events > MANY && elapsed < 2 * WINDOW;
+            self.before = if elapsed < 2 * WINDOW { self.events } else { 0 };
             (self.since, self.events) = (now, 0);
         }
-        self.events += events;
-        self.was_fast || self.events > MANY
+        self.events = self.events.saturating_add(u32::try_from(events).unwrap_or(u32::MAX));
+        if self.before.max(self.events) <= MANY {
+            return None;
+        }
+        // A burst may have just begun: what counts is its own rate.
+        let mean = WINDOW * MANY / self.before.max(1);
+        let present = now.since(self.since).max(LEAST) * MANY / self.events.max(1);
+        Some(mean.min(present).clamp(LEAST, MOST))
     }
 }
