@@ -92,14 +92,14 @@ impl Listed {
         })
     }
 
-    /// The bytes of the message.
-    pub(crate) fn frame(&self) -> Vec<u8> {
+    /// The bytes of the message if these are its attributes.
+    pub(crate) fn frame<'a>(&self, attributes: impl IntoIterator<Item = &'a ListedAttr>) -> Vec<u8> {
         let mut frame = vec![0x10 | self.kind() as u8, self.flags().0, 0, 0];
         frame.extend(self.seq.to_be_bytes());
         for end in self.from.iter().chain(&self.to) {
             frame.extend(end.to_be_bytes());
         }
-        for attr in &self.attributes {
+        for attr in attributes {
             attr.append_to(&mut frame);
         }
         let length = u16::try_from(frame.len()).expect("a short frame");

@@ -42,11 +42,23 @@ fn listing(name: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(path).expect("a listing")).expect("JSON")
 }
 
+/// A translation that names no address is passed over: conntrackd's for an expectation between IPv6 addresses.
+fn skipped(listed: &Value) -> Value {
+    let names =
+        listed["attributes"].as_array().into_iter().flatten().filter_map(|attr| attr["name"].as_str());
+    let translation: Vec<&str> =
+        names.filter(|name| name.starts_with("NAT_") && *name != "NAT_SEQ_ADJ").collect();
+    if translation.contains(&"NAT_IPV4") { 0.into() } else { translation.len().into() }
+}
+
 #[test]
 fn every_capture_reads_as_its_listing_says() {
     let (mut compared, mut messages) = (0, 0);
     for entry in fs::read_dir(captures()).expect("captures") {
         let path = entry.expect("readable").path();
+        if path.extension().is_none_or(|kind| kind != "pcap") {
+            continue;
+        }
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let listed = listing(&name);
         let document: Value = serde_json::from_str(&printed(&path, Ports::One(3780), true)).expect("JSON");
@@ -57,7 +69,11 @@ fn every_capture_reads_as_its_listing_says() {
         assert_eq!(said.len(), listed.len(), "{name}");
         for (said, listed) in said.iter().zip(listed) {
             assert_eq!(said["seq"], listed["seq"], "{name}");
-            assert_eq!((&said["error"], &said["attributes_skipped"]), (&Value::Null, &0.into()), "{name}");
+            assert_eq!(
+                (&said["error"], &said["attributes_skipped"]),
+                (&Value::Null, &skipped(listed)),
+                "{name}"
+            );
             let flags = listed["flags"].as_array().expect("a list");
             assert_eq!(said["hello"], flags.contains(&"HELLO".into()), "{name}");
             let kind = match listed["type"].as_str().expect("a type") {
@@ -77,7 +93,7 @@ fn every_capture_reads_as_its_listing_says() {
         }
         compared += 1;
     }
-    assert_eq!((compared, messages), (30, 354), "a capture is missing");
+    assert_eq!((compared, messages), (31, 379), "a capture is missing");
 }
 
 #[test]
@@ -86,6 +102,7 @@ fn captures_as_text_and_json() {
     snapshot("ftp", &printed(&of("20_ftp_pasv_expect.pcap"), Ports::One(3780), false));
     snapshot("loss", &printed(&of("24_loss_nack_retransmit.pcap"), Ports::Any, false));
     snapshot("sctp", &printed(&of("18_sctp_v4.pcap"), Ports::One(3780), false));
+    snapshot("rare", &printed(&of("33_rare_attributes.pcap"), Ports::One(3780), false));
     snapshot("icmp6-json", &printed(&of("17_icmp_v6.pcap"), Ports::One(3780), true));
     let other = printed(&of("00_hello_handshake_idle_acks.pcap"), Ports::One(4000), false);
     assert_eq!(other, "-- 0 datagrams, 0 messages, 0 of them malformed; 11 other packets\n");
