@@ -22,6 +22,9 @@ pub const STUCK: Duration = Duration::from_secs(5);
 /// [`ALIVE_EVERY`].
 const ACK_AFTER: Duration = Duration::from_millis(50);
 
+/// No datagram of ours is on its way for so long.
+const LATE: Duration = Duration::from_secs(1);
+
 /// What a frame means before its content is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
@@ -60,6 +63,8 @@ pub struct Session {
     recv: Receiver,
     hello: Hello,
     beat: Instant,
+    /// When our last message with HELLO was sent.
+    said_hello: Option<Instant>,
     ack_due: Option<Instant>,
     heard: Option<Instant>,
     silent: bool,
@@ -81,6 +86,7 @@ impl Session {
             recv: Receiver::default(),
             hello: Hello::new(),
             beat: now,
+            said_hello: None,
             ack_due: None,
             heard: None,
             silent: true,
@@ -145,6 +151,13 @@ impl Session {
     #[must_use]
     pub const fn peer_keeps(&self) -> bool {
         self.keeps
+    }
+
+    /// Whether a hello of ours may still be on its way: one that comes late, even behind an answer to another, makes a
+    /// conntrackd forget all that it should send again.
+    #[must_use]
+    pub fn has_just_said_hello(&self, now: Instant) -> bool {
+        self.said_hello.is_some_and(|said| now.since(said) < LATE)
     }
 
     /// How far the peer's numbers have come beyond `seq`; none while none was heard.
@@ -299,6 +312,9 @@ impl Session {
             for seq in self.recv.release_nacks() {
                 self.send.enqueue_control(Control::Ack(SeqRange { from: seq, to: seq }));
             }
+        }
+        if self.hello.flags().has(Flags::HELLO) {
+            self.said_hello = Some(now);
         }
         self.hello.sent();
         self.beat = now;

@@ -3,10 +3,11 @@
 //! The first acknowledgement that covers our RESYNC comes after the last frame of the bulk, from us as from
 //! conntrackd. Everything that was not named is stale then, unless something was lost in between for good: a conntrackd
 //! forgets, without a word, what it should send again when `ResendQueueSize` (131,072) other objects have followed.
-//! Whether that can be is told by the peer's numbers: how far it was beyond a gap when it acknowledged our NACK. Then we
-//! ask again and sweep nothing. A peer that has shown that it forgets nothing ([`Session::peer_keeps`]) is believed in
-//! any case. A burst of a hundred thousand flows, as conntrackd answers a RESYNC, overruns every socket's buffer: if each
-//! gap counted, nobody beside it would ever be in sync.
+//! Whether that can be is told by the peer's numbers: how far it was beyond a gap when it acknowledged our NACK. It also
+//! forgets everything when a hello of ours comes late, behind the question. Then we ask again and sweep nothing. A peer
+//! that has shown that it forgets nothing ([`Session::peer_keeps`]) is believed in any case. A burst of a hundred
+//! thousand flows, as conntrackd answers a RESYNC, overruns every socket's buffer: if each gap counted, nobody beside it
+//! would ever be in sync.
 
 use super::bulk;
 use super::notice::Notice;
@@ -119,14 +120,21 @@ impl CatchUp {
         }
     }
 
+    /// What is missing now may be forgotten already.
+    pub(super) const fn doubt(&mut self) {
+        if let State::Asked { doubted, .. } = &mut self.state {
+            *doubted = true;
+        }
+    }
+
     /// A gap is closed, as far as the peer could close it: it was asked for, and the peer, which was `beyond` numbers
     /// further by then, has sent what it still had.
     pub(super) fn gap_closed(&mut self, now: Instant, beyond: u32, peer_keeps: bool) -> Option<Notice> {
         if beyond < self.trusted || peer_keeps {
             return None;
         }
-        if let State::Asked { doubted, .. } = &mut self.state {
-            *doubted = true;
+        if matches!(self.state, State::Asked { .. }) {
+            self.doubt();
             return None;
         }
         self.want(now, Reason::LargeGap)

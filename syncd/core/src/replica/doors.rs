@@ -168,6 +168,9 @@ impl Replica {
         stats.lost += u64::from(arrival.lost);
         stats.nacks_sent += u64::from(arrival.lost > 0);
         stats.before += u64::from(!arrival.deliver);
+        if arrival.lost > 0 && self.session.has_just_said_hello(now) {
+            self.catch_up.doubt();
+        }
         if arrival.returned {
             self.tell(Some(Notice::PeerHeard));
             let notice = self.catch_up.want(now, Reason::PeerReturned);

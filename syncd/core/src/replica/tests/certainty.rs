@@ -138,14 +138,14 @@ fn lose_one(replica: &mut Replica, peer: &mut Peer, now: Instant) -> Seq {
 /// The answer is there when the peer is `beyond` numbers further than a gap in it.
 fn answered_beyond_a_gap(beyond: u32) -> Replica {
     let (mut replica, mut peer, asked) = asked();
-    let nack = lose_one(&mut replica, &mut peer, at(5));
+    let nack = lose_one(&mut replica, &mut peer, at(2005));
     // The one that is missing and the one that showed it, which name the same flow, have gone before.
     for _ in 2..beyond {
-        peer.tells(&mut replica, at(5), Change::Update, &flow(1));
+        peer.tells(&mut replica, at(2005), Change::Update, &flow(1));
     }
     let range = crate::wire::SeqRange { from: asked, to: nack };
-    peer.says(&mut replica, at(6), Control::Ack(range), Flags::NONE);
-    transmitted(&mut replica, at(6));
+    peer.says(&mut replica, at(2006), Control::Ack(range), Flags::NONE);
+    transmitted(&mut replica, at(2006));
     replica
 }
 
@@ -153,7 +153,7 @@ fn answered_beyond_a_gap(beyond: u32) -> Replica {
 fn a_gap_that_the_peer_may_have_forgotten_sweeps_nothing() {
     let replica = answered_beyond_a_gap(PEER_KEEPS);
     assert_eq!(replica.external().len(), 2, "flow 9 was not named, and stays");
-    assert_eq!(replica.status(at(6)).sync, Sync::CatchingUp(Reason::GapDuringResync));
+    assert_eq!(replica.status(at(2006)).sync, Sync::CatchingUp(Reason::GapDuringResync));
     assert_eq!(replica.stats().ftfw.resyncs_doubted, 1);
 }
 
@@ -162,6 +162,35 @@ fn a_gap_that_the_peer_still_knew_when_it_was_asked_is_no_doubt() {
     let replica = answered_beyond_a_gap(PEER_KEEPS - 1);
     assert_eq!(replica.external().len(), 1, "flow 9 was not named");
     assert_eq!(replica.stats().ftfw.resyncs_doubted, 0);
+}
+
+/// The question may overtake a hello of ours: when that arrives at last, the peer forgets its answer.
+#[test]
+fn a_gap_soon_after_our_own_hello_is_a_doubt() {
+    for (millis, doubted) in [(900, 1), (1100, 0)] {
+        let (mut replica, mut peer) = settled();
+        // Nothing is acknowledged, so it says hello again; the peer answers, and is asked.
+        replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
+        let mut said = at(3);
+        for second in 1..=6 {
+            transmitted(&mut replica, said);
+            said = at(second * 1000);
+            peer.says(&mut replica, said, Control::Alive, Flags::NONE);
+            replica.handle_timeout(said);
+        }
+        let sent = transmitted(&mut replica, said);
+        assert!(sent.iter().any(|(_, flags, _)| flags.has(Flags::HELLO)), "{sent:?}");
+        peer.says(&mut replica, said, Control::Alive, Flags::HELLO_BACK);
+        let sent = transmitted(&mut replica, said);
+        let asked =
+            sent.iter().find(|(.., frame)| *frame == Frame::Control(Control::Resync)).expect("asked").0;
+        let gap = said + Duration::from_millis(millis);
+        let nack = lose_one(&mut replica, &mut peer, gap);
+        let range = crate::wire::SeqRange { from: asked, to: nack };
+        peer.says(&mut replica, gap, Control::Ack(range), Flags::NONE);
+        transmitted(&mut replica, gap);
+        assert_eq!(replica.stats().ftfw.resyncs_doubted, doubted);
+    }
 }
 
 #[test]
