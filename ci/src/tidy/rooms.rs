@@ -9,7 +9,7 @@ use super::source::Source;
 const CORE: &str = "syncd/core/src/";
 
 /// A room, and those it may use.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("time", &[]),
     ("paged", &[]),
     ("flow", &["time"]),
@@ -18,6 +18,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("wire", &["flow"]),
     ("ftfw", &["wire", "time", "paged"]),
     ("replica", &["time", "paged", "flow", "filter", "cache", "wire", "ftfw"]),
+    ("recording", &["time", "flow", "filter", "wire", "replica"]),
 ];
 
 /// Of `wire`, reliability sees numbers and what a header says: it has never seen a flow.

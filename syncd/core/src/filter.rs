@@ -116,6 +116,13 @@ impl Filter {
         }
     }
 
+    /// All of it, for whoever writes it down: accepted protocols, ignored networks, helpers.
+    #[must_use]
+    pub fn parts(&self) -> (&[Protocol], &[Network], &Helpers) {
+        let Self { accepted, ignored, helpers } = self;
+        (accepted, ignored, helpers)
+    }
+
     /// Whether the peer shall know `flow`.
     ///
     /// As conntrackd's `Address Ignore`: a flow is ignored when the *original source* or the *reply source*, which is

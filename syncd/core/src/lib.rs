@@ -16,6 +16,7 @@
 //! | [`wire`] | bytes on the dedicated link |
 //! | [`ftfw`] | reliability towards one peer; it has never seen a flow |
 //! | [`replica`] | the coordinator: control flow only |
+//! | [`recording`] | what went in and out of a replica, as bytes, and once more |
 #![no_std]
 
 extern crate alloc;
@@ -25,6 +26,7 @@ pub mod filter;
 pub mod flow;
 pub mod ftfw;
 mod paged;
+pub mod recording;
 pub mod replica;
 pub mod time;
 pub mod wire;

@@ -32,6 +32,18 @@ impl ExtraSet {
     /// [`Extras::parent`].
     pub const PARENT: Self = Self(1 << 7);
 
+    /// The set as a number; means something to the same version only.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set that was this number.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// Whether all bits of `other` are set.
     #[must_use]
     pub const fn has(self, other: Self) -> bool {

@@ -53,6 +53,18 @@ impl AttrSet {
     /// There are [`Extras`](super::Extras), kept beside the flow.
     pub const EXTRAS: Self = Self(1 << 10);
 
+    /// The set as a number; means something to the same version only.
+    #[must_use]
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// The set that was this number.
+    #[must_use]
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
     /// Whether all bits of `other` are set.
     #[must_use]
     pub const fn has(self, other: Self) -> bool {
