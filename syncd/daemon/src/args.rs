@@ -45,6 +45,13 @@ pub(crate) enum Verb {
         /// Configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Record everything the daemon's state machine hears and does into a new file, for 'sim replay FILE'.
+        ///
+        /// Some 60 bytes for each event of the kernel, and each datagram of the peer. The file tells all flows and is
+        /// for its owner's eyes only. An existing file is not overwritten: the daemon does not start. When the disk
+        /// cannot follow, the recording ends and the daemon goes on.
+        #[arg(long, value_name = "FILE")]
+        record: Option<PathBuf>,
         /// Which control socket to offer.
         #[command(flatten)]
         control: Control,

@@ -10,7 +10,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use syncd_core::replica::{Command, Notice, Replica, Reply, RequestId, Role, turn};
+use syncd_core::replica::{Command, Notice, Reply, RequestId, Role};
 use syncd_core::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
@@ -19,6 +19,7 @@ use crate::channels::Channels;
 use crate::clock;
 use crate::control::protocol::{self, Request, Response};
 use crate::control::server::Call;
+use crate::doors::Doors;
 use crate::journal::{Journal, Level};
 use crate::kernel::Kernel;
 use crate::last_role::{LastRole, Transition};
@@ -58,7 +59,7 @@ pub(crate) struct Inputs {
 #[derive(Debug)]
 pub(crate) struct Parts {
     /// The state machine.
-    pub(crate) replica: Replica,
+    pub(crate) replica: Doors,
     /// The conntrack sockets.
     pub(crate) kernel: Kernel,
     /// The dedicated links.
@@ -153,6 +154,12 @@ impl EventLoop {
     /// When a socket of the kernel's connection tracking breaks.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         timer::be_punctual()?;
+        let done = self.until_signal().await;
+        self.parts.replica.end_recording(clock::now());
+        done
+    }
+
+    async fn until_signal(&mut self) -> anyhow::Result<()> {
         loop {
             let now = clock::now();
             let next = self.round(now)?;
@@ -204,13 +211,17 @@ impl EventLoop {
         let Gathered { events, more } = self.gather(now)?;
         let Parts { replica, kernel, channels, .. } = &mut self.parts;
         let (replies, notices) = (&mut self.replies, &mut self.notices);
-        turn(replica, now, &mut Surroundings { outbox: &mut self.outbox, kernel, replies, notices });
+        replica.turn(now, &mut Surroundings { outbox: &mut self.outbox, kernel, replies, notices });
         let was_full = self.outbox.is_full();
         let all_sent = self.outbox.flush(channels);
         kernel.execute();
         // Executing takes a while, for 128 creations about a millisecond: the outcomes are of a later instant.
         let answered = kernel.tell_outcomes(clock::now(), replica)?;
         self.tell();
+        if let Some(reason) = self.parts.replica.keep_recording(now) {
+            let text = format_args!("the recording has ended: {reason}; the daemon goes on without");
+            self.parts.journal.say(Level::Warn, text);
+        }
         let left_over = more
             || answered
             || (was_full && all_sent)

@@ -12,9 +12,10 @@ use syncd_conntrack::{
     Batch, DecodeError, EventError, EventSocket, Message, MessageView, Messages, RequestSocket, SocketError,
     decode, decode_expectation,
 };
-use syncd_core::replica::{Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Replica, Token};
+use syncd_core::replica::{Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Token};
 use syncd_core::time::Instant;
 
+use crate::doors::Doors;
 use crate::journal::Journal;
 use crate::ready::Ready;
 use queries::{Answer, Ask, QueryThread};
@@ -122,7 +123,7 @@ impl Kernel {
     pub(crate) fn gather_events(
         &mut self,
         now: Instant,
-        replica: &mut Replica,
+        replica: &mut Doors,
         journal: &Journal,
         budget: usize,
     ) -> Result<usize, SocketError> {
@@ -166,7 +167,7 @@ impl Kernel {
 
     /// Compares the kernel's own count of undelivered events with what it has reported: a loss it was silent about
     /// (it reports one per congestion, and none while an option says so) is a loss all the same.
-    pub(crate) fn look_at_drops(&mut self, now: Instant, replica: &mut Replica) {
+    pub(crate) fn look_at_drops(&mut self, now: Instant, replica: &mut Doors) {
         // Where `/proc` does not tell, the count of the table does.
         let Ok(dropped) = self.events.drops() else { return };
         if dropped > self.counts.events_dropped {
@@ -176,7 +177,7 @@ impl Kernel {
     }
 
     /// So many events were read: the dump that waits begins when none from before it can be left.
-    fn begin_dump(&mut self, now: Instant, replica: &mut Replica, read: usize) {
+    fn begin_dump(&mut self, now: Instant, replica: &mut Doors, read: usize) {
         let Some(waiting) = &mut self.dump else { return };
         waiting.queued = waiting.queued.saturating_sub(read);
         if waiting.queued == 0 {
@@ -192,7 +193,7 @@ impl Kernel {
     }
 
     /// Hands at most `budget` batches of the query thread to the replica. Says how many there were.
-    pub(crate) fn gather_answers(&mut self, now: Instant, replica: &mut Replica, budget: usize) -> usize {
+    pub(crate) fn gather_answers(&mut self, now: Instant, replica: &mut Doors, budget: usize) -> usize {
         let mut taken = 0;
         for answer in (0..budget).map_while(|_| self.queries.take()) {
             taken += 1;
@@ -301,7 +302,7 @@ impl Kernel {
     /// # Errors
     ///
     /// When a socket is broken.
-    pub(crate) fn tell_outcomes(&mut self, now: Instant, replica: &mut Replica) -> Result<bool, SocketError> {
+    pub(crate) fn tell_outcomes(&mut self, now: Instant, replica: &mut Doors) -> Result<bool, SocketError> {
         let any = !self.outcomes.is_empty();
         for (token, outcome) in self.outcomes.drain(..) {
             let reply = outcome.map_or(KernelReply::Done(token), |errno| KernelReply::Failed(token, errno));
@@ -319,7 +320,7 @@ fn hand_over(
     view: &MessageView<'_>,
     ours: &[u32],
     now: Instant,
-    replica: &mut Replica,
+    replica: &mut Doors,
 ) -> Result<u16, DecodeError> {
     if view.is_about_expectation() {
         let event = decode_expectation(view, ours)?;

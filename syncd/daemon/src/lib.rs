@@ -8,13 +8,14 @@
 //! | [`args`] | what can be typed |
 //! | [`config`] | YAML to a checked configuration |
 //! | [`run`] | from a configuration to a running daemon |
-//! | [`event_loop`] | wait, gather, turn, flush; with [`outside`], [`timer`], [`ready`], [`clock`] |
+//! | [`event_loop`] | wait, gather, turn, flush; with [`doors`], [`outside`], [`timer`], [`ready`], [`clock`] |
 //! | [`kernel`], [`channels`], [`vrrp`], [`signals`] | what comes in and goes out |
 //! | [`last_role`] | the role, over a restart |
 //! | [`control`] | the control socket |
 //! | [`show`] | the operator's views |
 //! | [`decode`] | what a capture of a dedicated link says |
 //! | [`journal`] | what the daemon says by itself |
+//! | [`recorder`] | everything the replica hears and does, in a file |
 //! | [`strangers`] | what reads bytes of others, for the fuzzer |
 //!
 //! No protocol decision is taken here: `syncd-core` takes them.
@@ -27,12 +28,14 @@ mod clock;
 mod config;
 mod control;
 mod decode;
+mod doors;
 mod event_loop;
 mod journal;
 mod kernel;
 mod last_role;
 mod outside;
 mod ready;
+mod recorder;
 mod run;
 mod show;
 mod signals;
@@ -80,7 +83,7 @@ pub fn main() -> ExitCode {
 
 fn obey(verb: &Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     match verb {
-        Verb::Run { config, control } => run::run(config, &control.socket)?,
+        Verb::Run { config, record, control } => run::run(config, &control.socket, record.as_deref())?,
         Verb::Check { file, output } => return check(file, output, out),
         Verb::Role { role, group, no_wait, control, output } => {
             let role = role.word().to_owned();

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use syncd_core::recording::Start;
 use syncd_core::replica::{self, Ends, PEER_KEEPS, Replica};
+use syncd_core::time::Instant;
 use syncd_core::wire::Options;
 use tokio::sync::mpsc;
 
@@ -14,10 +16,12 @@ use crate::clock;
 use crate::config::{self, Config, Interface, Transport};
 use crate::control::claim::Claim;
 use crate::control::server;
+use crate::doors::Doors;
 use crate::event_loop::{EventLoop, Inputs, Parts};
 use crate::journal::{Journal, Level};
 use crate::kernel::{self, Kernel};
 use crate::last_role::LastRole;
+use crate::recorder::Recording;
 use crate::show::view::Setting;
 use crate::signals;
 use crate::vrrp::{Fifo, Vrrp};
@@ -30,12 +34,12 @@ const WAITING: usize = 16;
 /// # Errors
 ///
 /// Whatever keeps it from starting, and a broken kernel socket later.
-pub(crate) fn run(config_file: &Path, socket: &Path) -> anyhow::Result<()> {
+pub(crate) fn run(config_file: &Path, socket: &Path, record: Option<&Path>) -> anyhow::Result<()> {
     let config = config::load(config_file)?;
     let own = config.check_system(&Interface::all().context("cannot list the interfaces")?)?;
     let claim = Claim::take(socket)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(serve(&config, &own, socket, claim));
+    let done = runtime.block_on(serve(&config, &own, socket, claim, record));
     // The query thread may be in the middle of a dump; it ends with the process.
     runtime.shutdown_background();
     done
@@ -46,6 +50,7 @@ async fn serve(
     own: &[std::net::Ipv4Addr],
     socket: &Path,
     claim: Claim,
+    record: Option<&Path>,
 ) -> anyhow::Result<()> {
     let journal = Journal::new();
     let (tell_signals, signals) = mpsc::channel(1);
@@ -69,8 +74,9 @@ async fn serve(
     let server = tokio::spawn(server::serve(Arc::clone(&claim), tell_calls));
 
     let start = clock::now();
+    let datagram_limit = u16::try_from(channels.payload_limit()).unwrap_or(u16::MAX);
     let parts = Parts {
-        replica: Replica::new(replica_config(config, ends), entropy()?, start),
+        replica: doors(start, replica_config(config, ends), datagram_limit, record)?,
         kernel,
         channels,
         setting: setting(config),
@@ -92,6 +98,26 @@ async fn serve(
     drop(claim);
     Journal::new().say(Level::Info, "---- shutdown received ----");
     done
+}
+
+/// A fresh replica, and its recording if one is wanted. The file is made when nothing else can keep us from starting.
+fn doors(
+    now: Instant,
+    config: replica::Config,
+    datagram_limit: u16,
+    record: Option<&Path>,
+) -> anyhow::Result<Doors> {
+    let entropy = entropy()?;
+    let recording = match record {
+        None => None,
+        Some(path) => {
+            let (config, unix_seconds) = (config.clone(), clock::unix_seconds());
+            let program = concat!("syncd ", env!("CARGO_PKG_VERSION"));
+            let start = Start { config, entropy, datagram_limit, unix_seconds, program };
+            Some(Recording::begin(path, now, start)?)
+        }
+    };
+    Ok(Doors::new(Replica::new(config, entropy, now), recording))
 }
 
 /// Hands over keepalived's roles for ever.

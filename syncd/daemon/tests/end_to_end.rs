@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use syncd_conntrack::{Batch, RequestSocket};
 use syncd_core::flow::{Address, AttrSet, Family, Flow, Protocol, Status, TcpState, Tuple};
+use syncd_core::recording::{self, Played};
 
 const MULTICAST: &str = "{}";
 
@@ -270,5 +271,56 @@ fn exit_codes_and_refusals() {
         assert_eq!(code(&r1, &["role", "primary", "G2"]), Some(1));
         assert_eq!(code(&r1, &["role", "primary", "G1", "--no-wait"]), Some(0));
         assert_eq!(code(&r1, &["role", "backup", "--json"]), Some(0));
+    });
+}
+
+/// Replays what a router has recorded; how much there was, and whether it was ended on purpose.
+fn replayed(router: &Router, file: &str) -> Played {
+    let path = router.path(file);
+    let bytes = fs::read(&path).expect("there is a recording");
+    assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
+    recording::replay(&bytes, |_| {}).unwrap_or_else(|stop| panic!("{}: {stop:?}", path.display()))
+}
+
+#[test]
+fn what_two_routers_record_in_a_failover_happens_again() {
+    lab::run("what_two_routers_record_in_a_failover_happens_again", || {
+        let (mut r1, mut r2) = two_routers();
+        r1.start(MULTICAST);
+        r2.start(MULTICAST);
+        r1.wait_until_in_sync();
+        r2.wait_until_in_sync();
+        r2.notify("GROUP \"G1\" BACKUP 0\n");
+        r1.notify("GROUP \"G1\" MASTER 0\n");
+        let many: Vec<Flow> = (1..=2000).map(|port| flow(Family::V4, Protocol::TCP, port)).collect();
+        insert(&r1, &many);
+        insert(&r1, &one_of_each()[3..]);
+        wait_for("the flows are there", || cache(&r2, "external-cache").len() == 2003);
+        // After a kill the last second is missing.
+        let recorded = || fs::metadata(r1.path("recording-1")).expect("it records").len();
+        wait_for("the flows are in the recording", || recorded() > 80_000);
+        // One of them is in the way of another.
+        insert(&r2, &[with_source_nat(flow(Family::V4, Protocol::TCP, 5), 40_000)]);
+
+        assert_eq!(r1.end(Signal::SIGKILL), None);
+        assert!(r2.syncd(&["role", "primary"]).status.success());
+        let commit = r2.json(&["show", "conntrack-sync", "status"])["commit"].clone();
+        assert_eq!((&commit["committed"], &commit["failed"]), (&2003.into(), &0.into()));
+        let again =
+            r1.run_command().args(["--record", "/run/r1/recording-1"]).stderr(Stdio::piped()).output();
+        let said = String::from_utf8_lossy(&again.expect("syncd starts").stderr).into_owned();
+        assert!(said.contains("cannot record into /run/r1/recording-1: it exists"), "{said}");
+        r1.start(MULTICAST);
+        assert!(r1.syncd(&["role", "backup"]).status.success());
+        wait_for("all flows are back", || cache(&r1, "external-cache") == kernel(&r2));
+        r1.wait_until_in_sync();
+        assert_eq!((r1.end(Signal::SIGTERM), r2.end(Signal::SIGTERM)), (Some(0), Some(0)));
+
+        let survivor = replayed(&r2, "recording-1");
+        assert!(survivor.ended && survivor.inputs > 4000 && survivor.outputs > 2003, "{survivor:?}");
+        let killed = replayed(&r1, "recording-1");
+        assert!(!killed.ended && killed.inputs > 2003 && killed.turns > 20, "{killed:?}");
+        let returned = replayed(&r1, "recording-2");
+        assert!(returned.ended && returned.inputs > 20, "{returned:?}");
     });
 }

@@ -38,7 +38,7 @@ mod tests;
 pub use decoder::{Damage, Decoder, Scratch};
 pub use doors::{Entry, Input, Output, Sent, Start, TurnEnd};
 pub use recorder::Recorder;
-pub use replay::{Difference, Played, Replay, Stop};
+pub use replay::{Difference, Played, Replay, Stop, replay};
 pub use turn::turn;
 
 /// How a recording begins.

@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::decoder::{Damage, Scratch};
+use super::decoder::{Damage, Decoder, Scratch};
 use super::doors::{Entry, Output, Start, TurnEnd};
 use super::number::Bytes;
 use crate::replica::{ChannelId, KernelRequest, Notice, Outside, Replica, Reply, RequestId};
@@ -64,6 +64,20 @@ pub struct Played {
     pub outputs: u64,
     /// Whether the recording was ended on purpose; otherwise it ends where its daemon did.
     pub ended: bool,
+}
+
+/// Replays as much of a recording as there is in `bytes`; `each` hears of every entry before it is taken.
+///
+/// # Errors
+/// See [`Replay::take`] and [`Decoder::next`].
+pub fn replay(mut bytes: &[u8], mut each: impl FnMut(&Entry<'_>)) -> Result<Played, Stop> {
+    let (mut decoder, mut scratch, mut replay) = (Decoder::default(), Scratch::default(), Replay::new());
+    while let Some((entry, consumed)) = decoder.next(bytes, &mut scratch)? {
+        each(&entry);
+        replay.take(&entry)?;
+        bytes = &bytes[consumed..];
+    }
+    replay.finish()
 }
 
 /// A replica that lives through a recording.

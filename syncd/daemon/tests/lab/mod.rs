@@ -14,6 +14,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use syncd_core::recording;
 
 /// Names the test that the process was started for.
 const INSIDE: &str = "SYNCD_TEST_LAB";
@@ -28,7 +29,8 @@ pub(crate) fn run(test: &str, body: fn()) {
         println!("{ENTERED}");
         ip(&["link", "set", "lo", "up"]);
         succeed(Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/run"]));
-        return body();
+        body();
+        return every_recording_happens_again();
     }
     let mut command = Command::new("unshare");
     if !nix::unistd::geteuid().is_root() {
@@ -57,6 +59,8 @@ pub(crate) struct Router {
     daemon: Option<Child>,
     /// More lines of its configuration.
     more: &'static str,
+    /// How often its daemon was started.
+    starts: u32,
 }
 
 /// Two routers with a dedicated link between them: 10.9.0.1 and 10.9.0.2.
@@ -64,7 +68,7 @@ pub(crate) fn two_routers() -> (Router, Router) {
     let routers = ["r1", "r2"].map(|name| {
         ip(&["netns", "add", name]);
         fs::create_dir_all(format!("/run/{name}")).expect("/run is ours");
-        Router { name, daemon: None, more: "" }
+        Router { name, daemon: None, more: "", starts: 0 }
     });
     ip(&["-n", "r1", "link", "add", "sync", "type", "veth", "peer", "name", "sync", "netns", "r2"]);
     for (router, address) in ["r1", "r2"].into_iter().zip(["10.9.0.1/24", "10.9.0.2/24"]) {
@@ -73,6 +77,21 @@ pub(crate) fn two_routers() -> (Router, Router) {
         ip(&["-n", router, "link", "set", "sync", "up"]);
     }
     routers.into()
+}
+
+/// Whatever a test was about: what its daemons recorded gives the same outputs again.
+fn every_recording_happens_again() {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for router in ["/run/r1", "/run/r2"] {
+        let files = fs::read_dir(router).into_iter().flatten();
+        paths.extend(files.map(|file| file.expect("/run is ours").path()));
+    }
+    let is_recording = |path: &&PathBuf| path.to_string_lossy().contains("recording-");
+    for path in paths.iter().filter(is_recording) {
+        let bytes = fs::read(path).expect("it is there");
+        let played = recording::replay(&bytes, |_| {});
+        played.unwrap_or_else(|stop| panic!("{}: {stop:?}", path.display()));
+    }
 }
 
 impl Router {
@@ -87,9 +106,13 @@ impl Router {
     }
 
     /// Starts syncd; `link` is what the configuration says of the interface.
+    ///
+    /// Each start is recorded, into `recording-1` and so on.
     pub(crate) fn start(&mut self, link: &str) {
         self.configure(link);
-        let child = self.run_command().spawn().expect("syncd starts");
+        self.starts += 1;
+        let recording = self.path(&format!("recording-{}", self.starts));
+        let child = self.run_command().arg("--record").arg(recording).spawn().expect("syncd starts");
         self.daemon = Some(child);
         wait_for("the control socket answers", || {
             self.syncd(&["show", "conntrack-sync", "status"]).status.success()
