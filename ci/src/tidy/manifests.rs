@@ -51,7 +51,7 @@ const WALLS: [Wall; 7] = [
         ours: &["syncd-core"],
         others: Some(&["clap", "anyhow"]),
         tests: &[],
-        touches: "a seed",
+        touches: "a seed, or a recording",
     },
     Wall {
         package: "syncd-fuzz",

@@ -98,7 +98,9 @@ impl Recording {
             drop(tell.send(write_all(disk, &to_write, &written)));
         })?;
         let recorder = Recorder::new(now, start);
-        let tape = Tape { recorder, full: Some(full), empty, ended, handed_over: now, broken: None };
+        let mut tape = Tape { recorder, full: Some(full), empty, ended, handed_over: now, broken: None };
+        // What the replica was made with is in the file before anything can happen.
+        tape.hand_over();
         Ok(Self(Arc::new(Mutex::new(tape))))
     }
 

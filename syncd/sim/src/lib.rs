@@ -18,6 +18,7 @@
 //! | [`trace`] | one line per event, and the hash |
 //! | [`exhaustive`] | FTFW alone, all losses enumerated |
 //! | [`sweep`] | many seeds on all cores |
+//! | [`recording`] | what a daemon recorded, once more |
 
 pub mod chance;
 pub mod conntrackd;
@@ -29,6 +30,7 @@ pub mod kernel;
 pub mod network;
 pub mod options;
 pub mod oracle;
+pub mod recording;
 pub mod sweep;
 pub mod trace;
 pub mod traffic;

@@ -1,11 +1,14 @@
-//! `sim`: runs seeds. Exit code 0 when all held, 1 when one did not, 2 for wrong usage.
+//! `sim`: runs seeds and replays recordings. Exit code 0 when all held, 1 when one did not, 2 for wrong usage.
 
+use std::fs::File;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use syncd_sim::options::Overrides;
+use syncd_sim::recording;
 use syncd_sim::sweep::{self, Failed};
 
 /// Router pairs, their network, their kernels and their faults, from one seed.
@@ -22,6 +25,17 @@ enum Verb {
     Run {
         /// The seed.
         seed: u64,
+        /// Prints one line per event.
+        #[arg(long)]
+        trace: bool,
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Replays a seed, or what `syncd run --record FILE` has written.
+    Replay {
+        /// A number is a seed, anything else a file.
+        #[arg(value_name = "SEED|FILE")]
+        what: String,
         /// Prints one line per event.
         #[arg(long)]
         trace: bool,
@@ -56,30 +70,20 @@ fn main() -> Result<ExitCode> {
                  cargo run --release -p syncd-sim -- run {seed} --trace"
             );
         }
+        if let Some(played) = recording::running() {
+            eprintln!(
+                "the replica panicked after {} inputs and {} turns of the recording; --trace shows them",
+                played.inputs, played.turns
+            );
+        }
         hook(info);
     }));
     match Arguments::parse().verb {
-        Verb::Run { seed, trace, overrides } => {
-            let (options, outcome) = sweep::run(seed, &overrides, trace);
-            say(format_args!("seed {seed}: {options}"));
-            say(format_args!(
-                "{} events, trace {:016x}, {} acknowledged flows survived failovers",
-                outcome.events, outcome.hash, outcome.kept
-            ));
-            Ok(match (outcome.failure, outcome.converged_after) {
-                (Some(why), _) => {
-                    say(format_args!("FAILED {why}"));
-                    ExitCode::FAILURE
-                }
-                (None, after) => {
-                    say(format_args!(
-                        "held; converged {:.1} s after the last fault",
-                        after.unwrap_or_default().as_secs_f64()
-                    ));
-                    ExitCode::SUCCESS
-                }
-            })
-        }
+        Verb::Replay { what, trace, overrides } => match what.parse() {
+            Ok(seed) => Ok(run(seed, &overrides, trace)),
+            Err(_) => replay(Path::new(&what), trace),
+        },
+        Verb::Run { seed, trace, overrides } => Ok(run(seed, &overrides, trace)),
         Verb::Sweep { seeds, from, twice, threads, overrides } => {
             let cores = std::thread::available_parallelism()?.get();
             let swept = sweep::sweep(from, seeds, &overrides, twice, threads.unwrap_or(cores));
@@ -97,6 +101,42 @@ fn main() -> Result<ExitCode> {
             Ok(if swept.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
+}
+
+fn run(seed: u64, overrides: &Overrides, trace: bool) -> ExitCode {
+    let (options, outcome) = sweep::run(seed, overrides, trace);
+    say(format_args!("seed {seed}: {options}"));
+    say(format_args!(
+        "{} events, trace {:016x}, {} acknowledged flows survived failovers",
+        outcome.events, outcome.hash, outcome.kept
+    ));
+    match (outcome.failure, outcome.converged_after) {
+        (Some(why), _) => {
+            say(format_args!("FAILED {why}"));
+            ExitCode::FAILURE
+        }
+        (None, after) => {
+            say(format_args!(
+                "held; converged {:.1} s after the last fault",
+                after.unwrap_or_default().as_secs_f64()
+            ));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// Replays a recording.
+fn replay(file: &Path, trace: bool) -> Result<ExitCode> {
+    let mut source =
+        File::open(file).with_context(|| format!("cannot read the recording {}", file.display()))?;
+    let outcome = recording::replay(&mut source, |line| {
+        if trace {
+            say(format_args!("{line}"));
+        }
+    })
+    .with_context(|| format!("cannot read the recording {}", file.display()))?;
+    say(format_args!("{outcome}"));
+    Ok(if outcome.is_same() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A line on standard output. A reader that went away (`| head`) is no failure.

@@ -28,7 +28,8 @@ fn start() -> Start<'static> {
 }
 
 /// The entries of a recording, which must be undamaged.
-fn entries(mut bytes: &[u8]) -> Vec<String> {
+fn entries(bytes: &[u8]) -> Vec<String> {
+    let mut bytes = bytes;
     let (mut decoder, mut scratch, mut entries) = (Decoder::default(), Scratch::default(), Vec::new());
     while let Some((entry, consumed)) = decoder.next(bytes, &mut scratch).unwrap() {
         entries.push(format!("{entry:?}"));
@@ -76,11 +77,15 @@ fn what_is_older_than_a_second_is_handed_over() {
     let (tell, written) = channel();
     let (allow, allowed) = channel();
     let recording = Recording::onto(Disk(tell, allowed), at(0), start()).unwrap();
+    let mut file = written.recv().unwrap();
+    assert_eq!(entries(&file).len(), 1, "the start is there at once");
+    allow.send(()).unwrap();
     recording.write(&Entry::Input(at(10), Input::Overrun));
     assert_eq!(recording.keep_up(at(999)), None);
-    assert_eq!(written.try_recv(), Err(TryRecvError::Empty));
+    recording.write(&Entry::Input(at(999), Input::Overrun));
     assert_eq!(recording.keep_up(at(1000)), None);
-    assert_eq!(entries(&written.recv().unwrap()).len(), 2);
+    file.extend(written.recv().unwrap());
+    assert_eq!(entries(&file).len(), 3, "the two entries came together");
     allow.send(()).unwrap();
 }
 
@@ -111,7 +116,6 @@ fn a_full_disk_ends_it_with_its_own_words() {
     let (allow, allowed) = channel::<()>();
     let recording = Recording::onto(Disk(tell, allowed), at(0), start()).unwrap();
     drop(allow);
-    recording.write(&Entry::Input(at(1), Input::Overrun));
     // The writer's thread has to meet the error first.
     let ended = loop {
         match recording.keep_up(at(1000)) {
@@ -128,9 +132,12 @@ fn a_panic_hands_over_what_waits() {
     let (tell, written) = channel();
     let (allow, allowed) = channel();
     let recording = Recording::onto(Disk(tell, allowed), at(0), start()).unwrap();
+    let mut file = written.recv().unwrap();
     recording.write(&Entry::Input(at(10), Input::Overrun));
+    allow.send(()).unwrap();
     allow.send(()).unwrap();
     // What the hook does; a hook of the process would be one of every test here.
     recording.0.try_lock().unwrap().close();
-    assert_eq!(entries(&written.recv().unwrap()).len(), 2);
+    file.extend(written.recv().unwrap());
+    assert_eq!(entries(&file).len(), 2);
 }
