@@ -67,7 +67,7 @@ impl Tap {
             let received =
                 recvmsg::<()>(self.socket.as_raw_fd(), &mut into, Some(&mut control), MsgFlags::empty());
             let (length, when) = match received {
-                Ok(message) => (message.bytes, message.cmsgs()?.find_map(stamp)),
+                Ok(message) => (message.bytes, message.cmsgs()?.find_map(|control| stamp(&control))),
                 Err(Errno::EAGAIN) => return Ok(()),
                 Err(error) => return Err(error.into()),
             };
@@ -78,9 +78,9 @@ impl Tap {
     }
 }
 
-fn stamp(control: ControlMessageOwned) -> Option<Duration> {
+fn stamp(control: &ControlMessageOwned) -> Option<Duration> {
     match control {
-        ControlMessageOwned::ScmTimestampns(time) => Some(time.into()),
+        ControlMessageOwned::ScmTimestampns(time) => Some((*time).into()),
         _ => None,
     }
 }
