@@ -104,7 +104,7 @@ fn output(command: &mut Command) -> Result<String> {
 
 fn table(rows: &[Row]) -> String {
     let line = |figure: &str, unit: &str, syncd: &str, conntrackd: &str, ratio: &str, verdict: &str| {
-        format!("{figure:<36}{unit:<12}{syncd:>24}{conntrackd:>24}{ratio:>8}  {verdict}")
+        format!("{figure:<40}{unit:<14}{syncd:>24}{conntrackd:>24}{ratio:>8}  {verdict}")
             .trim_end()
             .to_owned()
             + "\n"
@@ -126,7 +126,11 @@ fn table(rows: &[Row]) -> String {
 /// The median, and least to most where they differ.
 fn words(spread: &Spread) -> String {
     let Spread { median, min, max } = *spread;
-    let digits = if max < 100.0 && max.fract() != 0.0 { 1 } else { 0 };
+    let digits = match max {
+        max if max >= 100.0 || [median, min, max].iter().all(|value| value.fract() == 0.0) => 0,
+        max if max >= 10.0 => 1,
+        _ => 2,
+    };
     let [median, min, max] = [median, min, max].map(|value| format!("{value:.digits$}"));
     if min == max { median } else { format!("{median} ({min}-{max})") }
 }
@@ -146,7 +150,7 @@ mod tests {
         let json = r#"{"host":{"max":1},"remarks":[],"samples":[],"rows":[
             {"figure":"commit","unit":"ms","syncd":{"median":340.4,"min":300.0,"max":400.0},
              "conntrackd":{"median":1000.0,"min":1000.0,"max":1000.0},"ratio":0.34,"target":"at most 0.6","met":true},
-            {"figure":"memory","unit":"bytes/flow","syncd":{"median":1.25,"min":1.25,"max":1.25},
+            {"figure":"memory","unit":"bytes/flow","syncd":{"median":1.125,"min":1.125,"max":1.125},
              "conntrackd":null,"ratio":null,"target":"less","met":false}]}"#;
         let document: Document = serde_json::from_str(json).unwrap();
         let text = table(&document.rows);
@@ -155,6 +159,6 @@ mod tests {
             lines[1],
             ["commit", "ms", "340", "(300-400)", "1000", "0.34", "met:", "at", "most", "0.6"]
         );
-        assert_eq!(lines[2], ["memory", "bytes/flow", "1.2", "-", "-", "MISSED:", "less"]);
+        assert_eq!(lines[2], ["memory", "bytes/flow", "1.12", "-", "-", "MISSED:", "less"]);
     }
 }

@@ -121,7 +121,7 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "DIR")]
         report: Option<PathBuf>,
     },
-    /// Measure syncd beside conntrackd: commit, flows at full speed, memory
+    /// Measure syncd beside conntrackd: commit, speed, losses, memory, bulk, lag, CPU time
     Bench {
         #[command(flatten)]
         program: Program,

@@ -194,7 +194,7 @@ impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { median, min, max } = *self;
         let digits = match max {
-            max if max.fract() == 0.0 || max >= 100.0 => 0,
+            max if max >= 100.0 || [median, min, max].iter().all(|value| value.fract() == 0.0) => 0,
             max if max >= 10.0 => 1,
             _ => 2,
         };
