@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench;
-use crate::scenario::{Channel, Fault, Runs, Variation};
+use crate::scenario::{Channel, Fault, Runs, Scale, Variation};
 
 /// Two routers, their links, their traffic and their faults in private network namespaces.
 #[derive(Debug, Parser)]
@@ -176,13 +176,16 @@ pub(crate) struct Varied {
     /// Another way for the daemons to talk
     #[arg(long, value_enum)]
     channel: Option<Channel>,
+    /// How large; full size needs root, who raises the host's conntrack limits for the run
+    #[arg(long, value_enum, default_value_t)]
+    scale: Scale,
 }
 
 impl Varied {
     /// The variation.
     pub(crate) fn variation(self) -> Variation {
         let sync = self.sync.into_iter().map(|Runs(router, kind)| (router, kind)).collect();
-        Variation { sync, channel: self.channel }
+        Variation { sync, channel: self.channel, scale: self.scale }
     }
 }
 

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub(crate) struct Running {
     actor: Actor,
     pid: Pid,
     log: PathBuf,
+    /// Stopped in its tracks.
+    hung: AtomicBool,
     end: Arc<(Mutex<Option<ExitStatus>>, Condvar)>,
 }
 
@@ -42,9 +45,7 @@ impl Running {
     pub(crate) fn start(node: &Node, name: &str, actor: Actor, arguments: &[String]) -> Result<Self> {
         let log = PathBuf::from(Step::directory(name)).join(format!("{}.log", actor.program()));
         let output = File::options().create(true).append(true).open(&log).context("cannot open a log")?;
-        if actor == Actor::Keepalived {
-            remove_stale_pid_files(node)?;
-        }
+        remove_stale_files(node, actor)?;
         let mut command = Command::new(path_of(actor)?);
         command.args(arguments).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let mut child = node
@@ -60,7 +61,7 @@ impl Running {
                 told.1.notify_all();
             }
         })?;
-        Ok(Self { actor, pid, log, end })
+        Ok(Self { actor, pid, log, hung: AtomicBool::new(false), end })
     }
 
     /// The program.
@@ -73,6 +74,30 @@ impl Running {
     #[must_use]
     pub(crate) const fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Whether it was stopped in its tracks.
+    #[must_use]
+    pub(crate) fn is_hung(&self) -> bool {
+        self.hung.load(Ordering::Relaxed)
+    }
+
+    /// Stops it in its tracks, or lets it go on.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub(crate) fn hang(&self, hung: bool) -> Result<()> {
+        self.signal(if hung { Signal::SIGSTOP } else { Signal::SIGCONT })?;
+        self.hung.store(hung, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Everything it has said, in all its lives.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub(crate) fn words(&self) -> io::Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(&self.log)?).into_owned())
     }
 
     /// How it ended, if it did.
@@ -131,10 +156,16 @@ impl Running {
     }
 }
 
-/// keepalived takes a file that a killed one left behind for a running daemon, says so, and exits with success.
-fn remove_stale_pid_files(node: &Node) -> Result<()> {
+/// keepalived takes a file that a killed one left behind for a running daemon, says so, and exits with success;
+/// conntrackd does the same with failure.
+fn remove_stale_files(node: &Node, actor: Actor) -> Result<()> {
+    let files: &[&str] = match actor {
+        Actor::Keepalived => &["/run/keepalived.pid", "/run/keepalived-vrrp.pid"],
+        Actor::Conntrackd => &["/run/lock/conntrackd.lock"],
+        Actor::Syncd => return Ok(()),
+    };
     node.run(|| {
-        for file in ["/run/keepalived.pid", "/run/keepalived-vrrp.pid"] {
+        for file in files {
             match fs::remove_file(file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -142,7 +173,7 @@ fn remove_stale_pid_files(node: &Node) -> Result<()> {
         }
         Ok(())
     })
-    .context("cannot remove keepalived's files")
+    .with_context(|| format!("cannot remove the files of a dead {}", actor.program()))
 }
 
 /// Where a program is, seen from inside the lab.

@@ -15,11 +15,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::ending::Ending;
 use crate::link::{disable_tx_checksum, namespace};
-use crate::plan::{Interface, Step, Text};
+use crate::plan::{Interface, Step};
 use crate::programs;
 use crate::sandbox::Node;
 
-pub(crate) use netlink::{addresses, delete_link, set_link};
+pub(crate) use netlink::{addresses, delete_link, forget_neighbours, set_link};
 
 /// The living nodes by name.
 pub(crate) type Nodes = BTreeMap<String, Node>;
@@ -57,7 +57,7 @@ fn attempt(nodes: &mut Nodes, step: &Step) -> Result<()> {
         Step::Up(Interface { node, name }) => set_link(net(nodes, node)?, name, true)?,
         Step::Address { on, address } => netlink::add_address(net(nodes, &on.node)?, &on.name, *address)?,
         Step::Gateway { node, via } => netlink::add_gateway(net(nodes, node)?, via.address)?,
-        Step::Rules { node, rules } => load_rules(find(nodes, node)?, rules)?,
+        Step::Rules { node, rules } => load_rules(find(nodes, node)?, &rules.0)?,
         Step::File { node, name, text } => {
             fs::write(format!("{}/{name}", Step::directory(node)), &text.0)?;
         }
@@ -81,12 +81,16 @@ fn net<'a>(nodes: &'a Nodes, name: &str) -> Result<BorrowedFd<'a>> {
     Ok(find(nodes, name)?.net())
 }
 
-fn load_rules(node: &Node, rules: &Text) -> Result<()> {
+/// Gives a node's packet filter rules.
+///
+/// # Errors
+/// What `nft` said.
+pub(crate) fn load_rules(node: &Node, rules: &str) -> Result<()> {
     let mut command = Command::new(programs::find("nft")?);
     command.args(["-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut nft = node.spawn(&mut command)?;
     if let Some(mut stdin) = nft.stdin.take() {
-        stdin.write_all(rules.0.as_bytes())?;
+        stdin.write_all(rules.as_bytes())?;
     }
     let output = nft.wait_with_output()?;
     if !output.status.success() {

@@ -112,6 +112,20 @@ pub(super) fn add_gateway(ns: BorrowedFd<'_>, via: IpAddr) -> io::Result<()> {
     })
 }
 
+/// Makes an interface forget who answers for which address: the kernel does so when its use of ARP is switched.
+///
+/// # Errors
+/// What the kernel said, or that there is no such interface.
+pub(crate) fn forget_neighbours(ns: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    connected(ns, async |handle| {
+        for arp in [false, true] {
+            let message = LinkUnspec::new_with_index(index(name)?).arp(arp).build();
+            handle.link().set(message).execute().await?;
+        }
+        Ok(())
+    })
+}
+
 /// All addresses of a namespace.
 ///
 /// # Errors

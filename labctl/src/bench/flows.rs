@@ -28,13 +28,16 @@ pub(crate) enum Kind {
 }
 
 /// Messages per `sendmsg`: more bring nothing, and the kernel's complaints about so many fit a receive buffer.
-pub(super) const BATCH: u32 = 128;
+pub(crate) const BATCH: u32 = 128;
 /// Flows between one pair of addresses; with more, ports would run out.
 const PER_PAIR: u32 = 60_000;
 /// The client's first port.
 const FIRST_PORT: u16 = 1024;
 /// The most flows there are addresses for.
 pub(crate) const MOST: u32 = PER_PAIR * 200;
+
+/// From this number on flows only fill a table.
+pub(crate) const FILLERS: u32 = MOST / 2;
 
 /// Seconds a flow lives: longer than any run.
 const TIMEOUT: u32 = 3600;
@@ -51,25 +54,41 @@ const NESTED: u16 = 0x8000;
 
 /// How flows are written.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Writing {
+pub(crate) struct Writing {
     /// What they are.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// The number of the first.
-    pub(super) first: u32,
+    pub(crate) first: u32,
     /// How many.
-    pub(super) count: u32,
+    pub(crate) count: u32,
     /// At most so many in a second.
-    pub(super) pace: Option<u32>,
+    pub(crate) pace: Option<u32>,
     /// So many at once, which the kernel takes without a pause; [`BATCH`] is as fast as it goes.
-    pub(super) burst: u32,
+    pub(crate) burst: u32,
 }
 
 /// Writes flows into the table of a namespace; says how long the writing took.
 ///
 /// # Errors
 /// What the kernel said to the first flow that it did not take.
-pub(super) fn insert(ns: BorrowedFd<'_>, writing: Writing) -> io::Result<Duration> {
-    let Writing { kind, first, count, pace, burst } = writing;
+pub(crate) fn insert(ns: BorrowedFd<'_>, writing: Writing) -> io::Result<Duration> {
+    in_batches(ns, writing, |batch, index| create(batch, writing.kind, index))
+}
+
+/// Ends flows that were written, whatever their kind; says how long that took.
+///
+/// # Errors
+/// What the kernel said of the first flow that was not there.
+pub(crate) fn erase(ns: BorrowedFd<'_>, writing: Writing) -> io::Result<Duration> {
+    in_batches(ns, writing, delete)
+}
+
+fn in_batches(
+    ns: BorrowedFd<'_>,
+    writing: Writing,
+    say: impl Fn(&mut Vec<u8>, u32) + Sync,
+) -> io::Result<Duration> {
+    let Writing { first, count, pace, burst, .. } = writing;
     namespace::run_in(ns, || {
         // A sleep ends up to 50 us late by default (PR_SET_TIMERSLACK). The thread is ours.
         prctl::set_timerslack(1)?;
@@ -86,7 +105,7 @@ pub(super) fn insert(ns: BorrowedFd<'_>, writing: Writing) -> io::Result<Duratio
             }
             batch.clear();
             for index in done..count.min(done + burst) {
-                create(&mut batch, kind, first + index);
+                say(&mut batch, first + index);
             }
             // Executed by the time it returns.
             socket.send(&batch, 0)?;
@@ -147,22 +166,32 @@ fn complaint(socket: &Socket) -> io::Result<()> {
     }
 }
 
-/// One creation.
-fn create(batch: &mut Vec<u8>, kind: Kind, index: u32) {
+/// Client and server of a flow.
+fn ends(index: u32) -> ((Ipv4Addr, u16), (Ipv4Addr, u16)) {
     assert!(index < MOST, "there are addresses for {MOST} flows");
     let pair = u8::try_from(index / PER_PAIR).unwrap_or(u8::MAX);
     let port = FIRST_PORT + u16::try_from(index % PER_PAIR).unwrap_or(0);
-    let client = Ipv4Addr::new(10, 64, pair, 2);
-    let server = Ipv4Addr::new(198, 51, 100, 10 + pair);
+    ((Ipv4Addr::new(10, 64, pair, 2), port), (Ipv4Addr::new(198, 51, 100, 10 + pair), 443))
+}
+
+/// One deletion.
+fn delete(batch: &mut Vec<u8>, index: u32) {
+    let (client, server) = ends(index);
+    write_message(batch, DELETE, REQUEST, |out| nest(out, 1, |out| tuple(out, client, server)));
+}
+
+/// One creation.
+fn create(batch: &mut Vec<u8>, kind: Kind, index: u32) {
+    let (client, server) = ends(index);
     write_message(batch, NEW, REQUEST | CREATE, |out| {
-        nest(out, 1, |out| tuple(out, (client, port), (server, 443)));
+        nest(out, 1, |out| tuple(out, client, server));
         // The plain inverse even with NAT: the kernel translates it itself, and believes nobody who has done so.
-        nest(out, 2, |out| tuple(out, (server, 443), (client, port)));
+        nest(out, 2, |out| tuple(out, server, client));
         attribute(out, 3, &STATUS.to_be_bytes());
         nest(out, 4, |out| nest(out, 1, established));
         attribute(out, 7, &TIMEOUT.to_be_bytes());
         if kind == Kind::Translated {
-            nest(out, 6, |out| source_nat(out, Ipv4Addr::new(198, 51, 100, 1), port));
+            nest(out, 6, |out| source_nat(out, Ipv4Addr::new(198, 51, 100, 1), client.1));
         }
     });
 }
@@ -235,7 +264,7 @@ fn write_head(out: &mut [u8], at: usize, kind: u16) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, PER_PAIR, create, index};
+    use super::{Kind, PER_PAIR, create, delete, index};
     use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
     use netlink_packet_netfilter::NetfilterMessage;
     use std::collections::BTreeSet;
@@ -261,6 +290,17 @@ mod tests {
         assert_eq!(index(Ipv4Addr::new(10, 64, 2, 2), 1027), Some(2 * PER_PAIR + 3));
         assert_eq!(index(Ipv4Addr::new(10, 64, 2, 3), 1027), None);
         assert_eq!(index(Ipv4Addr::new(10, 64, 2, 2), 80), None);
+    }
+
+    #[test]
+    fn another_decoder_understands_a_deletion_of_one_flow() {
+        let mut bytes = Vec::new();
+        delete(&mut bytes, 7);
+        let message = NetlinkMessage::<NetfilterMessage>::deserialize(&bytes).unwrap();
+        let NetlinkPayload::InnerMessage(inner) = message.payload else { panic!("a deletion") };
+        let text = format!("{inner:?}");
+        // Without its tuple it would be a deletion of everything.
+        assert!(text.contains("10.64.0.2") && text.contains("1031"), "{text}");
     }
 
     #[test]

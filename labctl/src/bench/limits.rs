@@ -120,7 +120,9 @@ impl Limits {
                 Ok(Self { values, not_raised: None, guardian })
             }
             Raised::Busy => {
-                bail!(Ending::Usage("another labctl bench runs on this host: wait for its end".to_owned()))
+                bail!(Ending::Usage(
+                    "another labctl bench, or run at full size, goes on here: wait for its end".to_owned()
+                ))
             }
             Raised::Refused(why) => {
                 drop(pipe);

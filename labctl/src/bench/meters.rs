@@ -62,7 +62,7 @@ pub(super) fn frames(ns: BorrowedFd<'_>, interface: &str) -> io::Result<u64> {
 }
 
 /// `VmRSS:     2964 kB` of proc(5), `status`.
-fn resident(status: &str) -> Option<u64> {
+pub(crate) fn resident(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }

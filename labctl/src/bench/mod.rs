@@ -14,7 +14,7 @@
 mod births;
 mod daemon;
 mod figures;
-mod flows;
+pub(crate) mod flows;
 mod full;
 mod limits;
 mod listener;
@@ -32,8 +32,9 @@ use clap::{Args, ValueEnum};
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use limits::guard;
+pub(crate) use limits::{Limits, guard};
 pub(crate) use measure::{Sample, measure};
+pub(crate) use meters::resident;
 pub(crate) use outside::bench;
 
 /// What to measure.

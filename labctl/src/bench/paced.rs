@@ -73,7 +73,7 @@ pub(crate) struct Paced {
 pub(super) fn paced(daemon: Daemon, plan: &Plan, tell: &mut dyn FnMut(Paced)) -> Result<()> {
     let mut pair = Pair::build(daemon, plan.full, plan.root)?;
     let (node, key) = (R1.to_owned(), "net.netfilter.nf_conntrack_timestamp".to_owned());
-    pair.extend([Step::Sysctl { node, key, value: "1" }])?;
+    pair.extend([Step::Sysctl { node, key, value: "1".to_owned() }])?;
     pair.start_daemons(0)?;
     let mut first = 0;
     for rate in RATES {

@@ -315,7 +315,8 @@ fn network() -> Result<Vec<Step>> {
         let node = name.to_owned();
         steps.push(Step::Node { name: node.clone() });
         // Flows that are born while nobody listens yet must be heard of too.
-        steps.push(Step::Sysctl { node, key: "net.netfilter.nf_conntrack_events".to_owned(), value: "1" });
+        let key = "net.netfilter.nf_conntrack_events".to_owned();
+        steps.push(Step::Sysctl { node, key, value: "1".to_owned() });
         steps.push(Step::Up(Interface::new(name, "lo")));
     }
     steps.push(Step::Veth { a: sync(R1), b: sync(R2) });

@@ -146,7 +146,11 @@ table ip sink {
 /// Client and server, and what makes r1 a router between them.
 fn surroundings() -> Result<Vec<Step>> {
     let interface = Interface::new;
-    let sysctl = |key: &str, value| Step::Sysctl { node: R1.to_owned(), key: key.to_owned(), value };
+    let sysctl = |key: &str, value: &str| Step::Sysctl {
+        node: R1.to_owned(),
+        key: key.to_owned(),
+        value: value.to_owned(),
+    };
     let rules =
         |node: &str, rules: &str| Step::Rules { node: node.to_owned(), rules: Text(rules.to_owned()) };
     let prefix = |address: &str| -> Result<Prefix> { Ok(Prefix { address: address.parse()?, length: 24 }) };

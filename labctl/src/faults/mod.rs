@@ -1,7 +1,9 @@
 //! What breaks: a router, its VRRP, its link, its daemon.
 //!
-//! Each fault notes its moment first, from which all times of a result count. Never repairs; returning is the
+//! Networks that fall apart are beside, in `split.rs`. Each fault notes its moment first, from which all times of a result count. Never repairs; returning is the
 //! timeline's. Driven by the timeline and by `labctl failover`; tested through the scenarios.
+
+mod split;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,16 +32,34 @@ impl Lab {
             Fault::KillRouter => self.kill_router(router),
             Fault::StopVrrp => self.take_actor(router, Actor::Keepalived)?.stop(),
             Fault::LinkDown => self.with_node(router, |node| Ok(apply::set_link(node.net(), "lan", false)?)),
-            Fault::KillDaemon => {
-                let actor = match self.scenario().sync_of(router) {
-                    SyncKind::Syncd => Actor::Syncd,
-                    SyncKind::Conntrackd => Actor::Conntrackd,
-                    SyncKind::None => return Err(anyhow!("nothing replicates on {router}")),
-                };
-                self.take_actor(router, actor)?.kill()
-            }
+            Fault::KillDaemon => self.take_actor(router, self.replicating(router)?)?.kill(),
+            Fault::HangDaemon => self.hang_daemon(router, true),
         }
         .with_context(|| format!("cannot {} {router}", fault.word()))
+    }
+
+    /// Brings the router's LAN interface up again.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub(crate) fn link_up(&self, router: &str) -> Result<()> {
+        self.with_node(router, |node| Ok(apply::set_link(node.net(), "lan", true)?))
+    }
+
+    /// Stops a router's replicating daemon in its tracks, or lets it go on.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub(crate) fn hang_daemon(&self, router: &str, hung: bool) -> Result<()> {
+        self.with_actor(router, self.replicating(router)?, |running| running.hang(hung))
+    }
+
+    fn replicating(&self, router: &str) -> Result<Actor> {
+        match self.scenario().sync_of(router) {
+            SyncKind::Syncd => Ok(Actor::Syncd),
+            SyncKind::Conntrackd => Ok(Actor::Conntrackd),
+            SyncKind::None => Err(anyhow!("nothing replicates on {router}")),
+        }
     }
 
     /// From now on all times of a failover count; `from` is the router that the addresses leave.

@@ -41,6 +41,8 @@ impl Lab {
             traffic: Mutex::new(BTreeMap::new()),
             transfers: Mutex::new(BTreeMap::new()),
             servers: Mutex::new(None),
+            ended: Mutex::new(BTreeMap::new()),
+            fillers: Mutex::new(BTreeMap::new()),
             roles: Arc::new(Roles::default()),
             scripts: Mutex::new(BTreeMap::new()),
             failover: Mutex::new(None),
@@ -155,6 +157,7 @@ impl Lab {
                 self.roles.of(name) == if place == 0 { Role::Primary } else { Role::Backup }
             });
             (as_wanted
+                && routers.iter().all(|(name, _)| self.conntrackd_is_notified(name))
                 && self.look_at_routers().is_ok_and(|nodes| {
                     nodes
                         .iter()

@@ -4,10 +4,12 @@
 //! and the notifications of roles; tested through the scenarios.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
 use super::{Lab, locked};
+use crate::bench::flows;
 use crate::plan::{Actor, CONNTRACKD_NOTIFY, conntrackd, syncd as plan_syncd};
 use crate::probes::caches::{self, Difference};
 use crate::probes::flows::SeenFlow;
@@ -36,27 +38,38 @@ impl Lab {
         self.ask(router, Actor::Syncd, &plan_syncd::show(what))
     }
 
-    /// A router's external cache against its peer's kernel, after the filter.
+    /// A router's external cache against its peer's kernel, after the filter; and when the cache had been read. The
+    /// kernel is read after it: what both held the cache held by then.
     ///
     /// # Errors
     /// When one of both cannot be read.
-    pub(crate) fn compare_cache(&self, router: &str) -> Result<Difference> {
+    pub(crate) fn compare_cache(&self, router: &str) -> Result<(Difference, Instant)> {
         let topology = &self.scenario.topology;
         let (peer, peer_router) = topology.peer_of(router);
-        let cache = match self.scenario.sync_of(router) {
-            SyncKind::Syncd => {
-                caches::of_syncd(&syncd::read_cache(&self.ask_syncd(router, &["external-cache"])?)?)
+        let kind = self.scenario.sync_of(router);
+        if kind == SyncKind::Syncd {
+            // Far from equal: two numbers say so, and asking for every flow again and again would be work for the daemon.
+            let cached = self.daemon_status(router)?.external_flows;
+            let kernel = self.with_node(peer, |node| Ok(flows::count(node.net())?))?;
+            if let Some(difference) = Difference::counted(kernel, cached) {
+                return Ok((difference, Instant::now()));
             }
-            SyncKind::Conntrackd => {
-                let text = self.ask_conntrackd(router, &["-e"])?;
-                caches::of_conntrackd(&String::from_utf8_lossy(&text))
-            }
+        }
+        let told = match kind {
+            SyncKind::Syncd => self.ask_syncd(router, &["external-cache"])?,
+            SyncKind::Conntrackd => self.ask_conntrackd(router, &["-e"])?,
             SyncKind::None => bail!("nothing replicates on {router}"),
+        };
+        let at = Instant::now();
+        let cache = if kind == SyncKind::Syncd {
+            caches::of_syncd(&syncd::read_cache(&told)?)
+        } else {
+            caches::of_conntrackd(&String::from_utf8_lossy(&told))
         };
         let kernel = self.flows(peer).with_context(|| format!("cannot read the flows of {peer}"))?;
         let difference = Difference::between(&caches::of_kernel(&kernel, peer_router.sync), &cache);
         self.note_compared(&difference);
-        Ok(difference)
+        Ok((difference, at))
     }
 
     /// What the primary's kernel held when the addresses began to move, after the filter, against a router's kernel.
@@ -88,6 +101,7 @@ impl Lab {
             Role::Backup => "BACKUP",
             _ => return,
         };
+        locked(&self.scripts).remove(router);
         let options =
             CONNTRACKD_NOTIFY.iter().find(|(state, _)| *state == word).map_or(&[][..], |(_, all)| all);
         let mut failed = Vec::new();
@@ -105,5 +119,11 @@ impl Lab {
     pub(super) fn script_of(&self, router: &str) -> Option<Vec<String>> {
         let (role, failed) = locked(&self.scripts).get(router)?.clone();
         (role == Role::Primary && self.roles.of(router) == role).then_some(failed)
+    }
+
+    /// Whether a router's conntrackd, if it has one, has been told its present role to the end.
+    pub(super) fn conntrackd_is_notified(&self, router: &str) -> bool {
+        let told = locked(&self.scripts).get(router).map(|(role, _)| *role);
+        self.scenario.sync_of(router) != SyncKind::Conntrackd || told == Some(self.roles.of(router))
     }
 }

@@ -6,9 +6,12 @@
 pub(crate) mod announced;
 mod build;
 mod daemons;
+mod ended;
 mod observe;
 pub(crate) mod timeline;
 pub(crate) mod verify;
+mod watch;
+mod written;
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
@@ -29,7 +32,10 @@ use crate::probes::flows::{SeenFlow, dump_flows};
 use crate::probes::roles::{Role, Roles};
 use crate::sandbox::Node;
 use crate::scenario::Scenario;
-use crate::traffic::{BirthSpec, Births, Opened, Traffic, TrafficSpec, TransferServers, Transfers};
+use crate::scenario::topology::Hosts;
+use crate::traffic::{
+    BirthSpec, Births, Opened, StreamGroup, Traffic, TrafficSpec, TransferServers, Transfers,
+};
 
 /// How long streams may take to open.
 const OPENING: Duration = Duration::from_secs(15);
@@ -50,6 +56,10 @@ pub(crate) struct Lab {
     transfers: Mutex<BTreeMap<String, Transfers>>,
     /// Opened with the first of them. They end before their servers do.
     servers: Mutex<Option<TransferServers>>,
+    /// What the kernel held of a traffic when it was stopped.
+    ended: Mutex<BTreeMap<String, Vec<SeenFlow>>>,
+    /// How many flows fill a router's table.
+    fillers: Mutex<BTreeMap<String, u32>>,
     roles: Arc<Roles>,
     /// For which role conntrackd's script ran last, and what failed.
     scripts: Mutex<BTreeMap<String, (Role, Vec<String>)>>,
@@ -134,20 +144,15 @@ impl Lab {
     /// # Errors
     /// When it runs already, is not known, or a stream does not open.
     pub(crate) fn start_traffic(&self, name: &str) -> Result<Opened> {
-        let groups = self.scenario.traffic.get(name).ok_or_else(|| {
-            let known = self.scenario.traffic.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Ending::Usage(format!("no traffic is called {name}: write one of {known}"))
-        })?;
-        let groups = groups.iter().enumerate();
-        let groups = groups
-            .filter_map(|(place, group)| group.group(u16::try_from(place).ok()?, &self.scenario.topology));
-        let spec = TrafficSpec { groups: groups.collect(), seed: SEED };
+        let (hosts, groups) = self.groups_of(name)?;
+        let spec = TrafficSpec { groups, seed: SEED };
         let mut running = locked(&self.traffic);
         if running.contains_key(name) {
             anyhow::bail!("the traffic {name} runs already: labctl traffic status");
         }
         let nodes = locked(&self.nodes);
-        let traffic = Traffic::start(spec, find(&nodes, "client")?.net(), find(&nodes, "server")?.net())
+        let [client, server] = [hosts.client(), hosts.server()].map(|host| find(&nodes, host));
+        let traffic = Traffic::start(spec, client?.net(), server?.net())
             .with_context(|| format!("cannot start the traffic {name}"))?;
         drop(nodes);
         let opened = traffic.wait_open(Instant::now() + OPENING);
@@ -162,6 +167,19 @@ impl Lab {
                 opened.failed
             ))
         }
+    }
+
+    /// A traffic's streams, and between whom they are.
+    fn groups_of(&self, name: &str) -> Result<(Hosts, Vec<StreamGroup>)> {
+        let groups = self.scenario.traffic.get(name).ok_or_else(|| {
+            let known = self.scenario.traffic.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Ending::Usage(format!("no traffic is called {name}: write one of {known}"))
+        })?;
+        let hosts = groups.first().map(|group| group.hosts).unwrap_or_default();
+        let groups = groups.iter().enumerate();
+        let groups = groups
+            .filter_map(|(place, group)| group.group(u16::try_from(place).ok()?, &self.scenario.topology));
+        Ok((hosts, groups.collect()))
     }
 
     /// What is said of each program of a living node: where, which, and if nobody ended it and it has, how.
@@ -275,6 +293,21 @@ impl Lab {
     pub(crate) fn take_actor(&self, node: &str, actor: Actor) -> Result<Running> {
         let taken = locked(&self.actors).remove(&(node.to_owned(), actor));
         taken.ok_or_else(|| anyhow!("{} does not run on {node}", actor.program()))
+    }
+
+    /// Calls `body` with a program that runs.
+    ///
+    /// # Errors
+    /// When it does not, or the body's.
+    pub(crate) fn with_actor<T>(
+        &self,
+        node: &str,
+        actor: Actor,
+        body: impl FnOnce(&Running) -> Result<T>,
+    ) -> Result<T> {
+        let actors = locked(&self.actors);
+        let running = actors.get(&(node.to_owned(), actor));
+        body(running.with_context(|| format!("{} does not run on {node}", actor.program()))?)
     }
 
     /// Expects nothing more of a dead node's programs.

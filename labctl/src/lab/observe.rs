@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use super::{Lab, locked};
 use crate::actors::ready;
 use crate::apply;
+use crate::plan::Actor;
 use crate::probes::roles::Role;
 use crate::scenario::{Expectation, Sight, SyncKind};
 use crate::verdict::{NodeSeen, Record, Seen};
@@ -47,9 +48,9 @@ impl Lab {
                         record.add(Instant::now(), Seen::Daemon(node.clone(), status));
                     }
                 }
-                Sight::CacheEqual(node) | Sight::CacheComplete(node) => {
-                    if let Ok(difference) = self.compare_cache(node) {
-                        record.add(Instant::now(), Seen::Cache(node.clone(), difference));
+                Sight::CacheEqual(node) | Sight::CacheComplete(node) | Sight::CacheDiffers { node, .. } => {
+                    if let Ok((difference, at)) = self.compare_cache(node) {
+                        record.add(at, Seen::Cache(node.clone(), difference));
                     }
                 }
                 Sight::ExpectationsCached(node) => {
@@ -67,7 +68,38 @@ impl Lab {
                         record.add(Instant::now(), Seen::Kept(node.clone(), difference));
                     }
                 }
-                Sight::Primary(_) | Sight::Alive(..) | Sight::Complete(..) => {}
+                Sight::Logged(node, text) => {
+                    if let Ok(words) = self.with_actor(node, Actor::Syncd, |running| Ok(running.words()?)) {
+                        let line = words.lines().find(|line| line.contains(text.as_str())).map(str::to_owned);
+                        record.add(Instant::now(), Seen::Logged(node.clone(), text.clone(), line));
+                    }
+                }
+                Sight::Counted { node, .. } => {
+                    if let Ok(counters) = self.daemon_statistics(node) {
+                        record.add(Instant::now(), Seen::Counters(node.clone(), counters));
+                    }
+                }
+                Sight::Ended { traffic, node } => {
+                    if let Ok((left, of)) = self.remaining(traffic, node) {
+                        let seen = Seen::Remaining {
+                            traffic: traffic.clone(),
+                            node: node.clone(),
+                            left: left.len(),
+                            of,
+                            example: left.first().map(ToString::to_string),
+                        };
+                        record.add(Instant::now(), seen);
+                    }
+                }
+                // Seen above, or by whoever watches all the time.
+                Sight::Primary(_)
+                | Sight::BothPrimary
+                | Sight::LowerHeard(_)
+                | Sight::Alive(..)
+                | Sight::Complete(..)
+                | Sight::Answers(..)
+                | Sight::Memory(..)
+                | Sight::Said(..) => {}
             }
         }
     }
@@ -87,7 +119,8 @@ impl Lab {
                 Some(node) => (self.roles.of(name), apply::addresses(node.net())?),
             };
             let held = shared.iter().filter(|prefix| addresses.contains(&prefix.address)).count();
-            seen.push(NodeSeen { name: name.clone(), role, held, all: shared.len() });
+            let lower_heard = self.roles.lower_heard(name);
+            seen.push(NodeSeen { name: name.clone(), role, held, all: shared.len(), lower_heard });
         }
         Ok(seen)
     }

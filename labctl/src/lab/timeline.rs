@@ -4,17 +4,21 @@
 //! end are judged together, and once more when everything that belongs to a failover has been seen. Driven by
 //! `session`; tested through the scenarios.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use super::Lab;
+use super::watch::Watches;
+use super::written::{Work, Writing};
+use crate::plan::Actor;
 use crate::poll;
 use crate::report::ExpectationSeen;
-use crate::scenario::{Action, Event, Expectation};
-use crate::verdict::{Judgement, Record, judge};
+use crate::scenario::{Action, Event, Expectation, Scenario};
+use crate::verdict::{Judgement, Record, Seen, judge};
 
-/// Between two looks.
+/// Between two looks, at least; after one that took long, as long as it took.
 const LOOK: Duration = Duration::from_millis(100);
 /// A gap is one that overlaps this time after the fault, so it is complete only then.
 pub(crate) const GAP_WINDOW: Duration = Duration::from_secs(10);
@@ -23,9 +27,14 @@ pub(crate) const GAP_WINDOW: Duration = Duration::from_secs(10);
 struct Run<'a> {
     lab: &'a Lab,
     tell: &'a dyn Fn(&str),
+    watches: &'a Watches,
     record: Record,
+    /// What is being written while the timeline goes on.
+    writings: Vec<Writing>,
     /// The moment of the last event.
     from: Instant,
+    /// How long the last look took.
+    looked: Duration,
     seen: Vec<ExpectationSeen>,
 }
 
@@ -34,10 +43,36 @@ struct Run<'a> {
 /// # Errors
 /// When an event cannot happen or a program ends that nobody ended; with what was seen until then.
 pub(crate) fn run(lab: &Lab, tell: &dyn Fn(&str)) -> (Vec<ExpectationSeen>, Result<()>) {
-    let now = Instant::now();
-    let mut run = Run { lab, tell, record: Record::default(), from: now, seen: Vec::new() };
-    let result = run.events(now).and_then(|()| run.judge_all());
-    (run.seen, result)
+    let watches = Watches::of(watched(lab.scenario()));
+    let watches = &watches;
+    thread::scope(|scope| {
+        for watch in watches.each() {
+            scope.spawn(move || watches.watch(lab, watch));
+        }
+        let now = Instant::now();
+        let mut run = Run {
+            lab,
+            tell,
+            watches,
+            record: Record::default(),
+            writings: Vec::new(),
+            from: now,
+            looked: Duration::ZERO,
+            seen: Vec::new(),
+        };
+        let result = run.events(now).and_then(|()| run.judge_all());
+        watches.end();
+        (run.seen, result)
+    })
+}
+
+/// The routers whose daemons are watched, with repetitions.
+fn watched(scenario: &Scenario) -> impl Iterator<Item = &str> {
+    let waited = scenario.timeline.iter().filter_map(|event| match &event.action {
+        Action::Wait(expectation) => Some(expectation),
+        _ => None,
+    });
+    scenario.expect.iter().chain(waited).filter_map(|expectation| expectation.seen.watched())
 }
 
 impl Run<'_> {
@@ -49,41 +84,97 @@ impl Run<'_> {
             (self.tell)(&event.action.to_string());
             self.happen(event)?;
         }
+        for writing in self.writings.drain(..) {
+            writing.finish()?;
+            self.from = Instant::now();
+        }
         Ok(())
     }
 
     fn happen(&mut self, event: &Event) -> Result<()> {
-        let lab = self.lab;
         if let Action::Wait(expectation) = &event.action {
             return self.wait(expectation);
         }
         self.from = Instant::now();
         match &event.action {
+            Action::Births { count, per_second } => self.lab.give_birth(*count, *per_second)?,
+            Action::Write(written) => {
+                let writing = self.lab.write_flows(written, Work::Create)?;
+                return self.keep_writing(writing, written.meanwhile);
+            }
+            Action::Erase(written) => {
+                let writing = self.lab.write_flows(written, Work::Delete)?;
+                return self.keep_writing(writing, written.meanwhile);
+            }
+            Action::WriteMute(written) => self.lab.write_mute(written)?,
+            Action::Fill { on, leave } => self.lab.fill(on, *leave)?,
+            Action::Drain(on) => self.lab.drain(on)?,
+            other => return self.change(other),
+        }
+        // Counted from the last birth, not from the first.
+        self.from = Instant::now();
+        Ok(())
+    }
+
+    fn keep_writing(&mut self, writing: Writing, meanwhile: bool) -> Result<()> {
+        if meanwhile {
+            self.writings.push(writing);
+            return Ok(());
+        }
+        writing.finish()?;
+        self.from = Instant::now();
+        Ok(())
+    }
+
+    /// What happens to the lab at a moment.
+    fn change(&self, action: &Action) -> Result<()> {
+        let lab = self.lab;
+        match action {
             Action::Start(traffic) => lab.begin_traffic(traffic).map(drop)?,
             Action::Fulfil(traffic) => lab.fulfil(traffic)?,
-            Action::Fault(fault, node) => lab.break_it(*fault, node)?,
+            Action::Stop(traffic) => lab.end_traffic(traffic)?,
+            Action::Fault(fault, node) => self.watches.without(node, || lab.break_it(*fault, node))?,
             Action::Boot(node) => lab.boot(node)?,
             Action::StartVrrp(node) => {
-                let flows = lab.primary().and_then(|primary| lab.flows(&primary).ok());
-                lab.note_moment(None, flows)?;
-                lab.start(node, crate::plan::Actor::Keepalived)?;
+                self.note_moment()?;
+                lab.start(node, Actor::Keepalived)?;
             }
             Action::StartDaemon(node) => lab.start_daemon(node)?,
+            Action::WakeDaemon(node) => lab.hang_daemon(node, false)?,
+            Action::LinkUp(node) => {
+                self.note_moment()?;
+                lab.link_up(node)?;
+            }
+            Action::Networks(networks) => lab.divide(*networks)?,
+            Action::ForgetNeighbours => lab.forget_neighbours()?,
             Action::Weather(weather) => {
                 lab.with_link(|link| link.set_weather(weather.weather()));
             }
-            Action::Births(births) => {
-                lab.give_birth(births.count, births.per_second)?;
-                // Counted from the last birth, not from the first.
-                self.from = Instant::now();
-            }
-            Action::Wait(_) => {}
+            // Of the others it is not asked.
+            _ => {}
         }
         Ok(())
     }
 
+    /// The addresses are about to move by themselves.
+    fn note_moment(&self) -> Result<()> {
+        let flows = self.lab.primary().and_then(|primary| self.lab.flows(&primary).ok());
+        self.lab.note_moment(None, flows)
+    }
+
     fn look(&mut self, expectations: &[&Expectation]) -> Result<()> {
-        self.lab.look(&mut self.record, expectations)
+        let began = Instant::now();
+        self.lab.look(&mut self.record, expectations)?;
+        for watch in self.watches.each() {
+            self.record.add(Instant::now(), Seen::Watched(watch.node.clone(), watch.seen()));
+        }
+        self.looked = began.elapsed();
+        Ok(())
+    }
+
+    /// Lets time pass: looking at many flows is work for the daemons too.
+    fn pause(&self) {
+        poll::pause(LOOK.max(self.looked));
     }
 
     fn look_until(&mut self, moment: Instant) -> Result<()> {
@@ -108,7 +199,7 @@ impl Run<'_> {
                 }
                 anyhow::bail!("the timeline cannot go on: {expectation}");
             }
-            poll::pause(LOOK);
+            self.pause();
         }
     }
 
@@ -130,7 +221,7 @@ impl Run<'_> {
                 }
                 return looked;
             }
-            poll::pause(LOOK);
+            self.pause();
         }
     }
 

@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::EventFd;
 use nix::sys::time::TimeSpec;
 
+use super::line::Line;
 use super::packet_socket::{PacketSocket, VNET_HEADER};
 use super::weather::{Direction, Fate, Sky, Weather};
 use super::{DirectionCounters, LinkCounters};
@@ -115,6 +116,7 @@ pub(super) struct Carrier {
     shared: Arc<Shared>,
     ends: [PacketSocket; 2],
     skies: [Sky; 2],
+    lines: [Line; 2],
     in_flight: BinaryHeap<Reverse<InFlight>>,
     entries: u64,
     counters: [DirectionCounters; 2],
@@ -127,6 +129,7 @@ impl Carrier {
             shared,
             ends,
             skies: [Sky::new(Direction::AToB, weather), Sky::new(Direction::BToA, weather)],
+            lines: [Line::default(); 2],
             in_flight: BinaryHeap::new(),
             entries: 0,
             counters: [DirectionCounters::default(); 2],
@@ -220,8 +223,13 @@ impl Carrier {
                 (delay, again)
             }
         };
+        let (rate, queue) = self.skies[source].line();
         for delay in [Some(delay), again].into_iter().flatten() {
-            self.start(1 - source, frame, delay);
+            let length = frame.len().saturating_sub(VNET_HEADER);
+            match self.lines[source].take(Instant::now(), length, rate, queue) {
+                Some(turn) => self.start(1 - source, frame, turn + delay),
+                None => self.counters[source].congested += 1,
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use std::thread::{self, JoinHandle};
 
 mod carrier;
 mod chance;
+mod line;
 pub(crate) mod namespace;
 mod packet_socket;
 #[cfg(test)]
@@ -146,6 +147,8 @@ pub(crate) struct DirectionCounters {
     pub(crate) lost: u64,
     /// Dropped by the weather's cut.
     pub(crate) cut: u64,
+    /// Dropped because too much waited for a line with a limit.
+    pub(crate) congested: u64,
     /// Carried twice.
     pub(crate) duplicated: u64,
     /// Held back so that later frames overtake.

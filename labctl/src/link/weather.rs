@@ -45,6 +45,10 @@ pub(crate) struct Weather {
     pub(crate) jitter_ms: u32,
     /// Silent directions.
     pub(crate) cut: Cut,
+    /// Bits that each direction carries in a second; 0 for no limit.
+    pub(crate) bits_per_second: u32,
+    /// Bytes that may wait for a direction with a limit; what comes when they do is dropped.
+    pub(crate) queue_bytes: u64,
     /// Seed of all draws.
     pub(crate) seed: u64,
 }
@@ -98,6 +102,11 @@ impl Sky {
             Direction::AToB => a_to_b,
             Direction::BToA => b_to_a,
         })
+    }
+
+    /// What the direction can carry: bits per second, and bytes that may wait.
+    pub(super) const fn line(&self) -> (u32, u64) {
+        (self.weather.bits_per_second, self.weather.queue_bytes)
     }
 
     /// From now on this weather; a new seed starts the draws anew.

@@ -31,12 +31,19 @@ pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scen
         ),
     };
     let directory = Step::directory(name);
+    let reliable = if scenario.conntrackd.reliable_events {
+        "NetlinkOverrunResync Off\n  NetlinkEventsReliable On\n  "
+    } else {
+        ""
+    };
+    let queue = scenario.conntrackd.resend_queue_size;
+    let queue = queue.map(|size| format!("    ResendQueueSize {size}\n")).unwrap_or_default();
     let expectations = if scenario.helpers.is_empty() { "" } else { "    ExpectationSync On\n" };
     let text = format!(
-        "Sync {{\n  Mode FTFW {{\n  }}\n  {channel}\n  Options {{\n    TCPWindowTracking Off\n{expectations}  }}\n}}\n\
-         General {{\n  HashSize 32768\n  HashLimit 131072\n  LogFile {directory}/conntrackd-own.log\n  \
+        "Sync {{\n  Mode FTFW {{\n{queue}  }}\n  {channel}\n  Options {{\n    TCPWindowTracking Off\n{expectations}  }}\n}}\n\
+         General {{\n  HashSize 32768\n  HashLimit 2097152\n  LogFile {directory}/conntrackd-own.log\n  \
          LockFile /run/lock/conntrackd.lock\n  UNIX {{\n    Path /run/conntrackd.ctl\n  }}\n  \
-         NetlinkBufferSize 2097152\n  NetlinkBufferSizeMaxGrowth 8388608\n  Filter From Userspace {{\n    \
+         NetlinkBufferSize 2097152\n  NetlinkBufferSizeMaxGrowth 8388608\n  {reliable}Filter From Userspace {{\n    \
          Protocol Accept {{\n      TCP\n      UDP\n      ICMP\n      IPv6-ICMP\n    }}\n    \
          Address Ignore {{\n      IPv4_address 127.0.0.1\n      IPv4_address {}\n      IPv6_address ::1\n    \
          }}\n  }}\n}}\n",

@@ -12,6 +12,7 @@ pub(crate) mod syncd;
 
 use std::fmt;
 
+use crate::scenario::topology::Hosts;
 use crate::scenario::{Scenario, SyncKind};
 
 pub(crate) use conntrackd::NOTIFY as CONNTRACKD_NOTIFY;
@@ -19,6 +20,8 @@ pub(crate) use step::{Actor, Interface, Step, Text};
 
 /// The node that holds the two bridges and the far ends of the dedicated link.
 pub(crate) const SWITCH: &str = "switch";
+/// A host's only interface.
+pub(crate) const HOST_INTERFACE: &str = "eth0";
 /// Labctl's end of the dedicated link towards a router.
 pub(crate) fn far_end(router: &str) -> String {
     format!("{router}-sync")
@@ -37,14 +40,15 @@ impl Plan {
     pub(crate) fn of(scenario: &Scenario) -> Self {
         let mut steps = Vec::new();
         network::switch(&mut steps);
-        for (name, host, network, gateways) in [
-            ("client", &scenario.topology.client, "lan", &scenario.topology.virtual_addresses.lan),
-            ("server", &scenario.topology.server, "wan", &[].to_vec()),
-        ] {
-            network::host(&mut steps, name, host, network, gateways);
+        for hosts in [Hosts::First, Hosts::Second] {
+            if let Some((client, server)) = scenario.topology.hosts(hosts) {
+                let gateways = &scenario.topology.virtual_addresses.lan;
+                network::host(&mut steps, hosts.client(), client, "lan", gateways);
+                network::host(&mut steps, hosts.server(), server, "wan", &[]);
+            }
         }
         for (name, router) in &scenario.topology.routers {
-            network::router(&mut steps, name, router);
+            network::router(&mut steps, name, router, &scenario.settings);
             rules::router(&mut steps, name, scenario);
             keepalived::configure(&mut steps, name, router, scenario);
             match scenario.sync_of(name) {

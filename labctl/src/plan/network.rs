@@ -2,8 +2,10 @@
 //!
 //! Never about flows: rules are next door. Driven by `mod.rs`; tested through `labctl/tests/plans.rs`.
 
+use std::collections::BTreeMap;
+
 use super::step::{Interface, Step};
-use super::{SWITCH, far_end};
+use super::{HOST_INTERFACE, SWITCH, far_end};
 use crate::scenario::topology::{Host, Router};
 use crate::scenario::{Prefix, VirtualAddresses};
 
@@ -35,14 +37,25 @@ pub(super) fn switch(steps: &mut Vec<Step>) {
 /// A host on one of the networks; `gateways` are the virtual addresses behind which the rest of the world is.
 pub(super) fn host(steps: &mut Vec<Step>, name: &str, host: &Host, network: &str, gateways: &[Prefix]) {
     node(steps, name, &QUIET_IPV6);
-    plug(steps, Interface::new(name, "eth0"), network, &host.addresses);
+    plug(steps, Interface::new(name, HOST_INTERFACE), network, &host.addresses);
     let gateways = [false, true].into_iter().filter_map(|ipv6| VirtualAddresses::first(gateways, ipv6));
     steps.extend(gateways.map(|via| Step::Gateway { node: name.to_owned(), via }));
 }
 
-/// A router: on both networks, and with its end of the dedicated link.
-pub(super) fn router(steps: &mut Vec<Step>, name: &str, router: &Router) {
-    node(steps, name, &[&QUIET_IPV6[..], &ROUTER].concat());
+/// A router: on both networks, and with its end of the dedicated link. `settings` are the scenario's own: in place of
+/// those above, or after them.
+pub(super) fn router(
+    steps: &mut Vec<Step>,
+    name: &str,
+    router: &Router,
+    settings: &BTreeMap<String, String>,
+) {
+    let usual = [&QUIET_IPV6[..], &ROUTER].concat();
+    let said = |key: &str, usual| settings.get(key).map_or(usual, String::as_str);
+    let known: Vec<_> = usual.iter().map(|(key, value)| (*key, said(key, value))).collect();
+    let others = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let others = others.filter(|(key, _)| usual.iter().all(|(known, _)| known != key));
+    node(steps, name, &known.iter().copied().chain(others).collect::<Vec<_>>());
     plug(steps, Interface::new(name, "lan"), "lan", &router.lan);
     plug(steps, Interface::new(name, "wan"), "wan", &router.wan);
 
@@ -53,12 +66,12 @@ pub(super) fn router(steps: &mut Vec<Step>, name: &str, router: &Router) {
     steps.extend([Step::Up(ours), Step::Up(far)]);
 }
 
-fn node(steps: &mut Vec<Step>, name: &str, settings: &[(&str, &'static str)]) {
+fn node(steps: &mut Vec<Step>, name: &str, settings: &[(&str, &str)]) {
     steps.push(Step::Node { name: name.to_owned() });
     steps.extend(settings.iter().map(|(key, value)| Step::Sysctl {
         node: name.to_owned(),
         key: (*key).to_owned(),
-        value,
+        value: (*value).to_owned(),
     }));
     steps.push(Step::Up(Interface::new(name, "lo")));
 }

@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 
 use super::step::{Step, Text};
-use crate::scenario::{Helper, Path, Scenario, VirtualAddresses};
+use crate::scenario::{Helper, Path, Prefix, Scenario, VirtualAddresses};
 
 /// The mark of a flow to a port of [`Path::Mark`].
 const MARK: u32 = 42;
@@ -155,13 +155,32 @@ fn nat(scenario: &Scenario, ipv6: bool) -> String {
         let _ = writeln!(text, "    {family} daddr {gateway} {protocol} dport {port} dnat to {server}");
     }
     text.push_str("  }\n");
+    let narrow = scenario.traffic.values().flatten().any(|group| group.path == Path::Narrow);
+    let narrow = if narrow { narrow_rule(family, gateway, shared) } else { String::new() };
     let _ = write!(
         text,
-        "  chain postrouting {{\n    type nat hook postrouting priority srcnat\n    \
+        "  chain postrouting {{\n    type nat hook postrouting priority srcnat\n{narrow}    \
          oifname \"wan\" {family} saddr {inside} meta l4proto {{ tcp, udp }} snat to {shared} fully-random\n    \
          oifname \"wan\" {family} saddr {inside} snat to {shared}\n  }}\n}}\n",
         inside = gateway.network(),
         shared = shared.address,
     );
     text
+}
+
+/// The one port of [`Path::Narrow`], outside of what the routers use themselves.
+const NARROW_PORT: u16 = 61_000;
+
+/// Two flows to the same target cannot be told apart by it: the second waits until the first has gone.
+fn narrow_rule(family: &str, gateway: Prefix, shared: Prefix) -> String {
+    let target = if family == "ip6" {
+        format!("[{}]:{NARROW_PORT}", shared.address)
+    } else {
+        format!("{}:{NARROW_PORT}", shared.address)
+    };
+    format!(
+        "    oifname \"wan\" {family} saddr {} meta l4proto {{ tcp, udp }} {} snat to {target}\n",
+        gateway.network(),
+        ports(Path::Narrow),
+    )
 }

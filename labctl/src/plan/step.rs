@@ -66,7 +66,7 @@ pub(crate) enum Step {
         /// With dots.
         key: String,
         /// The value.
-        value: &'static str,
+        value: String,
     },
     /// A bridge.
     Bridge(Interface),

@@ -5,6 +5,7 @@
 //! shifts, so that there they are left to the failover itself. Driven by `lab`; tested in `caches/tests.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 
 use super::flows::{SeenFlow, SeenPorts, SeenTuple, Shift};
@@ -78,7 +79,7 @@ impl Difference {
     }
 
     /// Between two sets, of which an element is known wholly or not at all.
-    pub(crate) fn between_sets<T: Ord + std::fmt::Debug>(kernel: &BTreeSet<T>, cache: &BTreeSet<T>) -> Self {
+    pub(crate) fn between_sets<T: Ord + fmt::Debug>(kernel: &BTreeSet<T>, cache: &BTreeSet<T>) -> Self {
         let missing: Vec<&T> = kernel.difference(cache).collect();
         let extra: Vec<&T> = cache.difference(kernel).collect();
         Self {
@@ -91,6 +92,22 @@ impl Difference {
         }
     }
 
+    /// Of two tables whose sizes alone say that they are far from equal; None otherwise. The kernel also counts what the
+    /// daemons are not told to replicate, and flows that are about to go.
+    #[must_use]
+    pub(crate) fn counted(kernel: u64, cached: u64) -> Option<Self> {
+        const FAR: u64 = 1_000;
+        let number = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+        (kernel.abs_diff(cached) > FAR).then(|| Self {
+            kernel: number(kernel),
+            cached: number(cached),
+            missing: number(kernel.saturating_sub(cached)),
+            extra: number(cached.saturating_sub(kernel)),
+            different: 0,
+            example: Some("none: they were only counted".to_owned()),
+        })
+    }
+
     /// Whether the tables hold the same.
     #[must_use]
     pub(crate) const fn is_none(&self) -> bool {
@@ -101,6 +118,17 @@ impl Difference {
     #[must_use]
     pub(crate) const fn is_complete(&self) -> bool {
         self.missing + self.different == 0
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kernel, cached, missing, extra, different, example } = self;
+        write!(
+            f,
+            "{kernel} flows in the kernel, {cached} in the cache, {missing} missing, {extra} extra, {different} different"
+        )?;
+        example.as_ref().map_or(Ok(()), |example| write!(f, ", such as {example}"))
     }
 }
 

@@ -51,6 +51,17 @@ pub(crate) enum SeenPorts {
     Nothing,
 }
 
+impl SeenPorts {
+    /// The target's port, where there are ports.
+    #[must_use]
+    pub(crate) const fn target_port(self) -> Option<u16> {
+        match self {
+            Self::Ports { target, .. } => Some(target),
+            Self::Echo { .. } | Self::Nothing => None,
+        }
+    }
+}
+
 /// A flow as the kernel reported it. Ordered by family, protocol, zone and tuples first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeenFlow {

@@ -51,6 +51,8 @@ impl fmt::Display for Role {
 #[derive(Debug, Default)]
 pub(crate) struct Roles {
     changes: Mutex<BTreeMap<String, Vec<(Instant, Role)>>>,
+    /// When a primary last heard of another one of lower priority.
+    lower: Mutex<BTreeMap<String, Instant>>,
     changed: Condvar,
 }
 
@@ -85,6 +87,23 @@ impl Roles {
         self.changed.notify_all();
     }
 
+    /// Notes that a router, being primary, has heard of another primary of lower priority.
+    fn note_lower(&self, router: &str) {
+        let mut lower = self.lower.lock().unwrap_or_else(PoisonError::into_inner);
+        lower.insert(router.to_owned(), Instant::now());
+    }
+
+    /// Whether a router has heard of a primary of lower priority, and since then of no new role of its own.
+    #[must_use]
+    pub(crate) fn lower_heard(&self, router: &str) -> bool {
+        let lower = self.lower.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = lower.get(router).copied();
+        drop(lower);
+        let changes = self.changes();
+        let changed = changes.get(router).and_then(|changes| changes.last()).map(|(at, _)| *at);
+        heard.is_some_and(|heard| changed.is_none_or(|changed| changed < heard))
+    }
+
     fn changes(&self) -> MutexGuard<'_, BTreeMap<String, Vec<(Instant, Role)>>> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,6 +130,8 @@ pub(crate) fn listen(
             if let Some(role) = group_role(&line, group) {
                 roles.note(&router, role);
                 heard(role);
+            } else if tells_of_lower(&line) {
+                roles.note_lower(&router);
             }
         }
     })?;
@@ -129,9 +150,14 @@ fn group_role(line: &str, group: &str) -> Option<Role> {
     }
 }
 
+/// `INSTANCE "LAN4" MASTER_RX_LOWER_PRI 150`: the only word that the router of higher priority gets when a split heals.
+fn tells_of_lower(line: &str) -> bool {
+    line.starts_with("INSTANCE ") && line.split(' ').any(|word| word == "MASTER_RX_LOWER_PRI")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Role, Roles, group_role};
+    use super::{Role, Roles, group_role, tells_of_lower};
     use std::time::Instant;
 
     #[test]
@@ -141,6 +167,19 @@ mod tests {
         assert_eq!(group_role("GROUP \"other\" MASTER 0", "syncgrp"), None);
         assert_eq!(group_role("INSTANCE \"syncgrp\" MASTER 150", "syncgrp"), None);
         assert_eq!(group_role("GROUP \"syncgrp\" MASTER_RX_LOWER_PRI 0", "syncgrp"), None);
+    }
+
+    #[test]
+    fn a_primary_of_lower_priority_is_heard_of_until_the_next_role() {
+        assert!(tells_of_lower("INSTANCE \"LAN4\" MASTER_RX_LOWER_PRI 150"));
+        assert!(!tells_of_lower("INSTANCE \"LAN4\" MASTER 150"));
+        let roles = Roles::default();
+        roles.note("r1", Role::Primary);
+        assert!(!roles.lower_heard("r1"));
+        roles.note_lower("r1");
+        assert!(roles.lower_heard("r1") && !roles.lower_heard("r2"));
+        roles.note("r1", Role::Backup);
+        assert!(!roles.lower_heard("r1"));
     }
 
     #[test]

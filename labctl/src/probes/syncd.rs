@@ -45,6 +45,15 @@ pub(crate) struct SyncState {
     pub(crate) reason: Option<String>,
 }
 
+impl SyncState {
+    /// State and reason in one line.
+    #[must_use]
+    pub(crate) fn words(&self) -> String {
+        let reason = self.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        format!("{}{reason}", self.state)
+    }
+}
+
 /// A commit, in monotonic nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Commit {

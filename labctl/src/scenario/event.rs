@@ -1,14 +1,16 @@
 //! What happens in a scenario: the entries of its timeline.
 //!
-//! Never makes anything happen; `lab` and `faults` do. Checked by `check.rs`; tested in `tests.rs`.
+//! Never makes anything happen; `lab` and `faults` do. Checked by `check/timeline.rs`; tested in `tests.rs`.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::expectation::{Expectation, ExpectationText};
-use super::units::{Share, Span};
-use crate::link::{Cut, Weather};
+use super::size::Scaled;
+use super::units::Span;
+use super::weather::WeatherText;
+use super::written::{BirthsText, DeathsText, FillText, Written};
 
 /// One entry of the timeline.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +28,8 @@ pub(crate) enum Action {
     Start(String),
     /// The transfers of a named traffic open what they have announced; the timeline goes on at once.
     Fulfil(String),
+    /// A named traffic ends.
+    Stop(String),
     /// Something breaks on a router.
     Fault(Fault, String),
     /// A killed router returns with empty tables: interfaces, rules and its replicating daemon, but no VRRP.
@@ -34,10 +38,38 @@ pub(crate) enum Action {
     StartVrrp(String),
     /// The replicating daemon starts again.
     StartDaemon(String),
+    /// A replicating daemon that hung goes on.
+    WakeDaemon(String),
+    /// The router's LAN interface comes up again.
+    LinkUp(String),
+    /// LAN and WAN are divided, or one again.
+    Networks(Networks),
+    /// Every host forgets who answers for which address, as it would in time.
+    ForgetNeighbours,
     /// The dedicated link changes.
     Weather(WeatherText),
-    /// Many short flows.
-    Births(BirthsText),
+    /// Many short flows from the client to the server.
+    Births {
+        /// How many.
+        count: u32,
+        /// How many in a second.
+        per_second: u32,
+    },
+    /// Flows are written into a router's kernel.
+    Write(Written),
+    /// Flows are written into a router's kernel while nobody on the host listens, so that nobody will ever hear of them.
+    WriteMute(Written),
+    /// Flows that were written end.
+    Erase(Written),
+    /// A router's flow table is filled up to the kernel's limit.
+    Fill {
+        /// The router.
+        on: String,
+        /// How many flows still fit.
+        leave: u32,
+    },
+    /// The flows that fill a router's table end.
+    Drain(String),
     /// The timeline goes on when this is seen.
     Wait(Expectation),
 }
@@ -54,6 +86,8 @@ pub(crate) enum Fault {
     LinkDown,
     /// The replicating daemon is killed.
     KillDaemon,
+    /// The replicating daemon is stopped in its tracks (SIGSTOP), and reads nothing more.
+    HangDaemon,
 }
 
 impl Fault {
@@ -65,14 +99,29 @@ impl Fault {
             Self::StopVrrp => "stop-vrrp",
             Self::LinkDown => "link-down",
             Self::KillDaemon => "kill-daemon",
+            Self::HangDaemon => "hang-daemon",
         }
     }
 
     /// Whether the other router takes over.
     #[must_use]
     pub(crate) const fn moves_addresses(self) -> bool {
-        !matches!(self, Self::KillDaemon)
+        !matches!(self, Self::KillDaemon | Self::HangDaemon)
     }
+}
+
+/// Whether the hosts of each network hear each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Networks {
+    /// Each router is alone with its own hosts: the one of higher priority with `client` and `server`, the other with the second pair.
+    Split,
+    /// The side of higher priority hears the other one, and is not heard.
+    HigherHears,
+    /// The side of lower priority hears the other one, and is not heard.
+    LowerHears,
+    /// Everybody hears everybody.
+    Whole,
 }
 
 impl fmt::Display for Action {
@@ -80,12 +129,29 @@ impl fmt::Display for Action {
         match self {
             Self::Start(traffic) => write!(f, "start {traffic}"),
             Self::Fulfil(traffic) => write!(f, "what {traffic} announced is opened"),
+            Self::Stop(traffic) => write!(f, "stop {traffic}"),
             Self::Fault(fault, node) => write!(f, "{} {node}", fault.word()),
             Self::Boot(node) => write!(f, "boot {node}"),
             Self::StartVrrp(node) => write!(f, "start keepalived on {node}"),
             Self::StartDaemon(node) => write!(f, "start the daemon on {node}"),
+            Self::WakeDaemon(node) => write!(f, "the daemon on {node} goes on"),
+            Self::LinkUp(node) => write!(f, "the LAN interface of {node} comes up"),
+            Self::Networks(Networks::Split) => write!(f, "LAN and WAN are divided between the routers"),
+            Self::Networks(Networks::HigherHears) => {
+                write!(f, "the router of higher priority hears the other one")
+            }
+            Self::Networks(Networks::LowerHears) => {
+                write!(f, "the router of lower priority hears the other one")
+            }
+            Self::Networks(Networks::Whole) => write!(f, "LAN and WAN are whole again"),
+            Self::ForgetNeighbours => write!(f, "every host asks anew who has its addresses"),
             Self::Weather(_) => write!(f, "the weather of the dedicated link changes"),
-            Self::Births(births) => write!(f, "{} flows are born", births.count),
+            Self::Births { count, .. } => write!(f, "{count} flows are born"),
+            Self::Write(written) => write!(f, "{written} are born"),
+            Self::WriteMute(written) => write!(f, "{written} are born, and nobody will hear of them"),
+            Self::Erase(written) => write!(f, "{written} end"),
+            Self::Fill { on, leave } => write!(f, "the flow table of {on} fills up, but for {leave}"),
+            Self::Drain(on) => write!(f, "the flows that filled the table of {on} end"),
             Self::Wait(expectation) => write!(f, "wait: {expectation}"),
         }
     }
@@ -95,73 +161,24 @@ impl fmt::Display for Action {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct EventText {
-    pub(crate) at: Option<Span>,
+    pub(crate) at: Option<Scaled<Span>>,
     pub(crate) start: Option<String>,
     pub(crate) fulfil: Option<String>,
+    pub(crate) stop: Option<String>,
     pub(crate) fault: Option<Fault>,
     pub(crate) node: Option<String>,
     pub(crate) boot: Option<String>,
     pub(crate) start_vrrp: Option<String>,
     pub(crate) start_daemon: Option<String>,
+    pub(crate) wake_daemon: Option<String>,
+    pub(crate) link_up: Option<String>,
+    pub(crate) networks: Option<Networks>,
+    #[serde(default)]
+    pub(crate) forget_neighbours: bool,
     pub(crate) weather: Option<WeatherText>,
     pub(crate) births: Option<BirthsText>,
+    pub(crate) deaths: Option<DeathsText>,
+    pub(crate) fill: Option<FillText>,
+    pub(crate) drain: Option<String>,
     pub(crate) wait: Option<ExpectationText>,
-}
-
-/// What the dedicated link does to frames from now on. What is not named does not happen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub(crate) struct WeatherText {
-    loss: Share,
-    duplicate: Share,
-    reorder: Share,
-    corrupt: Share,
-    delay: Span,
-    jitter: Span,
-    cut: CutText,
-    seed: u64,
-}
-
-/// Directions of the dedicated link that carry nothing; a is the router that comes first in the topology.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum CutText {
-    #[default]
-    None,
-    Both,
-    AToB,
-    BToA,
-}
-
-impl WeatherText {
-    /// The link's own words.
-    #[must_use]
-    pub(crate) fn weather(self) -> Weather {
-        let milliseconds = |span: Span| u32::try_from(span.0.as_millis()).unwrap_or(u32::MAX);
-        Weather {
-            loss: self.loss.fraction(),
-            duplicate: self.duplicate.fraction(),
-            reorder: self.reorder.fraction(),
-            corrupt: self.corrupt.fraction(),
-            delay_ms: milliseconds(self.delay),
-            jitter_ms: milliseconds(self.jitter),
-            cut: match self.cut {
-                CutText::None => Cut::None,
-                CutText::Both => Cut::Both,
-                CutText::AToB => Cut::AToB,
-                CutText::BToA => Cut::BToA,
-            },
-            seed: self.seed,
-        }
-    }
-}
-
-/// Short flows at a rate, from the client to the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct BirthsText {
-    /// How many.
-    pub(crate) count: u32,
-    /// How many in a second.
-    pub(crate) per_second: u32,
 }

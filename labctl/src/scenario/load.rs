@@ -3,6 +3,7 @@
 //! [`load`] reads the files, [`check`] is pure and finds all mistakes at once. Never repairs anything. Driven by the verbs and,
 //! inside the lab, by the holder, which is given the texts. Tested in `tests.rs`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path as FilePath, PathBuf};
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{self, Checker, Known};
 use super::mistake::{Mistake, Mistakes, line_of};
-use super::model::{Channel, Scenario, ScenarioText};
+use super::model::{Channel, ConntrackdText, Scenario, ScenarioText};
 use super::refusal;
 use super::topology::Topology;
 use super::variation::Variation;
@@ -129,6 +130,8 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
             sync: None,
             channel: Channel::default(),
             helpers: Vec::new(),
+            settings: BTreeMap::new(),
+            conntrackd: ConntrackdText::default(),
             traffic: None,
             timeline: Vec::new(),
             expect: Vec::new(),
@@ -140,6 +143,8 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
     let sync = variation.sync(said.sync.unwrap_or_else(|| topology.sync.clone()));
     let traffic = said.traffic.unwrap_or_else(|| topology.traffic.clone());
     checker.known = Known {
+        scale: variation.scale,
+        second: topology.second.is_some(),
         routers: topology.routers.keys().cloned().collect(),
         traffic: traffic.keys().cloned().collect(),
         transfers: traffic
@@ -171,6 +176,8 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
         sync,
         channel: variation.channel.unwrap_or(said.channel),
         helpers,
+        settings: said.settings.into_iter().map(|(key, value)| (key, value.to_string())).collect(),
+        conntrackd: said.conntrackd,
         traffic,
         timeline,
         expect,

@@ -119,7 +119,7 @@ fn cell(
     sync: &BTreeMap<String, SyncKind>,
     file: &FilePath,
 ) -> Result<Cell, Mistakes> {
-    let variation = Variation { sync: sync.clone(), channel: row.channel };
+    let variation = Variation { sync: sync.clone(), channel: row.channel, ..Variation::default() };
     let command = format!("labctl run {}{variation}", file.display());
     let (sources, scenario) = load::load(file, variation)?;
     let judged = scenario.sync.values().any(|kind| *kind == SyncKind::Syncd);

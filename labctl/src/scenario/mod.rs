@@ -11,21 +11,26 @@ mod matrix;
 mod mistake;
 mod model;
 mod refusal;
+mod size;
 mod streams;
 pub(crate) mod topology;
 pub(crate) mod units;
 mod variation;
+mod weather;
+mod written;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use event::{Action, Event, Fault};
+pub(crate) use event::{Action, Event, Fault, Networks};
 pub(crate) use expectation::{Expectation, Sight};
 pub(crate) use load::{Sources, load};
 pub(crate) use matrix::{Cell, Matrix, load_matrix};
 pub(crate) use mistake::Mistakes;
 pub(crate) use model::{Channel, Scenario, SnapshotPart, SyncKind};
+pub(crate) use size::Scale;
 pub(crate) use streams::{Helper, Path};
 pub(crate) use topology::{Router, Topology, VirtualAddresses};
 pub(crate) use units::{Prefix, Share, Span};
 pub(crate) use variation::{Runs, Variation};
+pub(crate) use written::Written;

@@ -4,6 +4,7 @@
 //! the checks. Never reads a file. `plan`, `lab` and `verdict` use it; tested in `tests.rs`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,10 @@ pub(crate) struct Scenario {
     pub(crate) channel: Channel,
     /// What reads along on the routers, each once. With helpers a router lets in only what is known or announced.
     pub(crate) helpers: Vec<Helper>,
+    /// Kernel settings of the routers, in place of the lab's own or besides.
+    pub(crate) settings: BTreeMap<String, String>,
+    /// How a conntrackd differs from the lab's usual one.
+    pub(crate) conntrackd: ConntrackdText,
     /// By name.
     pub(crate) traffic: BTreeMap<String, Vec<StreamText>>,
     /// In order.
@@ -65,6 +70,10 @@ pub(crate) struct ScenarioText {
     pub(crate) channel: Channel,
     #[serde(default)]
     pub(crate) helpers: Vec<Helper>,
+    #[serde(default)]
+    pub(crate) settings: BTreeMap<String, Setting>,
+    #[serde(default)]
+    pub(crate) conntrackd: ConntrackdText,
     pub(crate) traffic: Option<BTreeMap<String, Vec<StreamText>>>,
     #[serde(default)]
     pub(crate) timeline: Vec<EventText>,
@@ -99,6 +108,36 @@ impl SyncKind {
             Self::None => "none",
         }
     }
+}
+
+/// The value of a kernel setting; a number needs no quotes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Setting {
+    /// As most are.
+    Number(i64),
+    /// Any other.
+    Text(String),
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What of a conntrackd's configuration a scenario may choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ConntrackdText {
+    /// As VyOS has it: the kernel is to keep ends for whoever is slow, and nothing is read again after an overrun.
+    #[serde(default)]
+    pub(crate) reliable_events: bool,
+    /// Objects that it can send again; its own default is 131,072.
+    pub(crate) resend_queue_size: Option<u32>,
 }
 
 /// How the daemons reach each other over the dedicated link.

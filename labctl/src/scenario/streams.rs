@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
-use super::topology::{Topology, VirtualAddresses};
+use super::topology::{Hosts, Topology, VirtualAddresses};
 use super::units::Rate;
 use crate::traffic::{Kind, StreamGroup, TransferGroup, TransferKind};
 
@@ -28,6 +28,11 @@ pub(crate) struct StreamText {
     /// IPv6 instead of IPv4.
     #[serde(default)]
     pub(crate) ipv6: bool,
+    /// Between which hosts; the same for a whole traffic.
+    #[serde(default)]
+    pub(crate) hosts: Hosts,
+    /// Which of the thousand ports of its path; otherwise its place in its list. Two traffics that run at a time need it.
+    pub(crate) offset: Option<u16>,
     /// Of each download or upload.
     pub(crate) rate: Option<Rate>,
     /// Requests per second of each stream of the other kinds.
@@ -123,6 +128,8 @@ pub(crate) enum Path {
     Mark,
     /// In a conntrack zone of its own, in both directions.
     Zone,
+    /// Source NAT to one port only: no two flows to the same target at a time.
+    Narrow,
 }
 
 impl Path {
@@ -139,6 +146,7 @@ impl Path {
             Self::Dnat => 8000,
             Self::Mark => 9000,
             Self::Zone => 5000,
+            Self::Narrow => 6000,
         }
     }
 }
@@ -156,7 +164,7 @@ impl StreamText {
         let (kind, port) = (self.kind.transfer()?, self.helper()?.port());
         let server = topology.server.address(false)?;
         let target = match self.path {
-            Path::Plain | Path::Mark | Path::Zone => server,
+            Path::Plain | Path::Mark | Path::Zone | Path::Narrow => server,
             Path::Dnat => VirtualAddresses::first(&topology.virtual_addresses.lan, false)?.address,
         };
         let bytes = self.bytes.unwrap_or(FILE);
@@ -164,19 +172,20 @@ impl StreamText {
         Some(TransferGroup { kind, count: self.count, target, listen, bytes })
     }
 
-    /// The traffic engine's group; `place` is the position in its list, which chooses the port. None when the
+    /// The traffic engine's group; `place` is the position in its list. None when the
     /// topology has no address of the family, and for transfers.
     #[must_use]
     pub(crate) fn group(&self, place: u16, topology: &Topology) -> Option<StreamGroup> {
-        let port = self.path.first_port() + place;
-        let server = topology.server.address(self.ipv6)?;
+        let port = self.path.first_port() + self.offset.unwrap_or(place);
+        let (client, server) = topology.hosts(self.hosts)?;
+        let server = server.address(self.ipv6)?;
         let target = match self.path {
-            Path::Plain | Path::Mark | Path::Zone => server,
+            Path::Plain | Path::Mark | Path::Zone | Path::Narrow => server,
             Path::Dnat => VirtualAddresses::first(&topology.virtual_addresses.lan, self.ipv6)?.address,
         };
         let mut group = StreamGroup::new(self.kind()?, self.count, SocketAddr::new(target, port));
         group.listen = SocketAddr::new(server, port);
-        group.source = topology.client.address(self.ipv6);
+        group.source = client.address(self.ipv6);
         Some(group)
     }
 

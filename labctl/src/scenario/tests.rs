@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::load::{Sources, check};
 use super::mistake::line_of;
+use super::units::Bytes;
 use super::{
-    Action, Channel, Fault, Helper, Mistakes, Prefix, Scenario, Share, Sight, Span, SyncKind, Variation,
+    Action, Channel, Fault, Helper, Mistakes, Prefix, Scale, Scenario, Share, Sight, Span, SyncKind,
+    Variation,
 };
 
 const TOPOLOGY: &str = include_str!("../../../scenarios/topologies/two-routers.yaml");
@@ -65,12 +67,59 @@ fn all_mistakes_are_told_at_once_with_their_lines() {
         "test.yaml:3: no router is called `r3`: write one of r1, r2",
         "test.yaml:5: no traffic is called `rivers`: write one of: datagrams, streams",
         "test.yaml:6: `fault` and `node` belong together: write `fault: kill-router, node: r1`",
-        "test.yaml:7: 0 actions in one entry: give exactly one of start, fulfil, fault, boot, start-vrrp, start-daemon, weather, births, wait",
+        "test.yaml:7: 0 actions in one entry: give exactly one of start, stop, fulfil, fault, boot, start-vrrp, start-daemon, wake-daemon, link-up, networks, forget-neighbours, weather, births, deaths, fill, drain, wait",
         "test.yaml:11: no router is called `r7`: write one of r1, r2",
         "test.yaml:11: `within: 0s` can never be met: give it time",
         "test.yaml:12: no router is called `r9`: write one of r1, r2",
     ];
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn sizes_depend_on_the_scale() {
+    let mut sources = sources(
+        "title: t\ntopology: two-routers\ntimeline:\n\
+         \u{20} - { at: { usual: 1s, full: 9s }, births: { on: r1, first: 7, count: { usual: 40, full: 500 }, per-second: 20 } }\n\
+         \u{20} - { deaths: { on: r1, count: 3, per-second: 20, meanwhile: true } }\n\
+         expect:\n  - { cache-differs: r2, extra: { usual: 1, full: 2 }, within: 3s, for: { usual: 1s, full: 2s } }\n",
+    );
+    let written = |scenario: &Scenario| match &scenario.timeline[0].action {
+        Action::Write(written) => written.clone(),
+        other => panic!("{other}"),
+    };
+    let usual = check(&sources).unwrap();
+    sources.variation.scale = Scale::Full;
+    let full = check(&sources).unwrap();
+    assert_eq!((written(&usual).first, written(&usual).count, written(&full).count), (7, 40, 500));
+    assert_eq!(full.timeline[0].at, Some(Span(Duration::from_secs(9))));
+    assert!(
+        matches!(&usual.timeline[1].action, Action::Erase(deaths) if deaths.count == 3 && deaths.meanwhile)
+    );
+    let differs = |extra| Sight::CacheDiffers { node: "r2".to_owned(), missing: 0, extra };
+    assert_eq!((&usual.expect[0].seen, &full.expect[0].seen), (&differs(1), &differs(2)));
+    assert_eq!(full.expect[0].stable, Span(Duration::from_secs(2)));
+}
+
+#[test]
+fn written_flows_and_what_needs_a_second_word_are_checked() {
+    let told = mistakes(
+        "title: t\ntopology: two-routers\ntimeline:\n  - { births: { count: 5, per-second: 5, mute: true } }\n\
+         \u{20} - { births: { on: r1, count: 5, per-second: 5, mute: true, meanwhile: true } }\n\
+         \u{20} - { deaths: { on: r1, first: 6000000, count: 5, per-second: 5 } }\n  - { networks: split }\n\
+         expect:\n  - { answers: r1, within: 1s }\n  - { cache-differs: r1, within: 1s }\n\
+         \u{20} - { primary: r1, under: 1s, within: 1s }\n",
+    );
+    for (line, what) in [
+        (4, "flows of the client are only counted and paced"),
+        (5, "`mute` and `meanwhile` exclude each other"),
+        (6, "no 5 flows at 5 per second"),
+        (7, "there is nobody on the other side of a split"),
+        (9, "a word is missing or one too many"),
+        (10, "caches that differ by nothing are equal"),
+        (11, "a word is missing or one too many"),
+    ] {
+        assert!(told.lines().any(|told| told.starts_with(&format!("test.yaml:{line}: {what}"))), "{told}");
+    }
 }
 
 #[test]
@@ -155,7 +204,7 @@ fn a_variation_expects_of_other_daemons_what_they_can_tell() {
                 \u{20} - { committed: r2, within: 1s }\n  - { cache-complete: r2, within: 1s }\n  - { kept: r2, within: 1s }\n\
                 snapshot: [roles, statistics r2 commit]\n";
     let sync = BTreeMap::from([("r2".to_owned(), SyncKind::Conntrackd)]);
-    let variation = Variation { sync, channel: Some(Channel::Unicast) };
+    let variation = Variation { sync, channel: Some(Channel::Unicast), ..Variation::default() };
     assert_eq!(variation.to_string(), " --sync r2=conntrackd --channel unicast");
     let seen = |scenario: Scenario| {
         scenario.expect.into_iter().map(|expectation| expectation.seen).collect::<Vec<_>>()
@@ -171,10 +220,11 @@ fn a_variation_expects_of_other_daemons_what_they_can_tell() {
     assert_eq!((varied.timeline.len(), varied.snapshot.len()), (0, 1));
     assert_eq!(varied.channel, Channel::Unicast);
     assert_eq!((varied.sync_of("r1"), varied.sync_of("r2")), (SyncKind::Syncd, SyncKind::Conntrackd));
-    assert_eq!(seen(varied), [Sight::CacheComplete(node()), Sight::Kept(node())]);
+    let wanted = [Sight::Committed(node()), Sight::CacheComplete(node()), Sight::Kept(node())];
+    assert_eq!(seen(varied), wanted);
 
     let sync = BTreeMap::from([("r9".to_owned(), SyncKind::Syncd)]);
-    let unknown = check(&Sources { variation: Variation { sync, channel: None }, ..sources(text) });
+    let unknown = check(&Sources { variation: Variation { sync, ..Variation::default() }, ..sources(text) });
     assert!(unknown.unwrap_err().to_string().contains("no router is called `r9`"));
 }
 
@@ -227,6 +277,9 @@ fn spans_and_shares_are_said_as_they_are_read() {
     assert_eq!(span("1.5s").unwrap(), "1.5 s");
     assert_eq!(span("200ms").unwrap(), "200 ms");
     assert!(span("-1s").is_err() && span("5").is_err() && span("5m").is_err());
+    let bytes = |text: &str| Bytes::try_from(text.to_owned()).map(|bytes| bytes.to_string());
+    assert_eq!((bytes("64kB").unwrap(), bytes("200MB").unwrap()), ("64 kB".to_owned(), "200 MB".to_owned()));
+    assert!(bytes("1GB").is_err() && bytes("-1kB").is_err());
     let share = |text: &str| Share::try_from(text.to_owned());
     assert_eq!(share("0.5%").unwrap().to_string(), "0.5%");
     assert!(share("101%").is_err() && share("half").is_err());

@@ -22,6 +22,8 @@ pub(crate) struct Topology {
     pub(crate) client: Host,
     /// On the WAN; answers.
     pub(crate) server: Host,
+    /// Another pair of hosts, which stays with the router of lower priority when the networks are split.
+    pub(crate) second: Option<Pair>,
     /// By name; exactly two.
     pub(crate) routers: BTreeMap<String, Router>,
     /// What the primary holds.
@@ -30,6 +32,16 @@ pub(crate) struct Topology {
     pub(crate) sync: BTreeMap<String, SyncKind>,
     /// What `traffic start` starts, where a scenario says nothing.
     pub(crate) traffic: BTreeMap<String, Vec<StreamText>>,
+}
+
+/// A client and a server.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Pair {
+    /// On the LAN.
+    pub(crate) client: Host,
+    /// On the WAN.
+    pub(crate) server: Host,
 }
 
 /// A host with one interface, `eth0`.
@@ -45,6 +57,37 @@ impl Host {
     #[must_use]
     pub(crate) fn address(&self, ipv6: bool) -> Option<IpAddr> {
         self.addresses.iter().map(|prefix| prefix.address).find(|address| address.is_ipv6() == ipv6)
+    }
+}
+
+/// Which pair of hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Hosts {
+    /// `client` and `server`.
+    #[default]
+    First,
+    /// The pair of `second`.
+    Second,
+}
+
+impl Hosts {
+    /// The client's node.
+    #[must_use]
+    pub(crate) const fn client(self) -> &'static str {
+        match self {
+            Self::First => "client",
+            Self::Second => "client2",
+        }
+    }
+
+    /// The server's node.
+    #[must_use]
+    pub(crate) const fn server(self) -> &'static str {
+        match self {
+            Self::First => "server",
+            Self::Second => "server2",
+        }
     }
 }
 
@@ -100,12 +143,24 @@ impl Topology {
         (peer, router)
     }
 
+    /// A pair of hosts; None where the topology has no second one.
+    #[must_use]
+    pub(crate) fn hosts(&self, hosts: Hosts) -> Option<(&Host, &Host)> {
+        match hosts {
+            Hosts::First => Some((&self.client, &self.server)),
+            Hosts::Second => self.second.as_ref().map(|pair| (&pair.client, &pair.server)),
+        }
+    }
+
     /// All names, in the order in which a picture shows them.
     #[must_use]
     pub(crate) fn nodes(&self) -> Vec<&str> {
-        let mut nodes = vec!["client"];
+        let mut nodes = vec![Hosts::First.client()];
         nodes.extend(self.routers.keys().map(String::as_str));
-        nodes.push("server");
+        nodes.push(Hosts::First.server());
+        if self.second.is_some() {
+            nodes.extend([Hosts::Second.client(), Hosts::Second.server()]);
+        }
         nodes
     }
 }

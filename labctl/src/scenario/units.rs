@@ -1,4 +1,4 @@
-//! The small values of a scenario: spans of time, shares, bit rates, addresses with their prefix.
+//! The small values of a scenario: spans of time, shares, bit rates, sizes of memory, addresses with their prefix.
 //!
 //! Each is read from one YAML string and says in its error what a right one looks like. Never knows where it was
 //! written: serde_yaml adds file and line. Driven by the model beside it; tested in `tests.rs`.
@@ -114,6 +114,31 @@ impl TryFrom<String> for Rate {
         let rate = number.parse::<f64>().map_err(|_| wrong())? * unit;
         // The bounds of the traffic's own documentation.
         if (8e3..=1e8).contains(&rate) { Ok(Self(rate as u32)) } else { Err(wrong()) }
+    }
+}
+
+/// An amount of memory: `64kB`, `200MB`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl TryFrom<String> for Bytes {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no amount of memory: write 64kB or 200MB");
+        let (number, unit) = match text.strip_suffix("kB") {
+            Some(number) => (number, 1 << 10),
+            None => (text.strip_suffix("MB").ok_or_else(wrong)?, 1 << 20),
+        };
+        let number: u32 = number.parse().map_err(|_| wrong())?;
+        Ok(Self(u64::from(number) * unit))
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 >= 1 << 20 { write!(f, "{} MB", self.0 >> 20) } else { write!(f, "{} kB", self.0 >> 10) }
     }
 }
 

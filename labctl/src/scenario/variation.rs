@@ -1,7 +1,7 @@
-//! A variation of a scenario: the same events and expectations with other daemons, or over another channel.
+//! A variation of a scenario: the same events and expectations with other daemons, over another channel, or larger.
 //!
 //! What a daemon cannot tell is not expected of it then; a scenario as its file says it may not expect that. Pure.
-//! Given by `--sync` and `--channel` of `labctl run` and by the rows of a matrix; applied by `load.rs`, tested in
+//! Given by `--sync`, `--channel` and `--scale` of `labctl run` and by the rows of a matrix; applied by `load.rs`, tested in
 //! `tests.rs`.
 
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::model::{Channel, SyncKind};
+use super::size::Scale;
 
 /// What is otherwise than the scenario says. The default changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -19,13 +20,15 @@ pub(crate) struct Variation {
     pub(crate) sync: BTreeMap<String, SyncKind>,
     /// How they talk.
     pub(crate) channel: Option<Channel>,
+    /// How large it is.
+    pub(crate) scale: Scale,
 }
 
 impl Variation {
-    /// Whether anything is otherwise.
+    /// Whether anything is otherwise but the size, which nobody's daemon is the wrong one for.
     #[must_use]
     pub(crate) fn is_any(&self) -> bool {
-        *self != Self::default()
+        Self { scale: Scale::default(), ..self.clone() } != Self::default()
     }
 
     /// The scenario's daemons, with those that are otherwise in their place.
@@ -45,6 +48,9 @@ impl fmt::Display for Variation {
         }
         if let Some(channel) = self.channel {
             write!(f, " --channel {}", channel.word())?;
+        }
+        if self.scale == Scale::Full {
+            write!(f, " --scale full")?;
         }
         Ok(())
     }

@@ -74,10 +74,12 @@ fn counter_lines(counters: &BTreeMap<String, u64>, names: &[String]) -> Result<S
 }
 
 fn link_lines(counters: &DirectionCounters) -> String {
-    let DirectionCounters { lost, duplicated, reordered, corrupted, .. } = *counters;
+    let DirectionCounters { lost, duplicated, reordered, corrupted, congested, .. } = *counters;
     let words =
         [("lost", lost), ("duplicated", duplicated), ("reordered", reordered), ("corrupted", corrupted)];
-    words.iter().map(|(word, value)| format!("  {word} {}\n", class(*value))).collect()
+    // Only a line with a limit has this one.
+    let congested = (congested > 0).then_some(("congested", congested));
+    words.iter().chain(&congested).map(|(word, value)| format!("  {word} {}\n", class(*value))).collect()
 }
 
 /// Flows, sorted; those that differ only in what a kernel has chosen share a line with their number.

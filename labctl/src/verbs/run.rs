@@ -7,12 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{one, require_programs};
+use crate::bench::Limits;
+use crate::ending::Ending;
 use crate::plan::Plan;
 use crate::report;
-use crate::scenario::{self, Mistakes, Scenario, Sources, Variation};
+use crate::scenario::{self, Mistakes, Scale, Scenario, Sources, Variation};
 use crate::session::{Client, Outcome};
 
 /// How scenarios are to be run.
@@ -60,11 +62,27 @@ pub(super) fn run(files: &[PathBuf], wanted: &Wanted) -> Result<ExitCode> {
     for (_, scenario) in &scenarios {
         syncd = require_programs(&Plan::of(scenario), wanted.syncd.as_deref())?.or(syncd);
     }
-    let mut all = true;
-    for (sources, scenario) in scenarios {
-        all &= run_one(sources, &scenario, syncd.as_deref(), wanted)?;
+    let limits = match wanted.variation.scale {
+        Scale::Usual => None,
+        Scale::Full => Some(raised()?),
+    };
+    let all = scenarios.into_iter().try_fold(true, |all, (sources, scenario)| {
+        Ok(run_one(sources, &scenario, syncd.as_deref(), wanted)? && all)
+    });
+    // First the host, then the result, whatever it is.
+    limits.map_or(Ok(()), Limits::restore)?;
+    all.map(|all| if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The host's limits, raised until they are restored, also if we are killed.
+fn raised() -> Result<Limits> {
+    let limits = Limits::raise()?;
+    match &limits.not_raised {
+        Some(why) => {
+            bail!(Ending::Lacking(format!("full size needs the host's conntrack limits raised: {why}")))
+        }
+        None => Ok(limits),
     }
-    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn run_one(sources: Sources, scenario: &Scenario, syncd: Option<&Path>, wanted: &Wanted) -> Result<bool> {

@@ -13,7 +13,8 @@ use crate::probes::caches::Difference;
 use crate::scenario::{Expectation, Share, Sight};
 use crate::traffic::{ALIVE, TrafficReport};
 
-pub(crate) use record::{NodeSeen, Record, Seen};
+use crate::probes::roles::Role;
+pub(crate) use record::{NodeSeen, Record, Seen, WatchSeen};
 
 /// What can be said of an expectation now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,8 +144,7 @@ fn sight(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
             ))
         }
         (Sight::InSync(node), Seen::Daemon(of, status)) if node == of => {
-            let reason = status.sync.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-            Some((status.sync.state == "in sync", format!("{}{reason}", status.sync.state)))
+            Some((status.sync.state == "in sync", status.sync.words()))
         }
         (Sight::Committed(node), Seen::Daemon(of, status)) if node == of => Some(match status.commit {
             None => (false, "no commit".to_owned()),
@@ -166,6 +166,65 @@ fn sight(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
         }
         (Sight::Kept(node), Seen::Kept(of, difference)) if node == of => {
             Some((difference.is_complete(), tables("before", "after", difference)))
+        }
+        (Sight::CacheDiffers { node, missing, extra }, Seen::Cache(of, difference)) if node == of => {
+            let differs = difference.missing >= *missing as usize && difference.extra >= *extra as usize;
+            Some((differs, tables("in the kernel", "in the cache", difference)))
+        }
+        (Sight::BothPrimary, Seen::Nodes(nodes)) => Some(record::both_primary(nodes)),
+        (Sight::LowerHeard(node), Seen::Nodes(nodes)) => {
+            let seen = nodes.iter().find(|seen| seen.name == *node)?;
+            let heard = if seen.lower_heard { "heard of" } else { "not heard of" };
+            let words = format!("{node} {}, a lower priority {heard}", seen.role);
+            Some((seen.lower_heard && seen.role == Role::Primary, words))
+        }
+        _ => sight_of_daemon(wanted, seen),
+    }
+}
+
+/// What is said of a daemon over time, or by a kernel after an end.
+fn sight_of_daemon(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
+    match (wanted, seen) {
+        (Sight::Answers(node, limit), Seen::Watched(of, watch)) if node == of => {
+            let holds = watch.answers > 0 && watch.failures == 0 && watch.longest < limit.0;
+            let mut words = format!(
+                "{} answers, the longest in {} (and {} without a processor)",
+                watch.answers,
+                milliseconds(watch.longest),
+                milliseconds(watch.waited)
+            );
+            if let Some(why) = &watch.why {
+                words += &format!(", {} questions without an answer: {why}", watch.failures);
+            }
+            Some((holds, words))
+        }
+        (Sight::Memory(node, limit), Seen::Watched(of, watch)) if node == of => {
+            let holds = watch.memory > 0 && watch.memory < limit.0;
+            Some((holds, format!("at most {} kB", watch.memory >> 10)))
+        }
+        (Sight::Said(node, text), Seen::Watched(of, watch)) if node == of => {
+            let said = watch.said.iter().find(|said| said.contains(text.as_str()));
+            let all = || watch.said.iter().map(|said| format!("`{said}`")).collect::<Vec<_>>().join(", ");
+            Some((
+                said.is_some(),
+                said.map_or_else(|| format!("it said {}", all()), |said| format!("`{said}`")),
+            ))
+        }
+        (Sight::Logged(node, text), Seen::Logged(of, wanted, line)) if node == of && text == wanted => Some(
+            (line.is_some(), line.as_ref().map_or_else(|| "not said".to_owned(), |line| format!("`{line}`"))),
+        ),
+        (Sight::Counted { node, counter, least }, Seen::Counters(of, counters)) if node == of => {
+            let words = counters.get(counter).map_or_else(
+                || format!("it counts nothing that is called {counter}"),
+                |count| format!("{count} {counter}"),
+            );
+            Some((counters.get(counter).is_some_and(|count| count >= least), words))
+        }
+        (Sight::Ended { traffic, node }, Seen::Remaining { traffic: ended, node: on, left, of, example })
+            if traffic == ended && node == on =>
+        {
+            let example = example.as_ref().map(|example| format!(", such as {example}")).unwrap_or_default();
+            Some((*left == 0, format!("{left} of {of} flows are left{example}")))
         }
         _ => None,
     }

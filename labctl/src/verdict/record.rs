@@ -2,7 +2,8 @@
 //!
 //! Plain data; never says what it means. `lab` writes it, the judge reads it. Tested in `tests.rs`.
 
-use std::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use crate::probes::caches::Difference;
 use crate::probes::roles::Role;
@@ -39,6 +40,75 @@ pub(crate) enum Seen {
     Cache(String, Difference),
     /// What the primary's kernel held when the addresses began to move, against a router's kernel.
     Kept(String, Difference),
+    /// A router's daemon, watched since the timeline began.
+    Watched(String, WatchSeen),
+    /// What a router's daemon has counted.
+    Counters(String, BTreeMap<String, u64>),
+    /// Whether a router's daemon has said something, and the line.
+    Logged(String, String, Option<String>),
+    /// What a router's kernel still holds of a traffic that has ended.
+    Remaining {
+        /// The traffic.
+        traffic: String,
+        /// The router.
+        node: String,
+        /// Flows that are left.
+        left: usize,
+        /// Flows that there were.
+        of: usize,
+        /// One of those that are left.
+        example: Option<String>,
+    },
+}
+
+/// A daemon, watched for a while.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WatchSeen {
+    /// Answers to its status.
+    pub(crate) answers: u32,
+    /// The longest of them took so long, without waiting for a processor.
+    pub(crate) longest: Duration,
+    /// And so long it waited for one.
+    pub(crate) waited: Duration,
+    /// Questions that were not answered.
+    pub(crate) failures: u32,
+    /// Why not, at last.
+    pub(crate) why: Option<String>,
+    /// The most memory it held, in bytes.
+    pub(crate) memory: u64,
+    /// What its status said of the peer, each once: state and reason, with every number as `N`.
+    pub(crate) said: BTreeSet<String>,
+}
+
+impl WatchSeen {
+    /// Notes an answer; `waited` is what it took because a processor was missing.
+    pub(crate) fn note_answer(&mut self, took: Duration, waited: Duration, status: &Status) {
+        self.answers += 1;
+        let own = took.saturating_sub(waited);
+        if own > self.longest {
+            (self.longest, self.waited) = (own, waited);
+        }
+        self.said.insert(without_numbers(&status.sync.words()));
+    }
+
+    /// Notes a question without an answer.
+    pub(crate) fn note_failure(&mut self, why: String) {
+        self.failures += 1;
+        self.why = Some(why);
+    }
+}
+
+/// A text in which every number is `N`.
+fn without_numbers(text: &str) -> String {
+    let mut short = String::new();
+    for character in text.chars() {
+        match character {
+            '0'..='9' if short.ends_with('N') => {}
+            '0'..='9' => short.push('N'),
+            other => short.push(other),
+        }
+    }
+    short
 }
 
 /// A router as the network sees it.
@@ -52,6 +122,8 @@ pub(crate) struct NodeSeen {
     pub(crate) held: usize,
     /// Virtual addresses that there are.
     pub(crate) all: usize,
+    /// VRRP has told it, being primary, of another primary of lower priority, and of no new role since.
+    pub(crate) lower_heard: bool,
 }
 
 /// Whether `node` alone is primary and holds every virtual address, and the words for it.
@@ -61,9 +133,19 @@ pub(crate) fn primary(node: &str, nodes: &[NodeSeen]) -> (bool, String) {
         let wanted = if seen.name == node { seen.all } else { 0 };
         (seen.role == Role::Primary) == (seen.name == node) && seen.held == wanted
     });
+    (holds, words(nodes))
+}
+
+fn words(nodes: &[NodeSeen]) -> String {
     let word =
         |seen: &NodeSeen| format!("{} {} with {}/{} addresses", seen.name, seen.role, seen.held, seen.all);
-    (holds, nodes.iter().map(word).collect::<Vec<_>>().join(", "))
+    nodes.iter().map(word).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether every router is primary and holds every virtual address, and the words for it.
+#[must_use]
+pub(crate) fn both_primary(nodes: &[NodeSeen]) -> (bool, String) {
+    (nodes.iter().all(|seen| seen.role == Role::Primary && seen.held == seen.all), words(nodes))
 }
 
 /// All observations of a run, in the order of their times.

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Judgement, NodeSeen, Record, Seen, judge};
+use super::{Judgement, NodeSeen, Record, Seen, WatchSeen, judge};
 use crate::probes::caches::Difference;
 use crate::probes::roles::Role;
+use crate::probes::syncd::read_status;
+use crate::scenario::units::Bytes;
 use crate::scenario::{Expectation, Share, Sight, Span};
 use crate::traffic::{GapMs, TrafficReport, TransferReport};
 
@@ -164,7 +166,8 @@ fn nothing_seen_is_missed_after_the_deadline() {
 
 #[test]
 fn a_primary_is_the_only_one_and_holds_everything() {
-    let router = |name: &str, role, held| NodeSeen { name: name.to_owned(), role, held, all: 6 };
+    let router =
+        |name: &str, role, held| NodeSeen { name: name.to_owned(), role, held, all: 6, lower_heard: false };
     let judged = |nodes: Vec<NodeSeen>| {
         let from = Instant::now();
         let mut record = Record::default();
@@ -178,4 +181,93 @@ fn a_primary_is_the_only_one_and_holds_everything() {
     assert_eq!(judged(vec![router("r1", Role::Primary, 0), r2.clone()]), Judgement::Open, "two say primary");
     assert_eq!(judged(vec![router("r1", Role::Backup, 1), r2]), Judgement::Open, "an address is held twice");
     assert_eq!(judged(vec![r1, router("r2", Role::Primary, 5)]), Judgement::Open, "an address is missing");
+}
+
+/// What one look says of one sight.
+fn looked(sight: Sight, seen: Seen) -> (Judgement, String) {
+    let (from, mut record) = (Instant::now(), Record::default());
+    record.add(from, seen);
+    let judged =
+        judge(&Expectation { seen: sight, within: Span(seconds(1)), stable: Span::default() }, &record, from);
+    (judged.judgement, judged.seen)
+}
+
+#[test]
+fn the_longest_answer_counts_and_one_that_failed_too() {
+    let status = |state: &str| {
+        let json = format!(
+            "{{\"version\":1,\"role\":\"primary\",\"sync\":{{\"state\":\"{state}\",\"reason\":\"last heard 15 s ago\"}},\
+             \"commit\":null,\"internal_flows\":1,\"external_flows\":1}}"
+        );
+        read_status(json.as_bytes()).unwrap()
+    };
+    let mut watch = WatchSeen::default();
+    let milliseconds = Duration::from_millis;
+    watch.note_answer(milliseconds(95), milliseconds(5), &status("peer lost"));
+    watch.note_answer(milliseconds(100), milliseconds(80), &status("in sync"));
+    watch.memory = 3 << 20;
+    let answers = |limit| Sight::Answers("r1".to_owned(), Span(milliseconds(limit)));
+    let seen = |watch: &WatchSeen| Seen::Watched("r1".to_owned(), watch.clone());
+    assert_eq!(looked(answers(100), seen(&watch)).0, Judgement::Met);
+    assert_eq!(looked(answers(90), seen(&watch)).0, Judgement::Open);
+    let said = |text: &str| looked(Sight::Said("r1".to_owned(), text.to_owned()), seen(&watch));
+    let (met, words) = said("peer lost");
+    assert!(met == Judgement::Met && words.starts_with("`peer lost (last heard N s ago)`"), "{words}");
+    assert_eq!(said("diverged").0, Judgement::Open);
+    let memory = |limit| looked(Sight::Memory("r1".to_owned(), Bytes(limit)), seen(&watch)).0;
+    assert_eq!((memory((3 << 20) + 1), memory(3 << 20)), (Judgement::Met, Judgement::Open));
+    watch.note_failure("no answer within 30 s".to_owned());
+    assert_eq!(looked(answers(100), seen(&watch)).0, Judgement::Open);
+}
+
+#[test]
+fn caches_differ_by_at_least_so_much() {
+    let differs = |missing, extra| Sight::CacheDiffers { node: "r2".to_owned(), missing, extra };
+    let seen = || {
+        let difference = Difference { missing: 20, extra: 5, ..Difference::default() };
+        Seen::Cache("r2".to_owned(), difference)
+    };
+    assert_eq!(looked(differs(20, 5), seen()).0, Judgement::Met);
+    assert_eq!(looked(differs(21, 0), seen()).0, Judgement::Open);
+    assert_eq!(looked(differs(0, 6), seen()).0, Judgement::Open);
+    assert_eq!(looked(Sight::CacheEqual("r2".to_owned()), seen()).0, Judgement::Open);
+}
+
+#[test]
+fn a_counter_must_be_there_and_large_enough() {
+    let counted = |counter: &str, least| {
+        let sight = Sight::Counted { node: "r1".to_owned(), counter: counter.to_owned(), least };
+        looked(sight, Seen::Counters("r1".to_owned(), [("kernel.overruns".to_owned(), 2)].into())).0
+    };
+    assert_eq!(counted("kernel.overruns", 2), Judgement::Met);
+    assert_eq!(counted("kernel.overruns", 3), Judgement::Open);
+    assert_eq!(counted("kernel.underruns", 0), Judgement::Open);
+}
+
+#[test]
+fn what_has_ended_has_left_nothing() {
+    let left = |left| {
+        let (traffic, node) = ("old".to_owned(), "r1".to_owned());
+        let seen =
+            Seen::Remaining { traffic: traffic.clone(), node: node.clone(), left, of: 3, example: None };
+        looked(Sight::Ended { traffic, node }, seen).0
+    };
+    assert_eq!((left(0), left(1)), (Judgement::Met, Judgement::Open));
+}
+
+#[test]
+fn two_primaries_and_what_the_higher_one_hears() {
+    let router = |name: &str, role, lower_heard| {
+        let held = if role == Role::Primary { 6 } else { 0 };
+        NodeSeen { name: name.to_owned(), role, held, all: 6, lower_heard }
+    };
+    let look = |sight: Sight, r1, r2, lower| {
+        looked(sight, Seen::Nodes(vec![router("r1", r1, lower), router("r2", r2, false)])).0
+    };
+    assert_eq!(look(Sight::BothPrimary, Role::Primary, Role::Primary, false), Judgement::Met);
+    assert_eq!(look(Sight::BothPrimary, Role::Primary, Role::Backup, false), Judgement::Open);
+    let lower = || Sight::LowerHeard("r1".to_owned());
+    assert_eq!(look(lower(), Role::Primary, Role::Backup, true), Judgement::Met);
+    assert_eq!(look(lower(), Role::Primary, Role::Backup, false), Judgement::Open);
+    assert_eq!(look(lower(), Role::Backup, Role::Backup, true), Judgement::Open);
 }

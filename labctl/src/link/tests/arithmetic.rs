@@ -1,8 +1,9 @@
 //! Weather and chance are functions of their seed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::link::chance::Chance;
+use crate::link::line::Line;
 use crate::link::weather::{Cut, Direction, Fate, Sky, Weather};
 
 const FRAMES: usize = 20_000;
@@ -125,4 +126,25 @@ fn draws_start_anew_only_with_a_new_seed() {
     sky.change(Weather { seed: 1, ..rough() });
     sky.change(rough());
     assert_eq!(first, (0..100).map(|_| sky.decide(100)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_line_takes_its_time_for_each_frame_and_drops_what_its_queue_cannot_hold() {
+    let (now, rate, queue) = (Instant::now(), 8_000_000, 2_500);
+    let mut line = Line::default();
+    let leaves = |milliseconds| Some(Duration::from_millis(milliseconds));
+    // A thousand bytes are a millisecond; two and a half may wait behind the one that leaves.
+    assert_eq!(line.take(now, 1_000, rate, queue), leaves(1));
+    assert_eq!(line.take(now, 1_000, rate, queue), leaves(2));
+    assert_eq!(line.take(now, 1_000, rate, queue), leaves(3));
+    assert_eq!(line.take(now, 1_000, rate, queue), None);
+    let later = now + Duration::from_millis(2);
+    assert_eq!(line.take(later, 1_000, rate, queue), leaves(2));
+    let much_later = now + Duration::from_secs(1);
+    assert_eq!(line.take(much_later, 1_000, rate, queue), leaves(1), "what was not used is not saved");
+}
+
+#[test]
+fn a_line_without_a_limit_takes_no_time() {
+    assert_eq!(Line::default().take(Instant::now(), 1_000_000, 0, 0), Some(Duration::ZERO));
 }

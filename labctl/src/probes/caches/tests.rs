@@ -100,3 +100,11 @@ fn a_shift_that_the_cache_does_not_know_is_a_difference() {
     let line = "tcp 6 ESTABLISHED src=10.1.0.10 dst=198.51.100.10 sport=40000 dport=7000 [ASSURED]";
     assert!(Difference::between(&kernel, &of_conntrackd(line)).is_none(), "conntrackd tells none");
 }
+
+#[test]
+fn only_sizes_that_are_far_apart_say_enough() {
+    assert_eq!(Difference::counted(1_000, 0), None);
+    let few = Difference::counted(40_000, 1_638).unwrap();
+    assert_eq!((few.missing, few.extra, few.is_none()), (38_362, 0, false));
+    assert_eq!(Difference::counted(5_000, 10_000).unwrap().extra, 5_000);
+}

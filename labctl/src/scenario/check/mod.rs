@@ -1,25 +1,31 @@
 //! Every check of a scenario that a type alone cannot make.
 //!
 //! Pure. Collects all mistakes, each with its line and its remedy, and turns what is right into values. Never stops at
-//! the first. Driven by `load.rs`; tested in `tests.rs`.
+//! the first. Timeline and expectations are beside. Driven by `load.rs`; tested in `tests.rs`.
+
+mod expectations;
+mod timeline;
+mod transfers;
 
 use std::collections::BTreeMap;
 
-use super::event::{Action, Event, EventText, Fault};
-use super::expectation::{Expectation, ExpectationText, Sight};
 use super::mistake::{Mistake, line_of};
 use super::model::{SnapshotPart, SyncKind};
-use super::streams::StreamText;
-use super::topology::{Topology, VirtualAddresses};
-use super::units::{Prefix, Span};
+use super::size::Scale;
+use super::streams::{Path, StreamText};
+use super::topology::{Hosts, Topology, VirtualAddresses};
+use super::units::Prefix;
 
-mod transfers;
-
+pub(super) use expectations::expectations;
+pub(super) use timeline::timeline;
 pub(super) use transfers::{are_transfers, helpers};
 
-/// What the entries of a scenario may name.
+/// What the entries of a scenario may name, and how large it is to be.
 #[derive(Default)]
 pub(super) struct Known {
+    pub(super) scale: Scale,
+    /// There is a second pair of hosts.
+    pub(super) second: bool,
     pub(super) routers: Vec<String>,
     pub(super) traffic: Vec<String>,
     /// Those of them that consist of transfers.
@@ -144,7 +150,12 @@ pub(super) fn traffic(
                 transfers::group(group, &keys, place, topology, checker);
                 continue;
             }
-            let built = u16::try_from(place).ok().filter(|place| *place < 1000);
+            if group.hosts != groups[0].hosts || group.hosts == Hosts::Second && group.path == Path::Dnat {
+                let what = "a traffic between different hosts, or target NAT to the second server".to_owned();
+                let remedy = "give it a traffic of its own; only `server` is a target of NAT";
+                checker.mistake(&keys, Some(place), what, remedy);
+            }
+            let built = u16::try_from(place).ok().filter(|place| group.offset.unwrap_or(*place) < 1000);
             let Some(built) = built.and_then(|place| group.group(place, topology)) else {
                 let what = "no address of this family, or more than 1000 groups".to_owned();
                 checker.mistake(&keys, Some(place), what, "give client, server and `lan` an address of it");
@@ -161,157 +172,6 @@ pub(super) fn traffic(
             }
         }
     }
-}
-
-pub(super) fn timeline(entries: Vec<EventText>, checker: &mut Checker<'_>) -> Vec<Event> {
-    let mut events = Vec::new();
-    for (place, entry) in entries.into_iter().enumerate() {
-        let at = entry.at;
-        if let Some(action) = check_event(entry, place, checker) {
-            events.push(Event { at, action });
-        }
-    }
-    events
-}
-
-fn check_event(entry: EventText, place: usize, checker: &mut Checker<'_>) -> Option<Action> {
-    let keys = ["timeline"];
-    let mut actions = Vec::new();
-    if let Some(name) = entry.start {
-        checker.stream(&keys, Some(place), &name);
-        actions.push(Action::Start(name));
-    }
-    if let Some(name) = entry.fulfil {
-        transfers::are_meant(&name, &keys, place, checker);
-        actions.push(Action::Fulfil(name));
-    }
-    match (entry.fault, entry.node) {
-        (Some(fault), Some(node)) => {
-            check_fault(fault, &node, place, checker);
-            actions.push(Action::Fault(fault, node));
-        }
-        (None, None) => {}
-        _ => checker.mistake(
-            &keys,
-            Some(place),
-            "`fault` and `node` belong together".to_owned(),
-            "write `fault: kill-router, node: r1`",
-        ),
-    }
-    for (name, action) in [
-        (entry.boot, Action::Boot as fn(String) -> Action),
-        (entry.start_vrrp, Action::StartVrrp),
-        (entry.start_daemon, Action::StartDaemon),
-    ] {
-        if let Some(name) = name {
-            checker.router(&keys, Some(place), &name);
-            actions.push(action(name));
-        }
-    }
-    actions.extend(entry.weather.map(Action::Weather));
-    actions.extend(entry.births.map(Action::Births));
-    if let Some(wait) = entry.wait {
-        let mistakes = checker.mistakes.len();
-        let expectation = check_expectation(&wait, &keys, place, checker);
-        if expectation.is_none() && checker.mistakes.len() == mistakes {
-            // Nobody could tell it.
-            return None;
-        }
-        actions.extend(expectation.map(Action::Wait));
-    }
-    if actions.len() != 1
-        && !checker.mistakes.iter().any(|mistake| mistake.line == line_of(checker.text, &keys, Some(place)))
-    {
-        checker.mistake(
-            &keys,
-            Some(place),
-            format!("{} actions in one entry", actions.len()),
-            "give exactly one of start, fulfil, fault, boot, start-vrrp, start-daemon, weather, births, wait",
-        );
-    }
-    actions.pop()
-}
-
-fn check_fault(fault: Fault, node: &str, place: usize, checker: &mut Checker<'_>) {
-    if fault == Fault::KillDaemon {
-        checker.tells(&["timeline"], place, node, &[SyncKind::Syncd, SyncKind::Conntrackd]);
-    } else {
-        checker.router(&["timeline"], Some(place), node);
-    }
-}
-
-pub(super) fn expectations(entries: &[ExpectationText], checker: &mut Checker<'_>) -> Vec<Expectation> {
-    let mut expectations = Vec::new();
-    for (place, entry) in entries.iter().enumerate() {
-        expectations.extend(check_expectation(entry, &["expect"], place, checker));
-    }
-    expectations
-}
-
-fn check_expectation(
-    entry: &ExpectationText,
-    keys: &[&str],
-    place: usize,
-    checker: &mut Checker<'_>,
-) -> Option<Expectation> {
-    let mut sights = Vec::new();
-    if let Some(node) = &entry.primary {
-        checker.router(keys, Some(place), node);
-        sights.push(Sight::Primary(node.clone()));
-    }
-    match (&entry.streams, entry.alive) {
-        (Some(streams), Some(share)) => {
-            transfers::are_not_meant(streams, keys, place, checker);
-            sights.push(Sight::Alive(streams.clone(), share));
-        }
-        (None, None) => {}
-        _ => checker.mistake(
-            keys,
-            Some(place),
-            "`streams` and `alive` belong together".to_owned(),
-            "write `streams: NAME, alive: 100%`",
-        ),
-    }
-    transfers::sights(entry, keys, place, checker, &mut sights);
-    if let Some(node) = &entry.kept {
-        checker.router(keys, Some(place), node);
-        sights.push(Sight::Kept(node.clone()));
-    }
-    let mut untold = false;
-    let complete = match entry.cache_complete.as_ref().and_then(|node| checker.known.sync.get(node)) {
-        Some(SyncKind::Conntrackd) => Sight::CacheComplete,
-        _ => Sight::CacheEqual as fn(String) -> Sight,
-    };
-    let told = [
-        (&entry.in_sync, Sight::InSync as fn(String) -> Sight, &[SyncKind::Syncd][..]),
-        (&entry.cache_equal, Sight::CacheEqual, &[SyncKind::Syncd, SyncKind::Conntrackd]),
-        (&entry.cache_complete, complete, &[SyncKind::Syncd, SyncKind::Conntrackd]),
-        (&entry.committed, Sight::Committed, &[SyncKind::Syncd, SyncKind::Conntrackd]),
-    ];
-    for (node, sight, by) in told {
-        if let Some(node) = node {
-            untold |= !checker.tells(keys, place, node, by);
-            sights.push(sight(node.clone()));
-        }
-    }
-    if sights.len() != 1 {
-        checker.mistake(
-            keys,
-            Some(place),
-            format!("{} subjects in one expectation", sights.len()),
-            "give exactly one of primary, streams with alive, transfers with complete, in-sync, cache-equal, cache-complete, \
-             committed, kept, expectations, expectations-committed",
-        );
-    }
-    if entry.within == Span::default() {
-        let what = "`within: 0s` can never be met".to_owned();
-        checker.mistake(keys, Some(place), what, "give it time");
-    }
-    sights.pop().filter(|_| !untold).map(|seen| Expectation {
-        seen,
-        within: entry.within,
-        stable: entry.stable,
-    })
 }
 
 /// The parts that can be told.
