@@ -3,7 +3,8 @@
 //! Each needs namespaces, keepalived and nftables, and time: so `cargo test` leaves this whole program out, and
 //! `cargo test -p labctl --test scenarios` runs it, as `cargo ci test` does. One lab at a time on this host. `LABCTL`
 //! names the program to try (the optimised one, which has its syncd beside it); without it the one that was built for
-//! this test. A changed result is accepted as `CONTRIBUTING.md` says.
+//! this test. `LAB_SCALE=full` runs scenarios at full size, as root. A changed result is accepted as `CONTRIBUTING.md`
+//! says.
 
 mod holder;
 mod lock;
@@ -25,7 +26,10 @@ fn scenario(name: &str) {
     let _alone = lock::HostLock::take();
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let file = format!("scenarios/{name}.yaml");
-    let output = labctl().args(["run", &file, "--snapshot"]).arg(&directory).output().unwrap();
+    let scale = env::var_os("LAB_SCALE").unwrap_or_else(|| "usual".into());
+    let mut command = labctl();
+    command.args(["run", &file, "--snapshot"]).arg(&directory).arg("--scale").arg(scale);
+    let output = command.output().unwrap();
     let told =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
@@ -122,4 +126,59 @@ fn interop_conntrackd_to_syncd() {
 #[test]
 fn interop_syncd_to_conntrackd() {
     scenario("interop-syncd-to-conntrackd");
+}
+
+#[test]
+fn overload_hang() {
+    scenario("overload-hang");
+}
+
+#[test]
+fn overload_bulk() {
+    scenario("overload-bulk");
+}
+
+#[test]
+fn overload_link_down() {
+    scenario("overload-link-down");
+}
+
+#[test]
+fn overload_restart() {
+    scenario("overload-restart");
+}
+
+#[test]
+fn overload_deaf_peer() {
+    scenario("overload-deaf-peer");
+}
+
+#[test]
+fn conntrackd_loses_hang() {
+    scenario("conntrackd-loses-hang");
+}
+
+#[test]
+fn conntrackd_loses_link_down() {
+    scenario("conntrackd-loses-link-down");
+}
+
+#[test]
+fn conntrackd_loses_restart() {
+    scenario("conntrackd-loses-restart");
+}
+
+#[test]
+fn overload_narrow_link() {
+    scenario("overload-narrow-link");
+}
+
+#[test]
+fn stale_return() {
+    scenario("stale-return");
+}
+
+#[test]
+fn stale_return_unheard() {
+    scenario("stale-return-unheard");
 }
