@@ -77,7 +77,8 @@ pub struct Finding {
 /// # Errors
 /// When the corpus cannot be read, or inputs cannot be written.
 pub fn lead(target: &'static Target, plan: Plan<'_>) -> Result<Report> {
-    let inputs = corpus::read(target.name)?.into_iter().map(|(_, bytes)| bytes).collect();
+    let committed = corpus::read(target.name)?.into_iter().map(|(_, bytes)| bytes);
+    let inputs = committed.chain((target.seeds)()).collect();
     fs::create_dir_all(plan.directory)
         .with_context(|| format!("cannot make {}", plan.directory.display()))?;
     let current = plan.directory.join(format!("{}.running", target.name));

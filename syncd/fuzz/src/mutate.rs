@@ -46,7 +46,7 @@ pub fn mutate(bytes: &[u8], donor: &[u8], shape: Shape, longest: usize, chance: 
                 mutant.truncate(longest);
             }
         }
-        Shape::Tree(_) | Shape::Text(_) => {
+        Shape::Tree(_) | Shape::Text(_) | Shape::Bytes => {
             for _ in 0..changes {
                 change_bytes(&mut mutant, donor, chance);
                 mutant.truncate(longest);

@@ -1,16 +1,18 @@
 //! A router for targets: a replica in the midst of a conversation, and a kernel that answers whatever is asked.
 //!
 //! What the replica wants of its kernel is written as netlink requests, so that a flow that a stranger made goes the
-//! whole way to the bytes that would have gone to a kernel. Nothing is sent. Driven by the targets.
+//! whole way to the bytes that would have gone to a kernel. Nothing is sent. Everything can be recorded. Driven by the
+//! targets.
 
 use syncd_conntrack::{encode, expect};
 use syncd_core::filter::{Filter, Helpers};
 use syncd_core::flow::{
     Address, AttrSet, Change, Expectation, Family, Flow, Origin, Protocol, Status, TcpState, Tuple,
 };
+use syncd_core::recording::{self, Entry, Input, Recorder, Start};
 use syncd_core::replica::{
-    By, ChannelId, Command, Config, Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Notice, Outside,
-    PEER_KEEPS, Replica, Reply, RequestId, Role, Token, turn,
+    self, By, ChannelId, Command, Config, Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Notice,
+    Outside, PEER_KEEPS, Replica, Reply, RequestId, Role, Token,
 };
 use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Control, Datagram, Flags, Options, Seq, encode_control, payload_limit};
@@ -23,6 +25,9 @@ pub const LINK: ChannelId = ChannelId(0);
 /// Flows in either cache: two pages of the slab.
 const LIMIT: u32 = 5000;
 
+/// Flows in either cache of a router that shall see them full.
+const FEW: u32 = 40;
+
 /// Turns in a row, before time goes on: none of ours needs nearly so many.
 const TURNS: usize = 64;
 
@@ -32,11 +37,12 @@ const PER_TURN: usize = 32;
 /// A replica and what is around it.
 #[derive(Debug)]
 pub struct Router {
-    /// The replica.
-    pub replica: Replica,
-    /// What it is now.
-    pub now: Instant,
+    replica: Replica,
+    now: Instant,
     around: Around,
+    recorder: Option<Recorder>,
+    /// How the kernel answers.
+    mood: u8,
 }
 
 impl Router {
@@ -44,36 +50,72 @@ impl Router {
     #[must_use]
     pub fn in_conversation(ours: Seq, theirs: Seq) -> Self {
         let now = Instant::from_nanos(1_000_000_000);
-        let config = Config {
-            filter: Filter::default().with_helpers(Helpers::All),
-            internal_limit: LIMIT,
-            external_limit: LIMIT,
-            channels: 1,
-            wire: Options { window_scale: true },
-            ends: Ends::Told,
-            peer_keeps: PEER_KEEPS,
-        };
         let mut entropy = [7; 32];
         // Three frames go before: an acknowledgement and two flows.
         entropy[..4].copy_from_slice(&ours.0.wrapping_sub(3).to_le_bytes());
-        let mut router = Self { replica: Replica::new(config, entropy, now), now, around: Around::new() };
-        router.replica.handle_channel(now, LINK, true);
+        let replica = Replica::new(config(LIMIT), entropy, now);
+        let mut router = Self { replica, now, around: Around::new(), recorder: None, mood: 1 };
+        router.feed(Input::Channel(LINK, true));
         let mut greeting = Datagram::with_limit(payload_limit(1500));
         let both = Flags::HELLO.with(Flags::HELLO_BACK);
         encode_control(&mut greeting, Control::Alive, both, theirs.previous()).expect("it is empty");
-        router.replica.handle_datagram(now, LINK, greeting.as_bytes());
+        router.feed(Input::Datagram(LINK, greeting.as_bytes()));
         for port in [1, 2] {
-            router.replica.handle_flow(now, Origin::Kernel, Change::New, &flow(port));
+            router.feed(Input::Flow(Origin::Kernel, Change::New, (&flow(port)).into()));
         }
         router.settle(&mut Seen::default());
         router
+    }
+
+    /// A router that has just started, with small caches and a recorder.
+    #[must_use]
+    pub fn recorded() -> Self {
+        let (now, entropy, config) = (Instant::from_nanos(1), [9; 32], config(FEW));
+        let datagram_limit = u16::try_from(payload_limit(1500)).expect("below 1500");
+        let start =
+            Start { config: config.clone(), entropy, datagram_limit, unix_seconds: 0, program: "a fuzzer" };
+        let recorder = Some(Recorder::new(now, start));
+        let replica = Replica::new(config, entropy, now);
+        Self { replica, now, around: Around::new(), recorder, mood: 1 }
+    }
+
+    /// The replica, to look at.
+    #[must_use]
+    pub const fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// The recording, ended.
+    #[must_use]
+    pub fn into_recording(self) -> Option<Vec<u8>> {
+        let mut recorder = self.recorder?;
+        recorder.write(&Entry::End(self.now));
+        Some(recorder.take(Vec::new()))
+    }
+
+    /// Something comes in.
+    pub fn feed(&mut self, input: Input<'_>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.write(&Entry::Input(self.now, input));
+        }
+        input.apply(&mut self.replica, self.now);
+    }
+
+    /// The kernel answers in another way from now on.
+    pub const fn set_mood(&mut self, mood: u8) {
+        self.mood = mood;
     }
 
     /// Turns until nothing is left to do at this instant, or it seems endless.
     pub fn settle(&mut self, seen: &mut Seen) {
         for _ in 0..TURNS {
             (self.around.requests, self.around.datagrams) = (PER_TURN, PER_TURN);
-            turn(&mut self.replica, self.now, &mut self.around);
+            match &mut self.recorder {
+                None => replica::turn(&mut self.replica, self.now, &mut self.around),
+                Some(recorder) => recording::turn(&mut self.replica, self.now, &mut self.around, |entry| {
+                    recorder.write(entry);
+                }),
+            }
             let quiet = self.around.wants.is_empty()
                 && self.around.requests > 0
                 && self.around.datagrams > 0
@@ -98,32 +140,52 @@ impl Router {
 
     /// The router gets a role.
     pub fn become_(&mut self, role: Role, seen: &mut Seen) {
-        self.replica.handle_command(self.now, RequestId(1), Command::Role(role));
+        self.feed(Input::Command(RequestId(1), Command::Role(role)));
         self.settle(seen);
     }
 
-    /// One kernel for all: it says yes, but for every third change, whose place is taken or which is not there.
+    /// One kernel for all. Its mood is a row of bits: it fails or surprises in one of four ways (the lower two), each
+    /// third time or each time (4), does not finish dumps (8), and miscounts (16).
     fn answer(&mut self, token: Token, want: &Want, index: usize) {
-        let now = self.now;
+        let surprises = self.mood & 4 != 0 || index % 3 == 1;
+        let error = [Errno::ENOMEM, Errno::EEXIST, Errno::ENOENT, Errno::EBUSY][usize::from(self.mood & 3)];
+        let failed = KernelReply::Failed(token, error);
+        let end_of_dump = if self.mood & 8 == 0 { KernelReply::Done(token) } else { failed };
         let reply = match want {
             Want::Dump => {
-                self.replica.handle_kernel(now, KernelReply::Begun(token));
-                self.replica.handle_kernel(now, KernelReply::Dumped(token, (&flow(1)).into()));
-                KernelReply::Done(token)
+                self.feed(Input::Kernel(KernelReply::Begun(token)));
+                self.feed(Input::Kernel(KernelReply::Dumped(token, (&flow(1)).into())));
+                end_of_dump
             }
-            Want::Count => KernelReply::Counted(token, self.replica.internal().len()),
-            Want::Create if index % 3 == 1 => KernelReply::Failed(token, Errno::EEXIST),
-            Want::Change if index % 3 == 1 => KernelReply::Failed(token, Errno::ENOENT),
-            Want::Create | Want::Change => KernelReply::Done(token),
-            Want::Find(flow) if index % 3 == 1 => KernelReply::Found(token, (&**flow).into()),
-            Want::FindExpectation(known) if index % 3 == 1 => KernelReply::Expectation(token, known),
             Want::DumpExpectations => {
-                self.replica.handle_kernel(now, KernelReply::Begun(token));
-                KernelReply::Done(token)
+                self.feed(Input::Kernel(KernelReply::Begun(token)));
+                end_of_dump
             }
+            Want::Count if self.mood & 16 != 0 => KernelReply::Counted(token, u32::MAX),
+            Want::Count => KernelReply::Counted(token, self.replica.internal().len()),
+            Want::Create | Want::Change if surprises => failed,
+            Want::Create | Want::Change => KernelReply::Done(token),
+            Want::Find(_) if self.mood & 3 == 3 => {
+                self.feed(Input::Kernel(KernelReply::Found(token, (&flow(1)).into())));
+                return;
+            }
+            Want::Find(flow) if surprises => KernelReply::Found(token, (&**flow).into()),
+            Want::FindExpectation(known) if surprises => KernelReply::Expectation(token, known),
             Want::Find(_) | Want::FindExpectation(_) => KernelReply::Failed(token, Errno::ENOENT),
         };
-        self.replica.handle_kernel(now, reply);
+        self.feed(Input::Kernel(reply));
+    }
+}
+
+fn config(limit: u32) -> Config {
+    Config {
+        filter: Filter::default().with_helpers(Helpers::All),
+        internal_limit: limit,
+        external_limit: limit,
+        channels: 2,
+        wire: Options { window_scale: true },
+        ends: Ends::UntoldBefore,
+        peer_keeps: PEER_KEEPS,
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Shape {
     Tree(&'static Grammar),
     /// Text.
     Text(&'static Words),
+    /// Bytes of which nothing is known.
+    Bytes,
 }
 
 /// What a text is made of.
@@ -53,6 +55,18 @@ static NESTED: Grammar = Grammar {
     inside: |head, body, depth| match head[3] & 0x80 {
         0 => Inner::Bytes(body.to_vec()),
         _ => Inner::read(body, &NESTED, depth),
+    },
+};
+
+/// Steps of a router's life.
+pub static STEPS: Grammar = Grammar {
+    header: 3,
+    length: Length { at: 1, width: 2, big_endian: true },
+    align: 1,
+    inside: |head, body, depth| match head[0] & 7 {
+        0 => Inner::read(body, &FRAMES, depth),
+        1 => Inner::read(body, &NETLINK, depth),
+        _ => Inner::Bytes(body.to_vec()),
     },
 };
 

@@ -5,13 +5,15 @@
 
 mod ctnetlink;
 mod datagram;
+mod life;
+mod recording;
 mod text;
 
 use std::time::Duration;
 
 use crate::allocator;
 use crate::seen::Seen;
-use crate::shape::{FRAMES, JSON, NETLINK, NOTICES, Shape, YAML};
+use crate::shape::{FRAMES, JSON, NETLINK, NOTICES, STEPS, Shape, YAML};
 
 /// Something that reads bytes of strangers.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,8 @@ pub struct Target {
     pub longest: usize,
     /// What a run may cost, whatever the bytes.
     pub limits: Limits,
+    /// Inputs besides those of the corpus.
+    pub seeds: fn() -> Vec<Vec<u8>>,
     /// The run.
     pub run: fn(&[u8], &mut Seen),
 }
@@ -42,13 +46,14 @@ pub struct Limits {
 const MIB: usize = 1 << 20;
 
 /// All of them.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 7] = [
     Target {
         name: "datagram",
         shape: Shape::Tree(&FRAMES),
         // The largest UDP payload.
         longest: 65_507,
         limits: Limits { largest: MIB, peak: 4 * MIB, time: Duration::from_millis(50) },
+        seeds: Vec::new,
         run: datagram::run,
     },
     Target {
@@ -56,13 +61,31 @@ pub const TARGETS: [Target; 5] = [
         shape: Shape::Tree(&NETLINK),
         longest: syncd_conntrack::EventSocket::BUFFER,
         limits: Limits { largest: MIB, peak: 4 * MIB, time: Duration::from_millis(50) },
+        seeds: Vec::new,
         run: ctnetlink::run,
+    },
+    Target {
+        name: "life",
+        shape: Shape::Tree(&STEPS),
+        longest: 65_000,
+        limits: Limits { largest: 2 * MIB, peak: 8 * MIB, time: Duration::from_millis(200) },
+        seeds: Vec::new,
+        run: life::run,
+    },
+    Target {
+        name: "recording",
+        shape: Shape::Bytes,
+        longest: 65_000,
+        limits: Limits { largest: 2 * MIB, peak: 8 * MIB, time: Duration::from_millis(200) },
+        seeds: recording::seeds,
+        run: recording::run,
     },
     Target {
         name: "control",
         shape: Shape::Text(&JSON),
         longest: syncd::strangers::LONGEST_REQUEST,
         limits: Limits { largest: MIB, peak: 2 * MIB, time: Duration::from_millis(50) },
+        seeds: Vec::new,
         run: text::control,
     },
     Target {
@@ -71,6 +94,7 @@ pub const TARGETS: [Target; 5] = [
         // More than is taken.
         longest: 65 * 1024,
         limits: Limits { largest: 16 * MIB, peak: 32 * MIB, time: Duration::from_secs(1) },
+        seeds: Vec::new,
         run: text::configuration,
     },
     Target {
@@ -78,6 +102,7 @@ pub const TARGETS: [Target; 5] = [
         shape: Shape::Text(&NOTICES),
         longest: 64 * 1024,
         limits: Limits { largest: MIB, peak: MIB, time: Duration::from_millis(50) },
+        seeds: Vec::new,
         run: text::notification,
     },
 ];

@@ -18,7 +18,7 @@ use syncd_fuzz::targets::{Limits, Target, named};
 
 const fn target(run: fn(&[u8], &mut Seen)) -> Target {
     let limits = Limits { largest: 1000, peak: 2000, time: Duration::from_millis(200) };
-    Target { name: "notification", shape: Shape::Tree(&FRAMES), longest: 1000, limits, run }
+    Target { name: "notification", shape: Shape::Tree(&FRAMES), longest: 1000, limits, seeds: Vec::new, run }
 }
 
 fn contains(bytes: &[u8], what: &[u8]) -> bool {
@@ -127,7 +127,7 @@ fn the_same_seed_throws_the_same_bytes() {
 
 #[test]
 fn mutations_are_no_longer_than_they_may_and_leave_no_kind_of_bytes_out() {
-    for name in ["datagram", "ctnetlink", "control", "configuration", "notification"] {
+    for name in ["datagram", "ctnetlink", "life", "recording", "control", "configuration", "notification"] {
         let target = named(name).expect("a target");
         let mut chance = Chance::new(1, name);
         let base = b"\x11\x00\x00\x18\x00\x00\x00\x01\x00\x08\x00\x05\x00\x00\x01\x8e\x00\x05\x00\x02\x06\x00\x00\x00";

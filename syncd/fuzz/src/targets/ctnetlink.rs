@@ -4,6 +4,7 @@ use std::mem::discriminant;
 
 use syncd_conntrack::{Message, Messages, decode, decode_expectation};
 use syncd_core::flow::Expectation;
+use syncd_core::recording::Input;
 use syncd_core::time::Duration;
 use syncd_core::wire::Seq;
 
@@ -14,18 +15,23 @@ use crate::seen::Seen;
 pub(super) fn run(bytes: &[u8], seen: &mut Seen) {
     without_memory(|| read(bytes, seen));
     let mut router = Router::in_conversation(Seq(1000), Seq(1000));
+    feed(bytes, &mut router);
+    router.settle(seen);
+    router.wait(Duration::from_secs(1), seen);
+    syncd::strangers::pages(router.replica());
+}
+
+/// What a daemon that reads `bytes` from its event socket tells its replica.
+pub(super) fn feed(bytes: &[u8], router: &mut Router) {
     for message in Messages::new(bytes) {
         let Ok(Message::Netfilter(view)) = message else { continue };
         if let Ok(event) = decode(&view, &[77]) {
-            router.replica.handle_flow(router.now, event.origin, event.change, event.whole());
+            router.feed(Input::Flow(event.origin, event.change, event.whole()));
         }
         if let Ok(event) = decode_expectation(&view, &[77]) {
-            router.replica.handle_expectation(router.now, event.origin, event.change, &event.expectation);
+            router.feed(Input::Expectation(event.origin, event.change, &event.expectation));
         }
     }
-    router.settle(seen);
-    router.wait(Duration::from_secs(1), seen);
-    syncd::strangers::pages(&router.replica);
 }
 
 /// Reads everything there is to read.

@@ -1,10 +1,11 @@
-//! A datagram on a dedicated link: frames, flows, expectations, and everything a router does with them, up to the requests to its
-//! kernel after a failover.
+//! A datagram on a dedicated link: frames, flows, expectations, and everything a router does with them, up to the
+//! requests to its kernel after a failover.
 
 use std::mem::discriminant;
 
 use syncd_conntrack::{encode, expect};
 use syncd_core::flow::{Change, Expectation};
+use syncd_core::recording::Input;
 use syncd_core::replica::Role;
 use syncd_core::time::Duration;
 use syncd_core::wire::{
@@ -20,16 +21,16 @@ pub(super) fn run(bytes: &[u8], seen: &mut Seen) {
     let numbers = without_memory(|| decode(bytes, seen));
     again(bytes);
     let mut router = Router::in_conversation(numbers.ours, numbers.theirs);
-    router.replica.handle_datagram(router.now, LINK, bytes);
+    router.feed(Input::Datagram(LINK, bytes));
     router.settle(seen);
     router.wait(Duration::from_secs(1), seen);
     // A duplicate, which is also what a resync brings.
-    router.replica.handle_datagram(router.now, LINK, bytes);
+    router.feed(Input::Datagram(LINK, bytes));
     router.become_(Role::Backup, seen);
     router.wait(Duration::from_secs(6), seen);
-    syncd::strangers::pages(&router.replica);
+    syncd::strangers::pages(router.replica());
     router.become_(Role::Primary, seen);
-    syncd::strangers::pages(&router.replica);
+    syncd::strangers::pages(router.replica());
     router.wait(Duration::from_secs(40), seen);
 }
 
