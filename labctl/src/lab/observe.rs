@@ -39,68 +39,73 @@ impl Lab {
             record.add(Instant::now(), Seen::Transfers(name.to_owned(), transfers.report()));
         });
         for expectation in expectations {
-            match &expectation.seen {
-                Sight::Committed(node) if self.scenario.sync_of(node) == SyncKind::Conntrackd => {
-                    record.add(Instant::now(), Seen::Script(node.clone(), self.script_of(node)));
-                }
-                Sight::InSync(node) | Sight::Committed(node) => {
-                    if let Ok(status) = self.daemon_status(node) {
-                        record.add(Instant::now(), Seen::Daemon(node.clone(), status));
-                    }
-                }
-                Sight::CacheEqual(node) | Sight::CacheComplete(node) | Sight::CacheDiffers { node, .. } => {
-                    if let Ok((difference, at)) = self.compare_cache(node) {
-                        record.add(at, Seen::Cache(node.clone(), difference));
-                    }
-                }
-                Sight::ExpectationsCached(node) => {
-                    if let Ok(difference) = self.compare_expectations(node) {
-                        record.add(Instant::now(), Seen::Expectations(node.clone(), difference));
-                    }
-                }
-                Sight::ExpectationsCommitted(node) => {
-                    if let Ok(difference) = self.compare_expected_before(node) {
-                        record.add(Instant::now(), Seen::ExpectationsKept(node.clone(), difference));
-                    }
-                }
-                Sight::Kept(node) => {
-                    if let Ok(difference) = self.compare_kept(node) {
-                        record.add(Instant::now(), Seen::Kept(node.clone(), difference));
-                    }
-                }
-                Sight::Logged(node, text) => {
-                    if let Ok(words) = self.with_actor(node, Actor::Syncd, |running| Ok(running.words()?)) {
-                        let line = words.lines().find(|line| line.contains(text.as_str())).map(str::to_owned);
-                        record.add(Instant::now(), Seen::Logged(node.clone(), text.clone(), line));
-                    }
-                }
-                Sight::Counted { node, .. } => {
-                    if let Ok(counters) = self.daemon_statistics(node) {
-                        record.add(Instant::now(), Seen::Counters(node.clone(), counters));
-                    }
-                }
-                Sight::Ended { traffic, node } => {
-                    if let Ok((left, of)) = self.remaining(traffic, node) {
-                        let seen = Seen::Remaining {
-                            traffic: traffic.clone(),
-                            node: node.clone(),
-                            left: left.len(),
-                            of,
-                            example: left.first().map(ToString::to_string),
-                        };
-                        record.add(Instant::now(), seen);
-                    }
-                }
-                // Seen above, or by whoever watches all the time.
-                Sight::Primary(_)
-                | Sight::BothPrimary
-                | Sight::LowerHeard(_)
-                | Sight::Alive(..)
-                | Sight::Complete(..)
-                | Sight::Answers(..)
-                | Sight::Memory(..)
-                | Sight::Said(..) => {}
+            self.look_into(record, expectation);
+        }
+    }
+
+    /// Looks at what one expectation is about.
+    fn look_into(&self, record: &mut Record, expectation: &Expectation) {
+        match &expectation.seen {
+            Sight::Committed(node) if self.scenario.sync_of(node) == SyncKind::Conntrackd => {
+                record.add(Instant::now(), Seen::Script(node.clone(), self.script_of(node)));
             }
+            Sight::InSync(node) | Sight::Committed(node) => {
+                if let Ok(status) = self.daemon_status(node) {
+                    record.add(Instant::now(), Seen::Daemon(node.clone(), status));
+                }
+            }
+            Sight::CacheEqual(node) | Sight::CacheComplete(node) | Sight::CacheDiffers { node, .. } => {
+                if let Ok((difference, at)) = self.compare_cache(node) {
+                    record.add(at, Seen::Cache(node.clone(), difference));
+                }
+            }
+            Sight::ExpectationsCached(node) => {
+                if let Ok(difference) = self.compare_expectations(node) {
+                    record.add(Instant::now(), Seen::Expectations(node.clone(), difference));
+                }
+            }
+            Sight::ExpectationsCommitted(node) => {
+                if let Ok(difference) = self.compare_expected_before(node) {
+                    record.add(Instant::now(), Seen::ExpectationsKept(node.clone(), difference));
+                }
+            }
+            Sight::Kept(node) => {
+                if let Ok(difference) = self.compare_kept(node) {
+                    record.add(Instant::now(), Seen::Kept(node.clone(), difference));
+                }
+            }
+            Sight::Logged(node, text) => {
+                if let Ok(words) = self.with_actor(node, Actor::Syncd, |running| Ok(running.words()?)) {
+                    let line = words.lines().find(|line| line.contains(text.as_str())).map(str::to_owned);
+                    record.add(Instant::now(), Seen::Logged(node.clone(), text.clone(), line));
+                }
+            }
+            Sight::Counted { node, .. } => {
+                if let Ok(counters) = self.daemon_statistics(node) {
+                    record.add(Instant::now(), Seen::Counters(node.clone(), counters));
+                }
+            }
+            Sight::Ended { traffic, node } => {
+                if let Ok((left, of)) = self.remaining(traffic, node) {
+                    let seen = Seen::Remaining {
+                        traffic: traffic.clone(),
+                        node: node.clone(),
+                        left: left.len(),
+                        of,
+                        example: left.first().map(ToString::to_string),
+                    };
+                    record.add(Instant::now(), seen);
+                }
+            }
+            // Seen above, or by whoever watches all the time.
+            Sight::Primary(_)
+            | Sight::BothPrimary
+            | Sight::LowerHeard(_)
+            | Sight::Alive(..)
+            | Sight::Complete(..)
+            | Sight::Answers(..)
+            | Sight::Memory(..)
+            | Sight::Said(..) => {}
         }
     }
 
