@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::residue;
 use crate::setup::Lacking;
+use crate::workspace::Workspace;
 
 /// The gates so far.
 pub(crate) struct Gates {
@@ -79,6 +80,13 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         Some(3) => Err(Lacking::new("the environment lacks something (see above)").into()),
         _ => bail!("{status}"),
     }
+}
+
+/// cargo, to be run in the clone.
+pub(crate) fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
+    let mut command = workspace.command("cargo");
+    command.args(arguments);
+    command
 }
 
 /// `command` as it would be typed: its arguments, and what we added to its environment on purpose.

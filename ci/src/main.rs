@@ -22,6 +22,7 @@ mod interop;
 mod lock;
 mod residue;
 mod setup;
+mod simulator;
 mod suite;
 mod tidy;
 mod unprivileged;
@@ -61,6 +62,12 @@ enum Gate {
     },
     /// Root only: the demonstration's scenario and one with conntrackd, as the user `nobody`
     Nobody,
+    /// Seeds of the simulator (5,000 unless said otherwise) and FTFW alone with every pattern of losses
+    Sim {
+        /// How many seeds.
+        #[arg(default_value_t = simulator::SEEDS)]
+        seeds: u32,
+    },
     /// The house rules, read from the sources
     Tidy,
 }
@@ -86,6 +93,7 @@ fn run(gate: &Gate) -> Result<ExitCode> {
         Gate::Full => suite::full(&workspace)?,
         Gate::Fuzz { seconds, seed } => fuzz::fuzz(&workspace, *seconds, *seed)?,
         Gate::Nobody => suite::nobody(&workspace)?,
+        Gate::Sim { seeds } => simulator::sim(&workspace, *seeds)?,
         Gate::Tidy => tidy::gate(&workspace)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -7,12 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::gates::Gates;
+use crate::gates::{Gates, cargo};
 use crate::lock::HostLock;
 use crate::residue::{self, Host};
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
-use crate::{fuzz, gates, interop, tidy, unprivileged};
+use crate::{fuzz, gates, interop, simulator, tidy, unprivileged};
 
 /// How much of what takes long.
 struct Extent {
@@ -118,9 +118,7 @@ fn programs(workspace: &Workspace, gates: &mut Gates, seeds: u32) -> Result<()> 
     }
     gates.pass_command("build of the labs", labs(workspace, &["--no-run"]))?;
     gates.pass_command("build", build(workspace, &["syncd", "labctl", "syncd-sim"]))?;
-    let seeds = seeds.to_string();
-    let sweep = ["run", "--release", "-p", "syncd-sim", "--", "sweep", "--seeds", &seeds];
-    gates.pass_command("simulator", cargo(workspace, &sweep))
+    gates.pass_command("simulator", simulator::sweep(workspace, &["--seeds", &seeds.to_string()]))
 }
 
 /// The optimised programs of `packages`.
@@ -174,11 +172,5 @@ fn unit_tests(workspace: &Workspace) -> Command {
     if !setup::is_root() {
         command.args(["--", "--skip", "needs_root"]);
     }
-    command
-}
-
-fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
-    let mut command = workspace.command("cargo");
-    command.args(arguments);
     command
 }

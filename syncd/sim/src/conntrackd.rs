@@ -37,6 +37,16 @@ enum Hello {
     Done,
 }
 
+/// What a hello means. The model is conntrackd's with the first; the second is syncd's rule in its place, to show
+/// that the hello is the hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HelloRule {
+    /// Objects are sent while our hello is unanswered; each of the peer's hellos empties the resend queue.
+    Original,
+    /// Objects wait until our hello is answered; what is unacknowledged is sent again at the peer's hello.
+    Repaired,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Message {
     Object(Name),
@@ -50,6 +60,7 @@ type Sent = (Seq, Message);
 #[derive(Debug)]
 pub struct Conntrackd {
     filter: Filter,
+    rule: HelloRule,
     role: Role,
     internal: BTreeMap<Name, (Flow, Life)>,
     /// Flows whose last change was an echo of our own, which the peer is not told.
@@ -69,9 +80,10 @@ pub struct Conntrackd {
 impl Conntrackd {
     /// conntrackd as it starts; `first` stands for the seconds since 1970.
     #[must_use]
-    pub fn new(now: Instant, first: u32, filter: Filter) -> Self {
+    pub fn new(now: Instant, first: u32, filter: Filter, rule: HelloRule) -> Self {
         Self {
             filter,
+            rule,
             role: Role::Unknown,
             internal: BTreeMap::new(),
             untold: BTreeSet::new(),
@@ -109,6 +121,12 @@ impl Conntrackd {
     pub fn is_settled(&self) -> bool {
         let object = |message: &Message| matches!(message, Message::Object(_));
         !self.transmit.iter().any(object) && !self.resend.iter().any(|(_, message)| object(message))
+    }
+
+    /// Whether the peer has answered its hello.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.hello == Hello::Done
     }
 
     /// When [`Self::transmit`] has something to do by itself.
@@ -251,8 +269,15 @@ impl Conntrackd {
         if self.ack_from.is_some_and(|from| from.newer_than(seq)) {
             (self.ack_from, self.window) = (Some(seq), WINDOW - 1);
         }
-        for (_, message) in std::mem::take(&mut self.resend) {
-            self.settle(message);
+        let unacknowledged = std::mem::take(&mut self.resend);
+        match self.rule {
+            HelloRule::Original => unacknowledged.into_iter().for_each(|(_, message)| self.settle(message)),
+            HelloRule::Repaired => {
+                // What control messages say is of numbers that mean nothing any more.
+                let object = |message: &Message| matches!(message, Message::Object(_));
+                let again = unacknowledged.into_iter().map(|(_, message)| message).filter(object);
+                self.transmit.extend(again);
+            }
         }
     }
 
@@ -308,8 +333,13 @@ impl Conntrackd {
             self.timer = now + Duration::from_secs(1);
         }
         let mut sent = Vec::new();
+        let mut held = VecDeque::new();
         let mut datagram = Datagram::with_limit(payload_limit(1500));
         while let Some(message) = self.transmit.pop_front() {
+            if self.rule == HelloRule::Repaired && !self.is_open() && matches!(message, Message::Object(_)) {
+                held.push_back(message);
+                continue;
+            }
             if self.write(&mut datagram, message) {
                 continue;
             }
@@ -320,6 +350,7 @@ impl Conntrackd {
         if !datagram.is_empty() {
             sent.push(datagram.as_bytes().to_vec());
         }
+        self.transmit = held;
         if !sent.is_empty() {
             self.timer = now + Duration::from_secs(1);
         }

@@ -32,47 +32,78 @@ pub enum Fault {
     NoPrimary,
 }
 
+/// A fault, when it happens, and the number by which it can be left out. What begins and what ends a fault have the
+/// same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// When.
+    pub at: Instant,
+    /// Its number: that of its kind, and how many there were of it before.
+    pub number: u32,
+    /// What.
+    pub fault: Fault,
+}
+
+/// Numbers per kind; with more of one kind, the rest cannot be left out.
+const PER_KIND: u32 = 5;
+
+/// A plan in the making.
+struct Plan<'a> {
+    seed: u64,
+    options: &'a Options,
+    kinds: u32,
+    planned: Vec<Planned>,
+}
+
 /// Everything that goes wrong in a run, in no order.
 #[must_use]
-pub fn plan(seed: u64, options: &Options) -> Vec<(Instant, Fault)> {
-    let mut planned = Vec::new();
+pub fn plan(seed: u64, options: &Options) -> Vec<Planned> {
     let end = u64::from(options.seconds) * 1000;
-    let at = |millis: u64| Instant::from_nanos(millis * 1_000_000);
     let side = |chance: &mut Chance| chance.pick(&Side::BOTH);
-
-    let mut chance = Chance::new(seed, "cuts");
-    for _ in 0..options.cuts {
+    let mut plan = Plan { seed, options, kinds: 0, planned: Vec::new() };
+    plan.kind("cuts", options.cuts, |chance| {
         let begin = chance.between(500, end);
         let length = chance.pick(&[50, 500, 2000, 5000, 8000]);
         let which = chance.pick(&[[true, true], [true, false], [false, true]]);
-        planned.push((at(begin), Fault::Cut(which)));
-        planned.push((at(begin + length), Fault::Mend));
-    }
-    let mut chance = Chance::new(seed, "crashes");
-    for _ in 0..options.crashes {
-        let (begin, side) = (chance.between(500, end), side(&mut chance));
+        vec![(begin, Fault::Cut(which)), (begin + length, Fault::Mend)]
+    });
+    plan.kind("crashes", options.crashes, |chance| {
+        let (begin, side) = (chance.between(500, end), side(chance));
         let length = chance.pick(&[5, 200, 1000, 5000]);
-        planned.push((at(begin), Fault::Crash(side)));
-        planned.push((at(begin + length), Fault::Start(side)));
-    }
-    let mut chance = Chance::new(seed, "routers");
-    for _ in 0..options.router_crashes {
-        let (begin, side) = (chance.between(2000, end.max(2000)), side(&mut chance));
+        vec![(begin, Fault::Crash(side)), (begin + length, Fault::Start(side))]
+    });
+    plan.kind("routers", options.router_crashes, |chance| {
+        let (begin, side) = (chance.between(2000, end.max(2000)), side(chance));
         let length = chance.between(1500, 6000);
-        planned.push((at(begin), Fault::RouterCrash(side)));
-        planned.push((at(begin + length), Fault::RouterBack(side)));
-    }
-    let mut chance = Chance::new(seed, "stalls");
-    for _ in 0..options.stalls {
-        let (begin, side) = (chance.between(100, end), side(&mut chance));
+        vec![(begin, Fault::RouterCrash(side)), (begin + length, Fault::RouterBack(side))]
+    });
+    plan.kind("stalls", options.stalls, |chance| {
+        let (begin, side) = (chance.between(100, end), side(chance));
         let length = chance.pick(&[20, 300, 1500]);
-        planned.push((at(begin), Fault::Stall(side, Duration::from_millis(length))));
-    }
-    let mut chance = Chance::new(seed, "failovers");
-    for _ in 0..options.failovers {
+        vec![(begin, Fault::Stall(side, Duration::from_millis(length)))]
+    });
+    plan.kind("failovers", options.failovers, |chance| {
         let begin = chance.between(1000, end.max(1000));
         let fault = chance.pick(&[Fault::Failover, Fault::Failover, Fault::Failover, Fault::NoPrimary]);
-        planned.push((at(begin), fault));
+        vec![(begin, fault)]
+    });
+    plan.planned
+}
+
+impl Plan<'_> {
+    /// Draws `count` faults of a kind: milliseconds and what happens then.
+    fn kind(&mut self, name: &str, count: u32, mut draw: impl FnMut(&mut Chance) -> Vec<(u64, Fault)>) {
+        let mut chance = Chance::new(self.seed, name);
+        for index in 0..count {
+            let number = if index < PER_KIND { self.kinds * PER_KIND + index } else { u32::MAX };
+            let drawn = draw(&mut chance);
+            if self.options.without.leaves_out(number) {
+                continue;
+            }
+            let at = |millis: u64| Instant::from_nanos(millis * 1_000_000);
+            let planned = drawn.into_iter().map(|(millis, fault)| Planned { at: at(millis), number, fault });
+            self.planned.extend(planned);
+        }
+        self.kinds += 1;
     }
-    planned
 }

@@ -16,7 +16,7 @@ use syncd_core::time::Instant;
 use syncd_core::wire::{Datagram, payload_limit};
 
 use crate::chance::Chance;
-use crate::conntrackd::Conntrackd;
+use crate::conntrackd::{Conntrackd, HelloRule};
 use crate::kernel::{Kernel, Name, Read, names};
 use crate::trace::Glance;
 
@@ -157,9 +157,9 @@ impl Host {
     }
 
     /// conntrackd starts.
-    pub fn start_conntrackd(&mut self, now: Instant, first: u32, filter: Filter) {
+    pub fn start_conntrackd(&mut self, now: Instant, first: u32, filter: Filter, rule: HelloRule) {
         self.kernel.listen(true);
-        let mut conntrackd = Conntrackd::new(now, first, filter);
+        let mut conntrackd = Conntrackd::new(now, first, filter, rule);
         conntrackd.read_kernel(&self.kernel);
         self.begin_life(Daemon::Conntrackd(Box::new(conntrackd)));
     }

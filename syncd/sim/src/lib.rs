@@ -19,6 +19,7 @@
 //! | [`exhaustive`] | FTFW alone, all losses enumerated |
 //! | [`sweep`] | many seeds on all cores |
 //! | [`recording`] | what a daemon recorded, once more |
+//! | [`shrink`] | a failing seed made small |
 
 pub mod chance;
 pub mod conntrackd;
@@ -31,6 +32,7 @@ pub mod network;
 pub mod options;
 pub mod oracle;
 pub mod recording;
+pub mod shrink;
 pub mod sweep;
 pub mod trace;
 pub mod traffic;

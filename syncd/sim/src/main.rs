@@ -1,14 +1,19 @@
 //! `sim`: runs seeds and replays recordings. Exit code 0 when all held, 1 when one did not, 2 for wrong usage.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Output};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use syncd_sim::options::Overrides;
+use syncd_sim::exhaustive::ours::Ours;
+use syncd_sim::exhaustive::{Enumerated, Fate, Start, enumerate};
+use syncd_sim::faults;
+use syncd_sim::options::{Options, Overrides};
 use syncd_sim::recording;
+use syncd_sim::shrink::shrink;
 use syncd_sim::sweep::{self, Failed};
 
 /// Router pairs, their network, their kernels and their faults, from one seed.
@@ -21,17 +26,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Runs one seed.
-    Run {
-        /// The seed.
-        seed: u64,
-        /// Prints one line per event.
-        #[arg(long)]
-        trace: bool,
-        #[command(flatten)]
-        overrides: Overrides,
-    },
-    /// Replays a seed, or what `syncd run --record FILE` has written.
+    /// Runs one seed, or what `syncd run --record FILE` has written.
     Replay {
         /// A number is a seed, anything else a file.
         #[arg(value_name = "SEED|FILE")]
@@ -59,6 +54,19 @@ enum Verb {
         #[command(flatten)]
         overrides: Overrides,
     },
+    /// Leaves out what a failing seed does not need to fail, and prints the command for what is left.
+    Shrink {
+        /// The seed.
+        seed: u64,
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Runs FTFW alone through every pattern of deliver, drop, duplicate and delay for the first datagrams.
+    Exhaust {
+        /// How many datagrams meet their fate: 4 to the power of it are the patterns.
+        #[arg(long, default_value_t = 8)]
+        datagrams: u32,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -66,8 +74,9 @@ fn main() -> Result<ExitCode> {
     std::panic::set_hook(Box::new(move |info| {
         if let Some(seed) = sweep::running() {
             eprintln!(
-                "seed {seed} broke an assertion; replay it, with the same overrides if there were any, by:\n    \
-                 cargo run --release -p syncd-sim -- run {seed} --trace"
+                "seed {seed} broke an assertion; with the same overrides if there were any,\n  \
+                 replay it:  cargo run --release -p syncd-sim -- replay {seed} --trace\n  \
+                 shrink it:  cargo run --release -p syncd-sim -- shrink {seed}"
             );
         }
         if let Some(played) = recording::running() {
@@ -83,29 +92,18 @@ fn main() -> Result<ExitCode> {
             Ok(seed) => Ok(run(seed, &overrides, trace)),
             Err(_) => replay(Path::new(&what), trace),
         },
-        Verb::Run { seed, trace, overrides } => Ok(run(seed, &overrides, trace)),
         Verb::Sweep { seeds, from, twice, threads, overrides } => {
             let cores = std::thread::available_parallelism()?.get();
-            let swept = sweep::sweep(from, seeds, &overrides, twice, threads.unwrap_or(cores));
-            for failed in &swept.failed {
-                report(failed);
-            }
-            say(format_args!(
-                "{} seeds, {} events, {} failed; {} acknowledged flows survived failovers; slowest convergence {:.1} s",
-                swept.seeds,
-                swept.events,
-                swept.failed.len(),
-                swept.kept,
-                swept.slowest as f64 / 1000.0
-            ));
-            Ok(if swept.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(sweep_all(from, seeds, &overrides, twice, threads.unwrap_or(cores)))
         }
+        Verb::Shrink { seed, overrides } => shrink_one(seed, &overrides),
+        Verb::Exhaust { datagrams } => Ok(exhaust(datagrams)),
     }
 }
 
 fn run(seed: u64, overrides: &Overrides, trace: bool) -> ExitCode {
-    let (options, outcome) = sweep::run(seed, overrides, trace);
-    say(format_args!("seed {seed}: {options}"));
+    say(format_args!("seed {seed}: {}", Options::draw(seed).with(overrides)));
+    let (_, outcome) = sweep::run(seed, overrides, trace);
     say(format_args!(
         "{} events, trace {:016x}, {} acknowledged flows survived failovers",
         outcome.events, outcome.hash, outcome.kept
@@ -116,10 +114,8 @@ fn run(seed: u64, overrides: &Overrides, trace: bool) -> ExitCode {
             ExitCode::FAILURE
         }
         (None, after) => {
-            say(format_args!(
-                "held; converged {:.1} s after the last fault",
-                after.unwrap_or_default().as_secs_f64()
-            ));
+            let after = after.unwrap_or_default().as_secs_f64();
+            say(format_args!("held; converged {after:.1} s after the last fault"));
             ExitCode::SUCCESS
         }
     }
@@ -139,14 +135,79 @@ fn replay(file: &Path, trace: bool) -> Result<ExitCode> {
     Ok(if outcome.is_same() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A line on standard output. A reader that went away (`| head`) is no failure.
-fn say(line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+fn sweep_all(from: u64, seeds: u64, overrides: &Overrides, twice: bool, threads: usize) -> ExitCode {
+    let swept = sweep::sweep(from, seeds, overrides, twice, threads);
+    for failed in &swept.failed {
+        report(failed);
+    }
+    say(format_args!(
+        "{} seeds{}, {} events, {} failed; {} acknowledged flows survived failovers; slowest convergence {:.1} s",
+        swept.seeds,
+        if twice { ", each twice with the same trace" } else { "" },
+        swept.events,
+        swept.failed.len(),
+        swept.kept,
+        swept.slowest as f64 / 1000.0
+    ));
+    if swept.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn report(failed: &Failed) {
     let Failed { seed, options, why } = failed;
     say(format_args!("seed {seed} FAILED {why}"));
-    say(format_args!("  options: {options}"));
-    say(format_args!("  replay:  cargo run --release -p syncd-sim -- run {seed} --trace {options}"));
+    say(format_args!("  replay:  cargo run --release -p syncd-sim -- replay {seed} --trace {options}"));
+    say(format_args!("  shrink:  cargo run --release -p syncd-sim -- shrink {seed} {options}"));
+}
+
+/// Each attempt is a process of its own: a broken assertion aborts it.
+fn shrink_one(seed: u64, overrides: &Overrides) -> Result<ExitCode> {
+    let program = std::env::current_exe().context("cannot find this program to run attempts with it")?;
+    let planned = |options: &Options| {
+        let numbers: BTreeSet<u32> =
+            faults::plan(seed, options).iter().map(|planned| planned.number).collect();
+        numbers.into_iter().collect()
+    };
+    let attempt = |options: &Options| {
+        let arguments = format!("replay {seed} {options}");
+        let output = Command::new(&program).args(arguments.split(' ')).output().ok()?;
+        (!output.status.success()).then(|| why(&output))
+    };
+    let Some(shrunk) = shrink(Options::draw(seed).with(overrides), planned, attempt) else {
+        say(format_args!("seed {seed} holds: there is nothing to shrink"));
+        return Ok(ExitCode::SUCCESS);
+    };
+    say(format_args!("after {} runs seed {seed} still FAILED {}", shrunk.runs, shrunk.why));
+    for planned in faults::plan(seed, &shrunk.options) {
+        let seconds = planned.at.as_nanos() as f64 / 1e9;
+        say(format_args!("  fault {} at {seconds:.3}s: {:?}", planned.number, planned.fault));
+    }
+    say(format_args!("  cargo run --release -p syncd-sim -- replay {seed} --trace {}", shrunk.options));
+    Ok(ExitCode::FAILURE)
+}
+
+/// What a failed attempt said: its verdict, or the assertion it broke.
+fn why(output: &Output) -> String {
+    let (said, complained) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let verdict = said.lines().find_map(|line| line.strip_prefix("FAILED "));
+    let assertion = complained.lines().skip_while(|line| !line.contains("panicked at")).nth(1);
+    verdict.or(assertion).unwrap_or("without a word").to_owned()
+}
+
+fn exhaust(datagrams: u32) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for start in [Start::Open, Start::Hello] {
+        let Enumerated { patterns, failed, first } = enumerate::<Ours>(start, &Fate::ALL, datagrams);
+        say(format_args!("{start:?}: {patterns} patterns over {datagrams} datagrams, {failed} failed"));
+        if let Some(why) = first {
+            say(format_args!("FAILED {why}"));
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
+}
+
+/// A line on standard output. A reader that went away (`| head`) is no failure.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,7 +1,9 @@
 //! The swarm: which faults a seed has and how strong they are. Drawn from the seed, printed in the words of the
 //! command line, so that one of them can be overridden to bisect a failure (`--loss 0`).
 //!
-//! A seed never has everything: each fault is absent in about half of them, because faults hide each other.
+//! A seed never has everything: each fault is absent in about half of them or more, because faults hide each other.
+//! What was added later draws from a stream of its own, so that seeds keep their meaning with the new option at its
+//! neutral value.
 
 use std::fmt;
 
@@ -9,99 +11,159 @@ use clap::Args;
 
 use crate::chance::Chance;
 
-/// Everything that is drawn for a run. All are whole numbers, so that they read the same in and out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Seconds with faults.
-    pub seconds: u32,
-    /// Datagrams lost, per mille.
-    pub loss: u32,
-    /// Datagrams that come twice, per mille.
-    pub duplicate: u32,
-    /// Datagrams that are overtaken by later ones, per mille.
-    pub reorder: u32,
-    /// Delay on the dedicated link, microseconds.
-    pub delay: u32,
-    /// Times the dedicated link is cut, in one direction or both.
-    pub cuts: u32,
-    /// Times a daemon crashes and starts again; its kernel lives on.
-    pub crashes: u32,
-    /// Times a router crashes with its kernel; if it was primary, the other one takes over.
-    pub router_crashes: u32,
-    /// Times a daemon does not get to read for a while, so that events overrun.
-    pub stalls: u32,
-    /// Times the role moves although nothing crashed.
-    pub failovers: u32,
-    /// Changes in the primary's kernel per second.
-    pub traffic: u32,
-    /// How many ports (times eight kinds of flows) there are to draw from: few mean quick reuse.
-    pub pool: u32,
-    /// How many changes of a thousand are ends.
-    pub ends: u32,
-    /// New flows that are translated, per mille.
-    pub nat: u32,
-    /// How many kernel events wait at most.
-    pub events: u32,
-    /// Living flows a dump misses, per mille.
-    pub missed: u32,
-    /// The next life of a flow has the id of the last, per mille.
-    pub same_id: u32,
-    /// The most flows in the internal cache.
-    pub internal_limit: u32,
-    /// The most flows in the external cache.
-    pub external_limit: u32,
-    /// The most flows in a kernel.
-    pub kernel_limit: u32,
-    /// Which router runs a model of conntrackd: 0 none, 1 r1, 2 r2.
-    pub conntrackd: u32,
+/// One option is one line here: what it means, its unit, and the value with which it does nothing. Those without a
+/// neutral value are made as small as possible when a failure is shrunk.
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $name:ident $unit:literal $neutral:expr;)+) => {
+        /// Everything that is drawn for a run. All are whole numbers, so that they read the same in and out.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct Options {
+            $($(#[doc = $doc])+ pub $name: u32,)+
+            /// Planned faults that are left out, by their number.
+            pub without: Without,
+        }
+
+        /// What the command line takes instead of what was drawn.
+        #[derive(Args, Clone, Copy, Debug, Default)]
+        pub struct Overrides {
+            $($(#[doc = $doc])+ #[arg(long, value_name = $unit)] pub $name: Option<u32>,)+
+            /// Leaves out planned faults by their number, as a replay prints it.
+            #[arg(long, value_name = "NUMBERS")]
+            pub without: Option<Without>,
+        }
+
+        impl Overrides {
+            /// Whatever can disturb anything does not.
+            #[must_use]
+            pub const fn calm() -> Self {
+                Self { $($name: $neutral,)+ without: None }
+            }
+        }
+
+        impl Options {
+            /// With what the command line says instead.
+            #[must_use]
+            pub fn with(self, other: &Overrides) -> Self {
+                Self {
+                    $($name: other.$name.unwrap_or(self.$name),)+
+                    without: other.without.unwrap_or(self.without),
+                }
+            }
+
+            /// All of them, to be changed one by one.
+            pub fn dials(&mut self) -> Vec<Dial<'_>> {
+                vec![$(Dial { name: stringify!($name), neutral: $neutral, value: &mut self.$name },)+]
+            }
+        }
+
+        /// The options as the command line takes them.
+        impl fmt::Display for Options {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut gap = "";
+                $(
+                    write!(f, "{gap}--{} {}", stringify!($name).replace('_', "-"), self.$name)?;
+                    gap = " ";
+                )+
+                if self.without != Without::NOTHING {
+                    write!(f, "{gap}--without {}", self.without)?;
+                }
+                Ok(())
+            }
+        }
+    };
 }
 
-/// What the command line takes instead of what was drawn.
-#[derive(Args, Clone, Copy, Debug, Default)]
-#[expect(missing_docs, reason = "each is the field of the same name in `Options`")]
-pub struct Overrides {
-    #[arg(long, value_name = "SECONDS")]
-    pub seconds: Option<u32>,
-    #[arg(long, value_name = "PERMILLE")]
-    pub loss: Option<u32>,
-    #[arg(long, value_name = "PERMILLE")]
-    pub duplicate: Option<u32>,
-    #[arg(long, value_name = "PERMILLE")]
-    pub reorder: Option<u32>,
-    #[arg(long, value_name = "MICROSECONDS")]
-    pub delay: Option<u32>,
-    #[arg(long, value_name = "TIMES")]
-    pub cuts: Option<u32>,
-    #[arg(long, value_name = "TIMES")]
-    pub crashes: Option<u32>,
-    #[arg(long, value_name = "TIMES")]
-    pub router_crashes: Option<u32>,
-    #[arg(long, value_name = "TIMES")]
-    pub stalls: Option<u32>,
-    #[arg(long, value_name = "TIMES")]
-    pub failovers: Option<u32>,
-    #[arg(long, value_name = "PER_SECOND")]
-    pub traffic: Option<u32>,
-    #[arg(long, value_name = "PORTS")]
-    pub pool: Option<u32>,
-    #[arg(long, value_name = "PERMILLE")]
-    pub ends: Option<u32>,
-    #[arg(long, value_name = "PERMILLE")]
-    pub nat: Option<u32>,
-    #[arg(long, value_name = "COUNT")]
-    pub events: Option<u32>,
-    #[arg(long, value_name = "PERMILLE")]
-    pub missed: Option<u32>,
-    #[arg(long, value_name = "PERMILLE")]
-    pub same_id: Option<u32>,
-    #[arg(long, value_name = "FLOWS")]
-    pub internal_limit: Option<u32>,
-    #[arg(long, value_name = "FLOWS")]
-    pub external_limit: Option<u32>,
-    #[arg(long, value_name = "FLOWS")]
-    pub kernel_limit: Option<u32>,
-    #[arg(long, value_name = "0|1|2")]
-    pub conntrackd: Option<u32>,
+options! {
+    /// Seconds with faults.
+    seconds "SECONDS" None;
+    /// Datagrams lost, per mille.
+    loss "PERMILLE" Some(0);
+    /// Datagrams that come twice, per mille.
+    duplicate "PERMILLE" Some(0);
+    /// Datagrams that are overtaken by later ones, per mille.
+    reorder "PERMILLE" Some(0);
+    /// Delay on the dedicated link, microseconds.
+    delay "MICROSECONDS" Some(50);
+    /// Times the dedicated link is cut, in one direction or both.
+    cuts "TIMES" Some(0);
+    /// Times a daemon crashes and starts again; its kernel lives on.
+    crashes "TIMES" Some(0);
+    /// Times a router crashes with its kernel; if it was primary, the other one takes over.
+    router_crashes "TIMES" Some(0);
+    /// Times a daemon does not get to read events for a while, so that they overrun.
+    stalls "TIMES" Some(0);
+    /// Times the role moves although nothing crashed.
+    failovers "TIMES" Some(0);
+    /// Changes in the primary's kernel per second.
+    traffic "PER_SECOND" None;
+    /// How many ports (times eight kinds of flows) there are to draw from: few mean quick reuse.
+    pool "PORTS" None;
+    /// How many changes of a thousand are ends.
+    ends "PERMILLE" None;
+    /// New flows that are translated, per mille.
+    nat "PERMILLE" Some(0);
+    /// How many kernel events wait at most.
+    events "COUNT" Some(500);
+    /// Living flows a dump misses, per mille.
+    missed "PERMILLE" Some(0);
+    /// The next life of a flow has the id of the last, per mille.
+    same_id "PERMILLE" Some(0);
+    /// The most flows in the internal cache.
+    internal_limit "FLOWS" Some(1000);
+    /// The most flows in the external cache.
+    external_limit "FLOWS" Some(1000);
+    /// The most flows in a kernel.
+    kernel_limit "FLOWS" Some(1000);
+    /// Which router runs a model of conntrackd: 0 none, 1 r1, 2 r2, 3 both, 4 both with the hello rule repaired.
+    conntrackd "0..4" Some(0);
+}
+
+/// One option, to be changed.
+#[derive(Debug)]
+pub struct Dial<'a> {
+    /// Its name in the source.
+    pub name: &'static str,
+    /// The value with which it does nothing, if there is one.
+    pub neutral: Option<u32>,
+    /// Its value.
+    pub value: &'a mut u32,
+}
+
+/// Numbers of planned faults that are left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Without(u64);
+
+impl Without {
+    /// All faults happen.
+    pub const NOTHING: Self = Self(0);
+
+    /// Without this fault too. Numbers above 63 are never left out.
+    #[must_use]
+    pub const fn and(self, number: u32) -> Self {
+        if number < u64::BITS { Self(self.0 | 1 << number) } else { self }
+    }
+
+    /// Whether this fault is left out.
+    #[must_use]
+    pub const fn leaves_out(self, number: u32) -> bool {
+        number < u64::BITS && self.0 >> number & 1 == 1
+    }
+}
+
+impl fmt::Display for Without {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers =
+            (0..u64::BITS).filter(|number| self.leaves_out(*number)).map(|number| number.to_string());
+        f.write_str(&numbers.collect::<Vec<String>>().join(","))
+    }
+}
+
+impl std::str::FromStr for Without {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split(',').try_fold(Self::NOTHING, |without, number| Ok(without.and(number.parse()?)))
+    }
 }
 
 impl Options {
@@ -143,68 +205,8 @@ impl Options {
             external_limit: chance.pick(&[1000, 1000, 1000, 1000, 1000, 1000, 40]),
             kernel_limit: chance.pick(&[1000, 1000, 1000, 1000, 1000, 1000, 60]),
             conntrackd: chance.pick(&[0, 0, 0, 0, 0, 0, 1, 2]),
+            without: Without::NOTHING,
         }
-    }
-
-    /// With what the command line says instead.
-    #[must_use]
-    pub fn with(self, other: &Overrides) -> Self {
-        Self {
-            seconds: other.seconds.unwrap_or(self.seconds),
-            loss: other.loss.unwrap_or(self.loss),
-            duplicate: other.duplicate.unwrap_or(self.duplicate),
-            reorder: other.reorder.unwrap_or(self.reorder),
-            delay: other.delay.unwrap_or(self.delay),
-            cuts: other.cuts.unwrap_or(self.cuts),
-            crashes: other.crashes.unwrap_or(self.crashes),
-            router_crashes: other.router_crashes.unwrap_or(self.router_crashes),
-            stalls: other.stalls.unwrap_or(self.stalls),
-            failovers: other.failovers.unwrap_or(self.failovers),
-            traffic: other.traffic.unwrap_or(self.traffic),
-            pool: other.pool.unwrap_or(self.pool),
-            ends: other.ends.unwrap_or(self.ends),
-            nat: other.nat.unwrap_or(self.nat),
-            events: other.events.unwrap_or(self.events),
-            missed: other.missed.unwrap_or(self.missed),
-            same_id: other.same_id.unwrap_or(self.same_id),
-            internal_limit: other.internal_limit.unwrap_or(self.internal_limit),
-            external_limit: other.external_limit.unwrap_or(self.external_limit),
-            kernel_limit: other.kernel_limit.unwrap_or(self.kernel_limit),
-            conntrackd: other.conntrackd.unwrap_or(self.conntrackd),
-        }
-    }
-}
-
-/// The options as the command line takes them.
-impl fmt::Display for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "--seconds {} --loss {} --duplicate {} --reorder {} --delay {} --cuts {} --crashes {} \
-             --router-crashes {} --stalls {} --failovers {} --traffic {} --pool {} --ends {} --nat {} --events {} \
-             --missed {} --same-id {} --internal-limit {} --external-limit {} --kernel-limit {} --conntrackd {}",
-            self.seconds,
-            self.loss,
-            self.duplicate,
-            self.reorder,
-            self.delay,
-            self.cuts,
-            self.crashes,
-            self.router_crashes,
-            self.stalls,
-            self.failovers,
-            self.traffic,
-            self.pool,
-            self.ends,
-            self.nat,
-            self.events,
-            self.missed,
-            self.same_id,
-            self.internal_limit,
-            self.external_limit,
-            self.kernel_limit,
-            self.conntrackd
-        )
     }
 }
 

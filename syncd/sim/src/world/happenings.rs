@@ -6,6 +6,7 @@ use syncd_core::wire::Options as WireOptions;
 
 use super::{EXPIRY, Event, Verdict, World};
 use crate::conntrackd::RESEND;
+use crate::conntrackd::HelloRule;
 use crate::faults::Fault;
 use crate::kernel::Kernel;
 use crate::trace::Side;
@@ -38,11 +39,14 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn fault(&mut self, fault: Fault) -> Verdict {
+    pub(super) fn fault(&mut self, fault: Fault, number: Option<u32>) -> Verdict {
         if self.calm {
             return Ok(());
         }
-        self.note("fault", || format!("{fault:?}"));
+        self.note("fault", || match number {
+            Some(number) => format!("{fault:?}, number {number}"),
+            None => format!("{fault:?}"),
+        });
         match fault {
             Fault::Cut(sides) => {
                 Side::BOTH.into_iter().for_each(|side| self.network.cut(side, sides[side.index()]));
@@ -117,11 +121,16 @@ impl World {
         };
         self.oracle.started(side, self.now);
         let host = &mut self.hosts[side.index()];
-        if self.options.conntrackd == side.index() as u32 + 1 {
+        let rule = match self.options.conntrackd {
+            3 => Some(HelloRule::Original),
+            4 => Some(HelloRule::Repaired),
+            one => (one == side.index() as u32 + 1).then_some(HelloRule::Original),
+        };
+        if let Some(rule) = rule {
             // Seconds since 1970, as conntrackd takes them for its first number.
             let first =
                 u32::try_from(1_790_000_000 + self.now.as_nanos() / 1_000_000_000).expect("runs are short");
-            host.start_conntrackd(self.now, first, self.filter.clone());
+            host.start_conntrackd(self.now, first, self.filter.clone(), rule);
         } else {
             host.start(self.now, config, entropy);
         }

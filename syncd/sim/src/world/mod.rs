@@ -56,7 +56,8 @@ enum Event {
     Role(Side),
     Traffic,
     Expiry,
-    Fault(Fault),
+    /// A planned fault and its number, or what the world does by itself.
+    Fault(Fault, Option<u32>),
 }
 
 #[derive(Debug)]
@@ -169,12 +170,12 @@ impl World {
     }
 
     fn begin(&mut self, seed: u64) {
-        for (at, fault) in faults::plan(seed, &self.options) {
-            self.plan(at, Event::Fault(fault));
+        for faults::Planned { at, number, fault } in faults::plan(seed, &self.options) {
+            self.plan(at, Event::Fault(fault, Some(number)));
         }
         for side in Side::BOTH {
             let start = Duration::from_millis(self.chance.pick(&[0, 1, 100, 3000]));
-            self.plan(self.now + start, Event::Fault(Fault::Start(side)));
+            self.plan(self.now + start, Event::Fault(Fault::Start(side), None));
         }
         self.plan(self.now, Event::Traffic);
         self.plan(self.now, Event::Expiry);
@@ -258,7 +259,7 @@ impl World {
             Event::Role(side) => self.tell_role(side),
             Event::Traffic => self.packets(),
             Event::Expiry => self.expiry(),
-            Event::Fault(fault) => self.fault(fault),
+            Event::Fault(fault, number) => self.fault(fault, number),
         }
     }
 
