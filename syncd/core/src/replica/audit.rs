@@ -2,8 +2,9 @@
 //!
 //! The count of the kernel's table costs nothing (`IPCTNL_MSG_CT_GET_STATS`, no walk), but it is taken while events
 //! are on their way. So a difference counts only when it is larger than what may be on its way, and when it stays.
-//! One that a resync does not remove is of another kind (entries that no dump shows): it is accepted, and only what
-//! differs from it counts from then on.
+//! What differs right after a dump was compared is of another kind (entries that no dump shows): it is accepted, and
+//! only what differs from it counts until the next one. What differs later is a loss, each time: flows of which nobody
+//! hears end one after the other.
 
 use super::kernel::{KernelRequest, Token};
 use super::tokens::Tokens;
@@ -41,7 +42,8 @@ pub(super) struct Audit {
     accepted: i64,
     looks: u8,
     fewer: bool,
-    resynced: bool,
+    /// The next count is the first after a dump was compared.
+    compared: bool,
     kernel: Option<u32>,
 }
 
@@ -55,7 +57,7 @@ impl Audit {
             accepted: 0,
             looks: 0,
             fewer: false,
-            resynced: false,
+            compared: false,
             kernel: None,
         }
     }
@@ -82,6 +84,13 @@ impl Audit {
     /// A dump begins: it will say anew which flows the filter keeps out.
     pub(super) const fn begin_dump(&mut self) {
         self.filtered = 0;
+    }
+
+    /// A dump was compared: what differs now is no loss. It also makes up for filtered flows that were born or ended
+    /// while the dump was read, and were counted twice or not at all.
+    pub(super) fn reloaded(&mut self, now: Instant) {
+        self.compared = true;
+        self.settle(now, Duration::ZERO);
     }
 
     /// When [`Self::poll`] has something to do.
@@ -123,11 +132,18 @@ impl Audit {
             return None;
         };
         let difference = i64::from(kernel) - i64::from(known) - self.filtered - self.accepted;
-        if difference.unsigned_abs() <= on_the_way {
-            self.resynced = false;
-            self.settle(now, EVERY);
-            return None;
+        let differs = difference.unsigned_abs() > on_the_way;
+        if core::mem::take(&mut self.compared) && differs {
+            self.accepted += difference;
+        } else if differs {
+            return self.look_again(now, difference);
         }
+        self.settle(now, EVERY);
+        None
+    }
+
+    /// Says the difference when it has stayed long enough.
+    fn look_again(&mut self, now: Instant, difference: i64) -> Option<i64> {
         let fewer = difference < 0;
         if core::mem::replace(&mut self.fewer, fewer) != fewer {
             self.looks = 0;
@@ -138,11 +154,6 @@ impl Audit {
             return None;
         }
         self.settle(now, EVERY);
-        if core::mem::replace(&mut self.resynced, true) {
-            self.accepted += difference;
-            self.resynced = false;
-            return None;
-        }
         Some(difference)
     }
 

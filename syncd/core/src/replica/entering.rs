@@ -44,6 +44,9 @@ impl Replica {
         }
         let first = !self.resync.knows();
         let notice = self.resync.finish(now, &self.internal);
+        if notice.is_some() {
+            self.audit.reloaded(now);
+        }
         if first && self.resync.knows() && self.internal.unheard() > 0 {
             self.tell(Some(Notice::EndsUnheard { flows: self.internal.unheard() }));
         }

@@ -72,23 +72,58 @@ fn what_the_filter_keeps_out_is_known_too() {
     }
 }
 
+/// Counts again and again, and compares a dump whenever something was found. `known` follows the kernel in that dump
+/// up to `hidden` entries that no dump shows. Says what was found.
+fn watch(
+    audit: &mut Audit,
+    mut now: Instant,
+    counts: &[u32],
+    known: &mut u32,
+    hidden: u32,
+) -> (Instant, Vec<i64>) {
+    let mut found = Vec::new();
+    for kernel in counts {
+        let (next, said) = look(audit, now, *kernel, Some(*known));
+        now = next;
+        if let Some(difference) = said {
+            found.push(difference);
+            *known = kernel - hidden;
+            audit.reloaded(now);
+            now = audit.due().expect("at once");
+        }
+    }
+    (now, found)
+}
+
 #[test]
 fn what_a_resync_does_not_remove_is_accepted() {
-    let mut audit = Audit::new(at(0));
-    let mut due = at(0);
-    let mut found = Vec::new();
-    for _ in 0..3 * LOOKS {
-        let (next, said) = look(&mut audit, due, 110, Some(100));
-        due = next;
-        found.extend(said);
-    }
+    let (mut audit, mut known) = (Audit::new(at(0)), 100);
+    let (now, found) = watch(&mut audit, at(0), &[110; 12], &mut known, 10);
     assert_eq!(found, [10], "one resync, not one every few seconds");
-    for _ in 0..LOOKS {
-        let (next, said) = look(&mut audit, due, 113, Some(100));
-        due = next;
-        found.extend(said);
-    }
-    assert_eq!(found, [10, 3], "but a further loss is one");
+    let (_, found) = watch(&mut audit, now, &[113; 12], &mut known, 10);
+    assert_eq!(found, [3], "but a further loss is one");
+}
+
+#[test]
+fn a_filtered_flow_counted_twice_does_not_hide_a_loss() {
+    let (mut audit, mut known) = (Audit::new(at(0)), 100);
+    audit.begin_dump();
+    // Its birth was heard, and the dump has listed it as well.
+    audit.filtered(Change::New);
+    audit.filtered(Change::New);
+    audit.reloaded(at(0));
+    let (now, found) = watch(&mut audit, at(0), &[101; 6], &mut known, 1);
+    assert_eq!(found, []);
+    let (_, found) = watch(&mut audit, now, &[102; 6], &mut known, 1);
+    assert_eq!(found, [1]);
+}
+
+#[test]
+fn ends_that_go_unheard_one_after_the_other_are_all_noticed() {
+    let (mut audit, mut known) = (Audit::new(at(0)), 100);
+    let counts: Vec<u32> = (0..5).flat_map(|ended| [97 - 3 * ended; 4]).collect();
+    let (_, found) = watch(&mut audit, at(0), &counts, &mut known, 0);
+    assert_eq!(found, [-3; 5]);
 }
 
 #[test]

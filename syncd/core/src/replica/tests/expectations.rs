@@ -26,13 +26,6 @@ fn expecting() -> (Replica, Peer) {
     settled_with(Filter::default().with_helpers(Helpers::All))
 }
 
-/// Answers the dump of expectations, if the replica asks for one, with none.
-pub(super) fn answer_dump(replica: &mut Replica, now: Instant) {
-    if let Some(KernelRequest::Expect(ExpectRequest::Dump { token })) = replica.poll_kernel(now) {
-        replica.handle_kernel(now, KernelReply::Done(token));
-    }
-}
-
 fn born(replica: &mut Replica, now: Instant, expectation: &Expectation) {
     replica.handle_expectation(now, Origin::Kernel, Change::New, expectation);
 }
@@ -268,7 +261,7 @@ fn commit(first: Option<Errno>, found: Option<Expectation>, second: Option<Errno
             continue;
         };
         let (line, token, answer) = match request {
-            KernelRequest::ListenNew(_) => continue,
+            KernelRequest::ListenNew(_) | KernelRequest::Count { .. } => continue,
             KernelRequest::Create { token, .. } => ("create flow", token, None),
             KernelRequest::Dump { token } => ("dump flows", token, None),
             KernelRequest::Find { token, .. } => ("find flow", token, Some(Errno::EBUSY)),
