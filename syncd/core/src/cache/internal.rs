@@ -5,6 +5,7 @@
 //! While a dump is being read, ended flows stay as tombstones: the dump may still bring their picture from before
 //! their end. A dumped flow that an event has touched since the dump began only fills in what is not known.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::table::{Entry, Slot, Table};
@@ -28,6 +29,9 @@ const UNHEARD: u16 = 1 << 5;
 
 /// So many zones are looked through for a parent whose zone was not said.
 const ZONES: usize = 64;
+
+/// Two sources contradict each other about which life of it this is: it waits to be looked up.
+const DOUBTED: u16 = 1 << 6;
 
 /// What a change did to the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +66,8 @@ pub struct InternalCache {
     graves: Vec<Slot>,
     /// Zones of flows that were added, but for 0; the first few.
     zones: Vec<u16>,
+    /// Slots that were doubted, once each; some of them may have settled since.
+    doubted: VecDeque<Slot>,
 }
 
 impl InternalCache {
@@ -77,6 +83,7 @@ impl InternalCache {
             dumping: false,
             graves: Vec::new(),
             zones: Vec::new(),
+            doubted: VecDeque::new(),
         }
     }
 
@@ -197,13 +204,22 @@ impl InternalCache {
         let generation = self.generation;
         let entry = *self.entry(slot);
         let heard = entry.stamp == generation;
-        if entry.is(DEAD) {
-            // It ended after the picture was taken, or it lives again and its birth went unheard.
-            return if heard { Applied::Nothing } else { self.reborn(slot, flow, second, doubted) };
-        }
-        if is_other_life(&entry.flow, flow.flow) {
+        match (entry.is(DEAD), heard, is_other_life(&entry.flow, flow.flow)) {
+            // It ended after the picture was taken.
+            (true, true, false) => return Applied::Nothing,
+            // Or it lives again, and what we heard was the end of an earlier life, told late.
+            (true, true, true) => {
+                self.doubt(slot);
+                return self.reborn(slot, flow, second, doubted);
+            }
             // Either the picture is older than an event we heard, or events of this life were lost.
-            return if heard { Applied::Nothing } else { self.reborn(slot, flow, second, doubted) };
+            (false, true, true) => {
+                self.doubt(slot);
+                return Applied::Nothing;
+            }
+            // It lives again, and its birth went unheard.
+            (true, false, _) | (false, false, true) => return self.reborn(slot, flow, second, doubted),
+            (false, _, false) => {}
         }
         let extras = self.table.flow(slot).and_then(|known| known.extras.copied());
         if heard {
@@ -297,6 +313,36 @@ impl InternalCache {
         self.table.remove(slot);
     }
 
+    /// The next flow of which it is not known which life of it this is. It counts as unnamed from now on, and whoever
+    /// calls looks it up: an answer to a question asked now is newer than what was contradicted.
+    pub fn take_doubted(&mut self) -> Option<Slot> {
+        while let Some(slot) = self.doubted.pop_front() {
+            let stale = self.generation.wrapping_sub(1);
+            if let Some(entry) = self.table.get_mut(slot).filter(|entry| entry.is(DOUBTED)) {
+                entry.marks &= !DOUBTED;
+                if !entry.is(DEAD) {
+                    entry.stamp = stale;
+                    return Some(slot);
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether a flow waits to be looked up.
+    #[must_use]
+    pub fn has_doubted(&self) -> bool {
+        !self.doubted.is_empty()
+    }
+
+    fn doubt(&mut self, slot: Slot) {
+        let entry = self.entry(slot);
+        if !entry.is(DOUBTED) {
+            entry.marks |= DOUBTED;
+            self.doubted.push_back(slot);
+        }
+    }
+
     fn entry(&mut self, slot: Slot) -> &mut Entry {
         self.table.get_mut(slot).expect("slots come from this table")
     }
@@ -366,18 +412,16 @@ impl InternalCache {
     fn end_of(&mut self, slot: Slot, flow: &Flow) -> Applied {
         let generation = self.generation;
         let entry = self.entry(slot);
-        let stamp_is_new = entry.stamp == generation;
         if entry.is(DEAD) {
             // A later life, whose birth was lost, has ended: a dump's picture of it is older.
             entry.stamp = generation;
             return Applied::Nothing;
         }
         if is_other_life(&entry.flow, flow) {
-            if stamp_is_new {
-                return Applied::Late;
-            }
-            // Every event from before the dump was read, so this is the end of a later life, whose birth was lost.
-            entry.flow.id = flow.id;
+            // An end that found no room in our buffer is told later than the next birth; or it is the end of a later
+            // life, whose birth was lost.
+            self.doubt(slot);
+            return Applied::Late;
         }
         self.lay_to_rest(slot)
     }

@@ -63,6 +63,32 @@ fn the_late_end_of_an_earlier_life_does_not_end_the_next() {
 }
 
 #[test]
+fn two_words_about_one_flow_that_contradict_each_other_are_looked_into() {
+    let mut cache = internal();
+    let Applied::Added(slot) = cache.apply(Change::New, &flow(1, 8, 1), 0) else { panic!() };
+    assert_eq!(cache.take_doubted(), None);
+    cache.apply(Change::Destroy, &flow(1, 7, 1), 0);
+    cache.apply(Change::Destroy, &flow(1, 6, 1), 0);
+    assert!(cache.has_doubted() && !cache.is_unnamed(slot));
+    assert_eq!(cache.take_doubted(), Some(slot));
+    assert!(cache.is_unnamed(slot), "what is found now is newer than anything heard");
+    assert_eq!((cache.take_doubted(), cache.has_doubted()), (None, false));
+}
+
+#[test]
+fn an_end_told_late_does_not_hide_the_next_life_from_a_dump() {
+    let mut cache = internal();
+    let Applied::Added(slot) = cache.apply(Change::New, &flow(1, 7, 3), 0) else { panic!() };
+    cache.told(slot);
+    cache.begin_dump();
+    assert_eq!(cache.apply(Change::Destroy, &flow(1, 7, 3), 0), Applied::Ended(slot));
+    assert_eq!(cache.apply_dumped(&flow(1, 8, 3), 0), Applied::Added(slot));
+    assert_eq!(cache.take_doubted(), Some(slot), "or the picture is the older of the two");
+    cache.apply(Change::Destroy, &flow(2, 5, 3), 0);
+    assert!(matches!(cache.apply_dumped(&flow(2, 6, 3), 0), Applied::Added(_)), "unknown before its end");
+}
+
+#[test]
 fn a_flow_that_lives_again_before_its_end_was_told_is_new() {
     let mut cache = internal();
     let Applied::Added(slot) = cache.apply(Change::New, &flow(1, 7, 3), 0) else { panic!() };

@@ -327,7 +327,7 @@ impl Replica {
                 let applied = self.internal.apply_dumped(flow, second);
                 self.news(applied, Origin::Kernel);
             }
-            KernelReply::Found(token, flow) => match self.resync.take_confirmed(token) {
+            KernelReply::Found(token, flow) => match self.resync.take_confirmed(token, &self.internal) {
                 Some(slot) if self.internal.is_unnamed(slot) => self.confirmed(slot, Some(flow), second),
                 // An event has named it meanwhile and may have said only a part: the rest is taken from here.
                 Some(slot) if self.internal.get(slot).is_some_and(|entry| entry.flow.key() == flow.key()) => {
@@ -340,15 +340,16 @@ impl Replica {
             KernelReply::Failed(token, _) if self.parents.take(token) => {}
             KernelReply::Failed(token, _) if self.audit.is_ours(token) => self.audit.failed(now),
             KernelReply::Failed(token, error) => {
-                if let Some(slot) = self.resync.take_confirmed(token)
+                if let Some(slot) = self.resync.take_confirmed(token, &self.internal)
                     && self.internal.is_unnamed(slot)
                 {
-                    // Only "there is none" ends a flow; any other answer leaves it for the next dump.
+                    // Only "there is none" ends a flow; any other answer leaves it for another dump.
                     let gone = error == Errno::ENOENT;
                     if gone {
                         self.confirmed(slot, None, second);
                     } else {
                         self.internal.name(slot);
+                        self.resync.events_lost(now);
                     }
                 }
             }

@@ -227,7 +227,7 @@ impl Replica {
         let bulk = if self.session.is_open() && self.resync.knows() { self.bulk.due() } else { None };
         let catch_up = if self.commit.is_idle() { self.catch_up.due(&self.session) } else { None };
         let (kernel, expectations, parents) =
-            (self.resync.due(), self.expectations.due(), self.parents.due());
+            (self.resync.due(&self.internal), self.expectations.due(), self.parents.due());
         let jobs = [bulk, catch_up, kernel, self.commit.due(), self.audit.due(), expectations, parents];
         core::iter::once(Some(self.session.due())).chain(jobs).flatten().min()
     }

@@ -2,6 +2,7 @@
 //!
 //! A dump is no snapshot: it may miss living flows and bring pictures from before their end. So the sweep touches
 //! only flows that nothing has named since before the dump began, and believes none of them dead without a look-up.
+//! Where an event and a picture, or two events, speak of different lives of a flow, it is looked up at any time.
 
 use alloc::vec::Vec;
 
@@ -9,6 +10,7 @@ use super::kernel::{By, Errno, KernelRequest, Token};
 use super::notice::Notice;
 use super::tokens::Tokens;
 use crate::cache::{InternalCache, Slot};
+use crate::flow::Key;
 use crate::time::{Duration, Instant};
 
 /// Look-ups under way at once.
@@ -51,6 +53,7 @@ enum State {
 struct Confirming {
     token: Token,
     slot: Slot,
+    key: Key,
 }
 
 /// The job.
@@ -149,7 +152,10 @@ impl Resync {
     }
 
     /// When [`Self::poll`] has something to do by itself.
-    pub(super) const fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self, internal: &InternalCache) -> Option<Instant> {
+        if internal.has_doubted() && self.confirming.len() < CONFIRMING {
+            return Some(Instant::PAST);
+        }
         match self.state {
             State::Wanted { not_before } => Some(not_before),
             State::Sweeping { .. } if self.confirming.len() < CONFIRMING => Some(Instant::PAST),
@@ -196,6 +202,11 @@ impl Resync {
             self.state = State::Wanted { not_before: now };
             self.routine = true;
         }
+        if self.confirming.len() < CONFIRMING
+            && let Some(slot) = internal.take_doubted()
+        {
+            return Some(self.look_up(slot, tokens, internal));
+        }
         match self.state {
             State::Wanted { not_before } if not_before <= now => {
                 let token = tokens.next();
@@ -211,13 +222,22 @@ impl Resync {
                     return None;
                 };
                 self.state = State::Sweeping { cursor: slot.0 + 1 };
-                let token = tokens.next();
-                self.confirming.push(Confirming { token, slot });
-                let flow = &internal.get(slot).expect("just found").flow;
-                Some(KernelRequest::Find { token, flow, by: By::Original })
+                Some(self.look_up(slot, tokens, internal))
             }
             _ => None,
         }
+    }
+
+    fn look_up<'a>(
+        &mut self,
+        slot: Slot,
+        tokens: &mut Tokens,
+        internal: &'a InternalCache,
+    ) -> KernelRequest<'a> {
+        let token = tokens.next();
+        let flow = &internal.get(slot).expect("just found").flow;
+        self.confirming.push(Confirming { token, slot, key: flow.key() });
+        KernelRequest::Find { token, flow, by: By::Original }
     }
 
     /// The running dump is complete.
@@ -235,10 +255,11 @@ impl Resync {
         Notice::ReloadFailed(error)
     }
 
-    /// The slot whose look-up `token` names, which is now answered.
-    pub(super) fn take_confirmed(&mut self, token: Token) -> Option<Slot> {
+    /// The slot whose look-up `token` names, which is now answered; none if another flow is in it by now.
+    pub(super) fn take_confirmed(&mut self, token: Token, internal: &InternalCache) -> Option<Slot> {
         let index = self.confirming.iter().position(|confirming| confirming.token == token)?;
-        Some(self.confirming.swap_remove(index).slot)
+        let Confirming { slot, key, .. } = self.confirming.swap_remove(index);
+        internal.get(slot).filter(|entry| entry.flow.key() == key).map(|_| slot)
     }
 
     /// A flow was found gone.

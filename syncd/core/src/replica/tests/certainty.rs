@@ -20,7 +20,6 @@ fn dumps(replica: &mut Replica, now: Instant) -> usize {
             Some(Played::Done(token))
         }
         KernelRequest::Find { token, flow, .. } => Some(Played::Found(token, *flow)),
-        KernelRequest::Count { .. } => None,
         other => panic!("{other:?}"),
     });
     asked.len()
@@ -323,4 +322,29 @@ fn how_far_it_has_come_is_said() {
     let status = replica.status(at(5));
     assert_eq!(status.sync, Sync::CatchingUp(Reason::BecameBackup));
     assert_eq!(status.progress, Some(Progress { done: 1, of: Some(2) }));
+}
+
+#[test]
+fn the_end_of_another_life_is_looked_into_and_what_is_gone_is_swept() {
+    let (mut replica, _) = settled();
+    replica.handle_flow(at(2000), Origin::Kernel, Change::New, &with_id(1, 7));
+    replica.handle_flow(at(2000), Origin::Kernel, Change::Destroy, &with_id(1, 9));
+    assert_eq!(replica.poll_timeout(), Some(Instant::PAST));
+    let Some(KernelRequest::Find { token, .. }) = replica.poll_kernel(at(2000)) else { panic!("a look-up") };
+    replica.handle_kernel(at(2000), KernelReply::Found(token, (&with_id(1, 7)).into()));
+    assert_eq!(replica.status(at(2000)).internal, 1, "it was an earlier life");
+    replica.handle_flow(at(2001), Origin::Kernel, Change::Destroy, &with_id(1, 9));
+    let Some(KernelRequest::Find { token, .. }) = replica.poll_kernel(at(2001)) else { panic!("a look-up") };
+    replica.handle_kernel(at(2001), KernelReply::Failed(token, Errno::ENOENT));
+    assert_eq!(replica.status(at(2001)).internal, 0, "it was a later one");
+}
+
+#[test]
+fn a_look_up_that_fails_for_another_reason_leads_to_another_dump() {
+    let (mut replica, _) = settled();
+    replica.handle_flow(at(2000), Origin::Kernel, Change::New, &with_id(1, 7));
+    replica.handle_flow(at(2000), Origin::Kernel, Change::Destroy, &with_id(1, 9));
+    let Some(KernelRequest::Find { token, .. }) = replica.poll_kernel(at(2000)) else { panic!("a look-up") };
+    replica.handle_kernel(at(2000), KernelReply::Failed(token, Errno::ENOMEM));
+    assert_eq!((replica.status(at(2000)).internal, dumps(&mut replica, at(4000))), (1, 1));
 }
