@@ -65,6 +65,8 @@ pub enum Answer {
     Done(Token),
     /// How many flows there are.
     Counted(Token, u32),
+    /// A dump that ended before its end.
+    Failed(Token, Errno),
 }
 
 /// One router.
@@ -84,6 +86,8 @@ pub struct Host {
     pub reading: bool,
     /// Whether a step of the helper is on the agenda.
     pub helping: bool,
+    /// How many lost events the daemon knows of.
+    pub drops: u64,
     /// When the helper's last batch arrives: the next never comes before it.
     pub handed_over: Instant,
     /// A dump was asked for and waits until the events from before are read.
@@ -123,6 +127,7 @@ impl Host {
             wake_at: None,
             reading: false,
             helping: false,
+            drops: 0,
             handed_over: Instant::PAST,
             dump_wanted: None,
             helper: VecDeque::new(),
@@ -149,8 +154,9 @@ impl Host {
     }
 
     /// syncd starts: it subscribes first.
-    pub fn start(&mut self, now: Instant, config: Config, entropy: [u8; 32]) {
+    pub fn start(&mut self, now: Instant, mut config: Config, entropy: [u8; 32]) {
         self.kernel.listen(true);
+        config.ends = self.kernel.enable_events();
         let mut replica = Replica::new(config, entropy, now);
         replica.handle_channel(now, LINK, true);
         self.begin_life(Daemon::Syncd(Box::new(replica)));
@@ -175,7 +181,7 @@ impl Host {
         self.life += 1;
         self.helper.clear();
         self.dump_wanted = None;
-        (self.reading, self.helping) = (false, false);
+        (self.reading, self.helping, self.drops) = (false, false, 0);
         (self.wake_at, self.handed_over) = (None, Instant::PAST);
         self.stalled_until = Instant::PAST;
     }
@@ -186,11 +192,22 @@ impl Host {
         while events.len() < EVENTS {
             match self.kernel.read() {
                 Some(Read::Event(event)) => events.push(event),
-                Some(Read::Overrun) => lost = true,
+                Some(Read::Overrun) => {
+                    // What was dropped up to here is told by this.
+                    self.drops = self.kernel.drops().unwrap_or(self.drops);
+                    lost = true;
+                }
                 None => break,
             }
         }
         (events, lost)
+    }
+
+    /// The daemon compares the kernel's own count of lost events with what it was told. Says whether there are more.
+    pub fn look_at_drops(&mut self) -> bool {
+        let more = self.kernel.drops().filter(|drops| *drops > self.drops);
+        self.drops = more.unwrap_or(self.drops);
+        more.is_some()
     }
 
     /// The dump that may begin, because nothing from before it was asked for is left to read.
@@ -205,17 +222,22 @@ impl Host {
         match self.helper.pop_front() {
             None => Vec::new(),
             Some(Work::Find { token, tuple }) => {
-                let found = self.kernel.find(&tuple).copied().ok_or(Errno::ENOENT);
-                vec![Answer::Found(token, found)]
+                let refused = self.kernel.refuse(&[Errno::ENOMEM]);
+                let found = || self.kernel.find(&tuple).copied().ok_or(Errno::ENOENT);
+                vec![Answer::Found(token, refused.and_then(|()| found()))]
             }
             Some(Work::Count { token }) => {
-                let entries = u32::try_from(self.kernel.len()).expect("its limit is 32 bits");
+                let entries = u32::try_from(self.kernel.count()).expect("its limit is 32 bits");
                 vec![Answer::Counted(token, entries)]
             }
             Some(Work::Dump { token, cursor }) => {
                 let from = cursor.unwrap_or(0);
                 let to = from.checked_add(BUCKETS);
                 let here = |name: &Name| name.bucket() >= from && to.is_none_or(|to| name.bucket() < to);
+                if let Err(errno) = self.kernel.refuse(&[Errno::EBUSY, Errno::ENOMEM]) {
+                    return vec![Answer::Failed(token, errno)];
+                }
+                self.kernel.walk(here);
                 let flows = self.kernel.flows().filter(|(name, _)| here(name)).map(|(_, flow)| *flow);
                 // What nobody knows cannot be looked up, so only what is known is missed.
                 let known = if missed > 0 { self.known() } else { BTreeSet::new() };

@@ -116,6 +116,21 @@ options! {
     kernel_limit "FLOWS" Some(1000);
     /// Which router runs a model of conntrackd: 0 none, 1 r1, 2 r2, 3 both, 4 both with the hello rule repaired.
     conntrackd "0..4" Some(0);
+    /// Whether an end that found no room in the event buffer is told again (`NETLINK_BROADCAST_ERROR`): 0 or 1.
+    reliable "0|1" Some(1);
+    /// Losses of events of which the kernel says nothing, per mille of them.
+    silent "PERMILLE" Some(0);
+    /// Whether the kernel's count of lost events cannot be read: 0 or 1.
+    uncounted "0|1" Some(0);
+    /// Flows of which nobody ever hears: 0 none, 1 those born before a daemon first starts, 2 all that are born while
+    /// none runs (`nf_conntrack_events` is 2 and can, or cannot, be set to 1).
+    mute "0|1|2" Some(0);
+    /// Milliseconds until the end of a flow whose timer ran out is told, at most.
+    lag "MILLISECONDS" Some(0);
+    /// Whether a full kernel drops flows that were never answered: 0 or 1.
+    early_drop "0|1" Some(0);
+    /// Requests the kernel refuses for reasons of its own, per mille.
+    refusals "PERMILLE" Some(0);
 }
 
 /// One option, to be changed.
@@ -206,6 +221,35 @@ impl Options {
             kernel_limit: chance.pick(&[1000, 1000, 1000, 1000, 1000, 1000, 60]),
             conntrackd: chance.pick(&[0, 0, 0, 0, 0, 0, 1, 2]),
             without: Without::NOTHING,
+            reliable: 1,
+            silent: 0,
+            uncounted: 0,
+            mute: 0,
+            lag: 0,
+            early_drop: 0,
+            refusals: 0,
+        }
+        .with_what_came_later(seed)
+    }
+
+    /// Each with a stream of its own.
+    fn with_what_came_later(self, seed: u64) -> Self {
+        let rarely = |name: &str, absent: u32, values: &[u32]| {
+            let mut chance = Chance::new(seed, name);
+            if chance.permille(absent) { 0 } else { chance.pick(values) }
+        };
+        let reliable = rarely("reliable", 200, &[1]);
+        let silent = rarely("silent", 600, &[200, 1000]);
+        Self {
+            reliable,
+            silent,
+            // An end that is lost without any trace is made up for by a birth that is: nobody can notice that.
+            uncounted: if silent > 0 && reliable == 1 { rarely("uncounted", 500, &[1]) } else { 0 },
+            mute: rarely("mute", 600, &[1, 2]),
+            lag: rarely("lag", 500, &[500, 3_000, 20_000]),
+            early_drop: rarely("early drop", 500, &[1]),
+            refusals: rarely("refusals", 700, &[5, 50, 300]),
+            ..self
         }
     }
 }

@@ -3,13 +3,24 @@
 //! A seed keeps its meaning only as long as nothing else draws from its streams; when that changes, the name says
 //! what to look for again.
 
+use clap::{Args as _, Command, FromArgMatches as _};
 use syncd_sim::options::Overrides;
 use syncd_sim::sweep::run;
 
-fn holds(seed: u64, conntrackd: u32) {
-    let overrides = Overrides { conntrackd: Some(conntrackd), ..Overrides::default() };
-    let (options, outcome) = run(seed, &overrides, false);
+/// What was added to the simulator after a seed was found draws nothing in it.
+const AS_IT_WAS: &str = "--reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0";
+
+/// Runs a seed with options as a sweep prints them.
+fn holds_with(seed: u64, options: &str) {
+    let words = ["sim"].into_iter().chain(options.split_whitespace());
+    let matches = Overrides::augment_args(Command::new("sim")).try_get_matches_from(words);
+    let overrides = Overrides::from_arg_matches(&matches.expect("options as a sweep prints them"));
+    let (options, outcome) = run(seed, &overrides.expect("options of these names"), false);
     assert_eq!(outcome.failure, None, "seed {seed}: {options}");
+}
+
+fn holds(seed: u64, conntrackd: u32) {
+    holds_with(seed, &format!("{AS_IT_WAS} --conntrackd {conntrackd}"));
 }
 
 /// A fresh peer takes the first number it hears; what was lost before that stayed in flight for ever.
@@ -90,4 +101,55 @@ fn a_dump_beats_what_was_known_before_it() {
 #[test]
 fn a_look_up_completes_what_a_partial_event_named() {
     holds(28228, 0);
+}
+
+/// The kernel told the end of an earlier life late, for want of room: it was taken for the end of the living one.
+#[test]
+fn an_end_told_late_does_not_end_the_next_life() {
+    holds_with(
+        828,
+        "--seconds 16 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes 0 --stalls 1 \
+         --failovers 3 --traffic 297 --pool 1 --ends 61 --nat 0 --events 4 --missed 0 --same-id 0 \
+         --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 --reliable 1 --silent 0 \
+         --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --without 21",
+    );
+    for seed in [3732, 5810, 6350] {
+        holds_with(seed, "--silent 0 --uncounted 0 --mute 0");
+    }
+}
+
+/// A look-up failed for want of memory, and the flow it was about was believed alive for ever.
+#[test]
+fn a_look_up_that_failed_is_made_up_for() {
+    holds_with(
+        67,
+        "--seconds 18 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 3 --router-crashes 0 --stalls 3 \
+         --failovers 1 --traffic 100 --pool 40 --ends 227 --nat 0 --events 4 --missed 9 --same-id 0 \
+         --internal-limit 1000 --external-limit 40 --kernel-limit 1000 --conntrackd 2 --reliable 0 --silent 0 \
+         --uncounted 0 --mute 0 --lag 3000 --early-drop 0 --refusals 47 --without 16",
+    );
+}
+
+/// Flows of which nobody hears ended one after the other: the second difference was taken for one that no dump removes.
+#[test]
+fn ends_nobody_hears_of_are_noticed_again_and_again() {
+    holds_with(
+        1316,
+        "--seconds 12 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 2 --router-crashes 0 --stalls 0 \
+         --failovers 0 --traffic 23 --pool 8 --ends 4 --nat 0 --events 500 --missed 0 --same-id 0 \
+         --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 --reliable 1 --silent 0 \
+         --uncounted 0 --mute 1 --lag 0 --early-drop 0 --refusals 0",
+    );
+}
+
+/// A filtered flow ended while a dump was read, and its end was counted where its life was not: that hid a lost end.
+#[test]
+fn what_the_filter_keeps_out_hides_no_loss() {
+    holds_with(
+        16126,
+        "--seconds 8 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 3 --router-crashes 0 --stalls 0 \
+         --failovers 0 --traffic 20 --pool 16 --ends 397 --nat 0 --events 500 --missed 1 --same-id 0 \
+         --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 --reliable 1 --silent 0 \
+         --uncounted 0 --mute 1 --lag 13 --early-drop 0 --refusals 296 --without 5",
+    );
 }

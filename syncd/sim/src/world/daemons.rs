@@ -4,7 +4,7 @@ use syncd_core::flow::{Change, Origin};
 use syncd_core::replica::{Command, KernelReply, RequestId, Role};
 use syncd_core::time::Duration;
 
-use super::{Event, Verdict, World};
+use super::{DROPS, Event, Verdict, World};
 use crate::host::{Answer, Daemon, Host, LINK};
 use crate::trace::{Glance, Side};
 
@@ -68,6 +68,25 @@ impl World {
         })
     }
 
+    /// The daemon looks at how many events its kernel has lost.
+    pub(super) fn look_at_drops(&mut self, side: Side, life: u32) -> Verdict {
+        let now = self.now;
+        let host = &mut self.hosts[side.index()];
+        if host.life != life {
+            return Ok(());
+        }
+        self.plan(now + DROPS, Event::LookAtDrops(side, life));
+        let host = &mut self.hosts[side.index()];
+        let more = host.look_at_drops();
+        if let Daemon::Syncd(replica) = &mut host.daemon
+            && more
+        {
+            replica.handle_overrun(now);
+            return self.turn(side, "drops", String::new);
+        }
+        Ok(())
+    }
+
     /// conntrackd dumps its kernel again after an overrun.
     fn resync_conntrackd(&mut self, side: Side) {
         let Host { kernel, daemon, .. } = &mut self.hosts[side.index()];
@@ -110,7 +129,9 @@ impl World {
                 match answer {
                     Answer::Dumped(token, flow) => KernelReply::Dumped(*token, flow.into()),
                     Answer::Found(token, Ok(flow)) => KernelReply::Found(*token, flow.into()),
-                    Answer::Found(token, Err(errno)) => KernelReply::Failed(*token, *errno),
+                    Answer::Found(token, Err(errno)) | Answer::Failed(token, errno) => {
+                        KernelReply::Failed(*token, *errno)
+                    }
                     Answer::Done(token) => KernelReply::Done(*token),
                     Answer::Counted(token, flows) => KernelReply::Counted(*token, *flows),
                 },
@@ -199,7 +220,7 @@ fn brief(answer: &Answer) -> String {
     match answer {
         Answer::Dumped(_, flow) => format!("dumped {flow}"),
         Answer::Found(_, Ok(flow)) => format!("found {flow}"),
-        Answer::Found(_, Err(errno)) => format!("{errno}"),
+        Answer::Found(_, Err(errno)) | Answer::Failed(_, errno) => format!("{errno}"),
         Answer::Done(_) => "done".into(),
         Answer::Counted(_, flows) => format!("{flows} in all"),
     }

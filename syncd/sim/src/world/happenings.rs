@@ -4,7 +4,7 @@ use syncd_core::replica::{Config, Ends, Role};
 use syncd_core::time::Duration;
 use syncd_core::wire::Options as WireOptions;
 
-use super::{EXPIRY, Event, Verdict, World};
+use super::{DROPS, EXPIRY, Event, Verdict, World};
 use crate::conntrackd::RESEND;
 use crate::conntrackd::HelloRule;
 use crate::faults::Fault;
@@ -85,7 +85,8 @@ impl World {
         let host = &mut self.hosts[side.index()];
         self.oracle.crashed(side, Some(&host.kernel));
         host.crash();
-        host.kernel = Kernel::new(self.options.kernel_limit, self.options.events);
+        let name = format!("{} after {}", side.name(), host.life);
+        host.kernel = Kernel::new(self.seed, &name, &self.options);
         let was_primary = self.vrrp[side.index()] == Role::Primary;
         self.vrrp[side.index()] = Role::Backup;
         if was_primary && self.powered[side.other().index()] {
@@ -133,6 +134,10 @@ impl World {
             host.start_conntrackd(self.now, first, self.filter.clone(), rule);
         } else {
             host.start(self.now, config, entropy);
+            let life = host.life;
+            if self.options.silent > 0 || self.options.reliable == 1 {
+                self.plan(self.now + DROPS, Event::LookAtDrops(side, life));
+            }
         }
         self.turn(side, "start", String::new)
     }

@@ -16,7 +16,7 @@ use syncd_core::replica::Role;
 use syncd_core::time::{Duration, Instant};
 
 use crate::chance::Chance;
-use crate::convergence::{self, Progress};
+use crate::convergence::{self, Circumstances, Progress};
 use crate::faults::{self, Fault};
 use crate::host::{Answer, Host};
 use crate::kernel::Kernel;
@@ -30,6 +30,9 @@ use crate::traffic::Traffic;
 /// after up to 60 s, an unfinished one after 30 s, a silence is noticed after 3.5 s.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
+/// So long after the last fault a loss of events that the kernel has concealed may be unknown.
+const CONCEALED: Duration = Duration::from_secs(20);
+
 /// So long they must go on knowing the same.
 const STABLE: Duration = Duration::from_secs(3);
 
@@ -38,6 +41,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Timers of kernels are looked at so often.
 const EXPIRY: Duration = Duration::from_millis(250);
+
+/// Between two looks of a daemon at the kernel's count of lost events.
+const DROPS: Duration = Duration::from_secs(1);
 
 /// Between two turns of a daemon that has more to do at once.
 const TURN: Duration = Duration::from_micros(30);
@@ -51,6 +57,7 @@ enum Event {
     Wake(Side, u32),
     Gather(Side, u32),
     Help(Side, u32),
+    LookAtDrops(Side, u32),
     HandOver(Side, u32, Vec<Answer>),
     Arrive(Side, Vec<u8>),
     Role(Side),
@@ -105,6 +112,7 @@ pub struct Outcome {
 /// The world.
 #[derive(Debug)]
 pub struct World {
+    seed: u64,
     now: Instant,
     options: Options,
     filter: Filter,
@@ -133,14 +141,15 @@ impl World {
     /// The world of a seed.
     #[must_use]
     pub fn new(seed: u64, options: Options, printing: bool) -> Self {
-        let kernel = || Kernel::new(options.kernel_limit, options.events);
+        let kernel = |side: Side| Kernel::new(seed, side.name(), &options);
         let mut world = Self {
+            seed,
             now: Instant::PAST,
             options,
             filter: Filter::new(vec![Protocol::TCP, Protocol::UDP, Protocol::ICMP], Vec::new()),
             agenda: BinaryHeap::new(),
             number: 0,
-            hosts: [Host::new(kernel()), Host::new(kernel())],
+            hosts: Side::BOTH.map(|side| Host::new(kernel(side))),
             vrrp: [Role::Primary, Role::Backup],
             owner: Some(Side::First),
             powered: [true; 2],
@@ -152,7 +161,7 @@ impl World {
             oracle: Oracle::default(),
             trace: Trace::new(printing),
         };
-        world.begin(seed);
+        world.begin();
         world
     }
 
@@ -169,8 +178,8 @@ impl World {
         }
     }
 
-    fn begin(&mut self, seed: u64) {
-        for faults::Planned { at, number, fault } in faults::plan(seed, &self.options) {
+    fn begin(&mut self) {
+        for faults::Planned { at, number, fault } in faults::plan(self.seed, &self.options) {
             self.plan(at, Event::Fault(fault, Some(number)));
         }
         for side in Side::BOTH {
@@ -189,7 +198,15 @@ impl World {
         loop {
             self.run_until(self.now + LOOK)?;
             let primary = self.owner.expect("calm has seen to it");
-            match convergence::judge(&self.hosts, &self.filter, primary, self.is_quiet(), self.now) {
+            let known = Circumstances {
+                filter: &self.filter,
+                primary,
+                quiet: self.is_quiet(),
+                concealed: self.options.mute > 0
+                    || (self.options.silent > 0 && self.now.since(end) < CONCEALED),
+                coarse: self.options.silent > 0 && self.options.uncounted == 1,
+            };
+            match convergence::judge(&self.hosts, known, self.now) {
                 Progress::Converged => {
                     let at = *since.get_or_insert(self.now);
                     if self.now.since(at) >= STABLE {
@@ -212,6 +229,7 @@ impl World {
         self.network.heal();
         self.powered = [true; 2];
         for side in Side::BOTH {
+            self.hosts[side.index()].kernel.heal();
             self.hosts[side.index()].stalled_until = Instant::PAST;
             self.gather_soon(side);
             if !self.hosts[side.index()].is_up() {
@@ -231,7 +249,7 @@ impl World {
 
     /// Whether nothing is under way: neither between the routers nor between a kernel and its daemon.
     fn is_quiet(&self) -> bool {
-        let inside = |host: &Host| host.kernel.has_events() || host.has_work();
+        let inside = |host: &Host| host.kernel.has_untold() || host.has_work();
         self.on_the_way == 0 && !self.hosts.iter().any(inside)
     }
 
@@ -254,6 +272,7 @@ impl World {
             Event::Wake(side, life) => self.wake(side, life),
             Event::Gather(side, life) => self.gather(side, life),
             Event::Help(side, life) => self.help(side, life),
+            Event::LookAtDrops(side, life) => self.look_at_drops(side, life),
             Event::HandOver(side, life, answers) => self.hand_over(side, life, &answers),
             Event::Arrive(side, bytes) => self.arrive(side, &bytes),
             Event::Role(side) => self.tell_role(side),
