@@ -355,7 +355,15 @@ impl InternalCache {
             return Applied::Full;
         };
         self.unheard += u32::from(mark == UNHEARD);
+        if mark == BORN {
+            self.said_all(slot);
+        }
         Applied::Added(slot)
+    }
+
+    /// A birth says all there is. A dump's picture adds nothing to it: it may be of the life before, under the same id.
+    fn said_all(&mut self, slot: Slot) {
+        self.entry(slot).said = AttrSet::ALL;
     }
 
     /// An end of something unknown matters only while a dump may still bring its picture.
@@ -373,6 +381,7 @@ impl InternalCache {
         let entry = self.entry(slot);
         let known = !entry.is(DEAD) && entry.is(BORN) && !is_other_life(&entry.flow, flow.flow);
         let applied = self.reborn(slot, flow, second, BORN);
+        self.said_all(slot);
         if known { Applied::Again(slot) } else { applied }
     }
 

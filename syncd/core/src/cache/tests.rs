@@ -129,6 +129,20 @@ fn a_dump_does_not_undo_an_event_but_fills_in_what_is_unknown() {
 }
 
 #[test]
+fn a_dump_adds_nothing_to_a_birth() {
+    let mut cache = internal();
+    cache.begin_dump();
+    cache.apply(Change::Destroy, &flow(1, 7, 3), 0);
+    let Applied::Added(slot) = cache.apply(Change::New, &flow(1, 7, 1), 0) else { panic!() };
+    let mut life_before = flow(1, 7, 3);
+    life_before.mark = 42;
+    life_before.present = life_before.present.with(AttrSet::MARK);
+    assert_eq!(cache.apply_dumped(&life_before, 0), Applied::Nothing);
+    let known = cache.get(slot).unwrap().flow;
+    assert_eq!((known.tcp_state, known.mark), (TcpState(1), 0));
+}
+
+#[test]
 fn a_dump_leaves_unnamed_what_it_missed() {
     let mut cache = internal();
     let Applied::Added(gone) = cache.apply(Change::New, &flow(1, 7, 3), 0) else { panic!() };

@@ -30,6 +30,8 @@ pub struct AttrSet(u16);
 impl AttrSet {
     /// Nothing was said.
     pub const EMPTY: Self = Self(0);
+    /// Whatever there is was said: what is not there has no value.
+    pub const ALL: Self = Self(!0);
     /// [`Flow::reply`].
     pub const REPLY: Self = Self(1);
     /// [`Flow::status`].
