@@ -252,6 +252,13 @@ impl Replica {
         &self.external
     }
 
+    /// Whether flows of the peer that are written to our kernel are news: it yielded, or a flow that found no room was
+    /// tried again. After a take-over a bulk tells it all there is.
+    #[must_use]
+    pub fn tells_what_it_writes(&self) -> bool {
+        self.commit.is_told_singly()
+    }
+
     /// Our role.
     #[must_use]
     pub const fn role(&self) -> Role {
@@ -345,7 +352,9 @@ impl Replica {
                 // A flow that ended and lives again must not be told as ended by what waits.
                 let item = Item::from(slot);
                 let told = self.session.holds(item);
-                if self.role.replicates() && (origin == Origin::Kernel || told) {
+                // After a take-over a bulk tells all there is; of what is written singly our kernel's version is told.
+                let news = origin == Origin::Kernel || told || self.commit.is_told_singly();
+                if self.role.replicates() && news {
                     self.session.enqueue(item);
                 } else if added {
                     // What is in flight is of an earlier life: its acknowledgement must not count for this one.

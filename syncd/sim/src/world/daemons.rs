@@ -36,10 +36,11 @@ impl World {
         let now = self.now;
         for event in &events {
             let host = &mut self.hosts[side.index()];
-            // The end of a flow that had to give way is news: the peer may know it.
-            let quiet = event.origin == Origin::Ourselves && event.change != Change::Destroy;
             match &mut host.daemon {
                 Daemon::Syncd(replica) => {
+                    // The end of a flow that had to give way is news: the peer may know it.
+                    let echo = event.origin == Origin::Ourselves && event.change != Change::Destroy;
+                    let quiet = echo && !replica.tells_what_it_writes();
                     let before = Glance::of(replica, now);
                     replica.handle_flow(now, event.origin, event.change, &event.flow);
                     self.oracle.fed(side, before, replica, now, quiet)?;
