@@ -44,11 +44,12 @@ impl Role {
     }
 
     /// The jobs of a router that is primary when the other one, which was primary too, steps back. VRRP tells it
-    /// (`MASTER_RX_LOWER_PRI`), for it has no transition of its own.
+    /// (`MASTER_RX_LOWER_PRI`), for it has no transition of its own. The packets come here from now on: what is known is
+    /// adopted at once, what is not when the peer has named it, which may take seconds.
     #[must_use]
     pub const fn on_peer_yielded(self) -> &'static [JobKind] {
         match self {
-            Self::Primary => &[JobKind::AwaitPeer, JobKind::Adopt],
+            Self::Primary => &[JobKind::Adopt, JobKind::AwaitPeer, JobKind::Adopt],
             Self::Unknown | Self::Backup | Self::Fault => &[],
         }
     }
