@@ -22,6 +22,9 @@ const SLICE: u32 = 8192;
 /// Dumps because of lost events begin at least so far apart; a long one is followed by a pause as long.
 const SPACING: Duration = Duration::from_secs(1);
 
+/// No dump counts as longer than this: if we did not run meanwhile, events were lost all the same.
+const LONGEST: Duration = Duration::from_secs(10);
+
 /// While flows may end without an event, a dump begins so long after the last one ended, and not before twenty times
 /// what that one took has passed.
 const BLIND: Duration = Duration::from_secs(15);
@@ -277,7 +280,7 @@ impl Resync {
         self.state = State::Idle;
         self.routine = false;
         let took = now.since(self.begun);
-        self.ended = (now, took);
+        self.ended = (now, took.min(LONGEST));
         let lost = core::mem::take(&mut self.lost);
         if core::mem::take(&mut self.again) {
             self.want(now);
