@@ -34,6 +34,9 @@ pub struct Tracked {
     pub ack: Option<SeqRange>,
     /// The peer's numbers went back without a hello.
     pub stuck: bool,
+    /// A hello had passed over this number: it was neither heard nor missed, and what it says is lost. Either it was
+    /// overtaken by that hello, or the hello was not the peer's.
+    pub skipped: bool,
 }
 
 /// The receiving half of a session.
@@ -47,6 +50,8 @@ pub struct Receiver {
     held_nacks: Vec<Seq>,
     /// Since when only late numbers came.
     late: Option<Instant>,
+    /// Numbers that a hello has passed over: nobody has missed them, and nobody has heard them.
+    skipped: Option<SeqRange>,
 }
 
 impl Receiver {
@@ -80,6 +85,10 @@ impl Receiver {
     pub fn track_hello(&mut self, seq: Seq) -> Tracked {
         let stale = self.last.is_some_and(|last| !seq.newer_than(last));
         let contiguous = self.last.is_some_and(|last| seq == last.next());
+        self.skipped = self.last.filter(|_| !contiguous && !stale).map(|last| {
+            // Whoever says hello anew begins anywhere.
+            SeqRange { from: last.next(), to: seq.previous() }
+        });
         let ack = if contiguous || stale { None } else { self.take_ack() };
         if !contiguous {
             self.pending = None;
@@ -154,7 +163,7 @@ impl Receiver {
         self.late = None;
         self.pending.get_or_insert(seq);
         self.count += 1;
-        Tracked { deliver: true, stale: false, gap: None, ack, stuck: false }
+        Tracked { deliver: true, stale: false, gap: None, ack, stuck: false, skipped: false }
     }
 
     fn track_late(&mut self, now: Instant, seq: Seq) -> Tracked {
@@ -164,6 +173,7 @@ impl Receiver {
             self.start_over();
             return Tracked { stuck: true, stale: true, ..self.accept(seq) };
         }
-        Tracked { deliver: false, stale: false, gap: None, ack: None, stuck: false }
+        let skipped = self.skipped.is_some_and(|skipped| skipped.contains(seq));
+        Tracked { deliver: false, stale: false, gap: None, ack: None, stuck: false, skipped }
     }
 }

@@ -42,6 +42,8 @@ pub struct Arrival {
     pub returned: bool,
     /// The peer's numbers went back without a hello.
     pub stuck: bool,
+    /// It is late, and was neither heard nor missed before: what it says is lost.
+    pub skipped: bool,
 }
 
 /// What the passing of time meant.
@@ -244,6 +246,7 @@ impl Session {
             answered: heard.answered,
             returned,
             stuck: tracked.stuck,
+            skipped: tracked.skipped,
         }
     }
 

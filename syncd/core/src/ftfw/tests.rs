@@ -169,6 +169,16 @@ fn state_with_hello_that_is_older_than_what_we_hold_is_stale() {
 }
 
 #[test]
+fn what_a_hello_has_passed_over_is_lost_and_that_is_said() {
+    let mut session = open_session();
+    session.arrive(at(2), Seq(1010), Flags::HELLO);
+    let late = session.arrive(at(3), Seq(1005), Flags::NONE);
+    assert!(!late.deliver && late.skipped);
+    let heard = session.arrive(at(3), Seq(1000), Flags::NONE);
+    assert!(!heard.deliver && !heard.skipped, "that one was heard");
+}
+
+#[test]
 fn the_acknowledgement_of_a_resync_waits_for_the_end_of_the_bulk() {
     let mut session = open_session();
     session.arrive(at(2), Seq(1001), Flags::NONE);

@@ -32,11 +32,13 @@ enum State {
         reason: Reason,
         not_before: Instant,
     },
-    /// `answered`: the end of the answer is there, but not yet all of its frames.
+    /// `doubted`: a gap was open meanwhile. `lost`: frames were put aside that will not come again. `answered`: the end
+    /// of the answer is there, but not yet all of its frames.
     Asked {
         reason: Reason,
         at: Instant,
         doubted: bool,
+        lost: bool,
         answered: bool,
     },
     Sweeping {
@@ -140,6 +142,14 @@ impl CatchUp {
         self.want(now, Reason::LargeGap)
     }
 
+    /// A frame of the peer was put aside as late although it was never heard. What it said, perhaps in answer to our
+    /// question, is not asked for again.
+    pub(super) const fn lost(&mut self) {
+        if let State::Asked { lost, .. } = &mut self.state {
+            *lost = true;
+        }
+    }
+
     /// When [`Self::step`] has something to do by itself.
     pub(super) fn due(&self, session: &Session) -> Option<Instant> {
         match self.state {
@@ -162,7 +172,7 @@ impl CatchUp {
                 external.begin_resync(now);
                 self.refused = 0;
                 session.ask_resync();
-                self.state = State::Asked { reason, at: now, doubted: false, answered: false };
+                self.state = State::Asked { reason, at: now, doubted: false, lost: false, answered: false };
                 (true, None)
             }
             State::Asked { at, .. } if now.since(at) >= PATIENCE => {
@@ -200,8 +210,8 @@ impl CatchUp {
 
     /// Says whether the answer cannot be trusted.
     pub(super) fn decide(&mut self, now: Instant, external: &ExternalCache, peer_keeps: bool) -> bool {
-        let State::Asked { at, doubted, .. } = self.state else { return false };
-        if !doubted || peer_keeps {
+        let State::Asked { at, doubted, lost, .. } = self.state else { return false };
+        if !lost && (!doubted || peer_keeps) {
             // What a refused frame has named is not known: nothing is swept then, and the status says so.
             let cursor = if self.refused > 0 { external.end() } else { 0 };
             self.state = State::Sweeping { cursor, swept: 0 };

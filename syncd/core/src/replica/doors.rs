@@ -189,6 +189,9 @@ impl Replica {
         if arrival.answered {
             self.catch_up.want(now, Reason::Starting);
         }
+        if arrival.skipped {
+            self.catch_up.lost();
+        }
         if arrival.stuck {
             self.stats.ftfw.receiving_stuck += 1;
             self.tell(Some(Notice::ReceivingStuck));
