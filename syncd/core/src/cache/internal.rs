@@ -184,6 +184,12 @@ impl InternalCache {
         self.table.iter_from(from).filter(|(_, entry)| entry.is(DEAD)).map(|(slot, _)| slot)
     }
 
+    /// Whether ended flows stay because a dump that is being read may still bring their pictures.
+    #[must_use]
+    pub const fn keeps_graves(&self) -> bool {
+        self.dumping
+    }
+
     /// Takes over an event of the kernel.
     pub fn apply<'a>(&mut self, change: Change, flow: impl Into<FlowRef<'a>>, second: u32) -> Applied {
         let flow = flow.into();

@@ -309,6 +309,47 @@ impl Sender {
         !self.ring.is_empty()
     }
 
+    /// What contradicts itself in here: an item in two queues or in none it claims to be in, a wrong count. Walks all
+    /// items; for whoever tests.
+    #[must_use]
+    pub fn inconsistency(&self) -> Option<&'static str> {
+        let (mut waiting, mut previous, mut here) = (0, NONE, self.head);
+        while here != NONE {
+            let link = self.links[here as usize];
+            if link.place != Place::Queued || link.previous != previous || waiting == self.queued {
+                return Some("the transmit queue is broken");
+            }
+            (waiting, previous, here) = (waiting + 1, here, link.next);
+        }
+        if waiting != self.queued || previous != self.tail {
+            return Some("the transmit queue is not as long as it says");
+        }
+        let (mut flying, mut nacks, mut resyncs) = (0, 0, 0);
+        let first = self.next.0.wrapping_sub(u32::try_from(self.ring.len()).ok()?);
+        for (index, sent) in (0..).zip(&self.ring) {
+            match sent {
+                Sent::Item(Item(item)) => {
+                    let link = self.links[*item as usize];
+                    if link.place != Place::InFlight || link.next != first.wrapping_add(index) {
+                        return Some("an item in flight is not where it says");
+                    }
+                    flying += 1;
+                }
+                Sent::Control(Control::Nack(_)) => nacks += 1,
+                Sent::Control(Control::Resync) => resyncs += 1,
+                Sent::Control(_) | Sent::Alive | Sent::Settled => {}
+            }
+        }
+        nacks += self.controls.iter().filter(|control| matches!(control, Control::Nack(_))).count();
+        resyncs += self.controls.iter().filter(|control| **control == Control::Resync).count();
+        let claims = (0..self.links.len()).filter(|item| self.links[*item].place != Place::Idle).count();
+        if flying != self.in_flight || claims != (waiting + flying) as usize {
+            return Some("items in flight and items that say so are not the same");
+        }
+        let counted = (self.nacks as usize, self.resyncs as usize);
+        (counted != (nacks, resyncs)).then_some("NACKs or RESYNCs under way are not counted right")
+    }
+
     /// Takes out of flight what was sent at `index` of the ring, if it is worth sending again.
     fn take_out(&mut self, index: usize) -> Option<Outgoing> {
         match core::mem::replace(&mut self.ring[index], Sent::Settled) {

@@ -111,6 +111,12 @@ impl Session {
         self.send.in_flight()
     }
 
+    /// What contradicts itself in the queues: see [`Sender::inconsistency`].
+    #[must_use]
+    pub fn inconsistency(&self) -> Option<&'static str> {
+        self.send.inconsistency()
+    }
+
     /// The last item of the transmit queue.
     #[must_use]
     pub const fn tail(&self) -> Option<Item> {

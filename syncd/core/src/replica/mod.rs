@@ -265,6 +265,16 @@ impl Replica {
         self.role
     }
 
+    /// What contradicts itself in the queues and caches. Walks all of them; for whoever tests.
+    #[must_use]
+    pub fn inconsistency(&self) -> Option<&'static str> {
+        let wrong = self.session.inconsistency();
+        // Whatever ended waits for somebody: for the peer to hear of it, or for the end of a dump.
+        let forgotten = |slot: Slot| !self.session.holds(Item::from(slot));
+        let leaks = !self.internal.keeps_graves() && self.internal.dead_from(0).any(forgotten);
+        wrong.or_else(|| leaks.then_some("an ended flow keeps its slot and nobody waits for it"))
+    }
+
     /// Whether a take-over is under way: the peer is told of its flows by the bulk that follows, not one by one.
     #[must_use]
     pub fn takes_over(&self) -> bool {
