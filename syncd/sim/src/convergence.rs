@@ -46,16 +46,16 @@ pub struct Circumstances<'a> {
 pub fn judge(hosts: &[Host; 2], known: Circumstances<'_>, now: Instant) -> Progress {
     let Circumstances { filter, primary, .. } = known;
     let (mine, peer) = (&hosts[primary.index()], &hosts[primary.other().index()]);
-    if let Some(why) = Side::BOTH.into_iter().find_map(|side| unsettled(side, &hosts[side.index()], now)) {
+    if let Some(why) = Side::BOTH.into_iter().find_map(|side| unsettled(&hosts[side.index()], now)) {
         return Progress::NotYet(why);
     }
-    let early = role(primary, mine, Role::Primary).or_else(|| role(primary.other(), peer, Role::Backup));
+    let early = role(mine, Role::Primary).or_else(|| role(peer, Role::Backup));
     if let Some(why) = early {
         return Progress::NotYet(why);
     }
-    let problem = kernel_differs(primary, mine, filter, known.coarse)
-        .or_else(|| kernel_differs(primary.other(), peer, filter, known.coarse))
-        .or_else(|| caches_differ(primary, mine, peer));
+    let problem = kernel_differs(mine, filter, known.coarse)
+        .or_else(|| kernel_differs(peer, filter, known.coarse))
+        .or_else(|| caches_differ(mine, peer));
     match problem {
         None => Progress::Converged,
         Some(why) if known.quiet && !known.concealed && !hosts.iter().any(says_full) => {
@@ -74,34 +74,34 @@ fn says_full(host: &Host) -> bool {
 }
 
 /// Why a router does not say that it is in sync.
-fn unsettled(side: Side, host: &Host, now: Instant) -> Option<String> {
+fn unsettled(host: &Host, now: Instant) -> Option<String> {
     let replica = match &host.daemon {
-        Daemon::None => return Some(format!("{} is down", side.name())),
+        Daemon::None => return Some(format!("{} is down", host.name)),
         Daemon::Conntrackd(conntrackd) => {
             return (!conntrackd.is_settled())
-                .then(|| format!("{} (conntrackd) has something to say", side.name()));
+                .then(|| format!("{} (conntrackd) has something to say", host.name));
         }
         Daemon::Syncd(replica) => replica,
     };
-    let status = replica.status(now);
+    let status = replica.status(host.local(now));
     // A cache that is full says so for as long as it is; there is nothing to wait for.
     let full = matches!(
         status.sync,
         Sync::Diverged(Divergence::InternalFull { .. } | Divergence::ExternalFull { .. })
     );
     if status.sync != Sync::InSync && !full {
-        return Some(format!("{} says {:?}", side.name(), status.sync));
+        return Some(format!("{} says {:?}", host.name, status.sync));
     }
     let waits = status.queued + status.in_flight;
-    (waits > 0).then(|| format!("{} has {waits} flows queued or unacknowledged", side.name()))
+    (waits > 0).then(|| format!("{} has {waits} flows queued or unacknowledged", host.name))
 }
 
-fn role(side: Side, host: &Host, wanted: Role) -> Option<String> {
+fn role(host: &Host, wanted: Role) -> Option<String> {
     let role = host.replica()?.role();
-    (role != wanted).then(|| format!("{} is {} instead of {}", side.name(), role.name(), wanted.name()))
+    (role != wanted).then(|| format!("{} is {} instead of {}", host.name, role.name(), wanted.name()))
 }
 
-fn kernel_differs(side: Side, host: &Host, filter: &Filter, coarse: bool) -> Option<String> {
+fn kernel_differs(host: &Host, filter: &Filter, coarse: bool) -> Option<String> {
     let mut kernel = table(host.kernel.flows().map(|(_, flow)| flow).filter(|flow| filter.accepts(flow)));
     let internal = match &host.daemon {
         Daemon::None | Daemon::Conntrackd(_) => return None,
@@ -113,10 +113,10 @@ fn kernel_differs(side: Side, host: &Host, filter: &Filter, coarse: bool) -> Opt
     for (name, flow) in kernel.iter_mut().filter(|(name, _)| coarse || host.kernel.is_mute(name)) {
         *flow = internal.get(name).copied().unwrap_or(*flow);
     }
-    difference(&kernel, &internal).map(|what| format!("{}: kernel and internal cache: {what}", side.name()))
+    difference(&kernel, &internal).map(|what| format!("{}: kernel and internal cache: {what}", host.name))
 }
 
-fn caches_differ(primary: Side, mine: &Host, peer: &Host) -> Option<String> {
+fn caches_differ(mine: &Host, peer: &Host) -> Option<String> {
     let mut told = match &mine.daemon {
         Daemon::None => return None,
         Daemon::Conntrackd(conntrackd) => table(conntrackd.internal()),
@@ -142,7 +142,7 @@ fn caches_differ(primary: Side, mine: &Host, peer: &Host) -> Option<String> {
         }
     }
     held.retain(|name, _| !may_hold_more || told.contains_key(name));
-    let name = primary.name();
+    let name = mine.name;
     difference(&told, &held)
         .map(|what| format!("internal cache of {name} and external cache of its peer: {what}"))
 }

@@ -3,11 +3,13 @@
 //! Each kind of fault has its own stream of chance, so that leaving one out does not move the others. Carried out
 //! by the world.
 
+use syncd_core::replica::Role;
 use syncd_core::time::{Duration, Instant};
 
 use crate::chance::Chance;
 use crate::options::Options;
 use crate::trace::Side;
+use crate::world::{Moment, Order, Stranger};
 
 /// One thing that goes wrong, or is repaired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +26,28 @@ pub enum Fault {
     RouterCrash(Side),
     /// It is back, with an empty kernel, and its daemon starts.
     RouterBack(Side),
-    /// The daemon does not get to read for so long.
+    /// The daemon does not get to read events for so long.
     Stall(Side, Duration),
+    /// The daemon does nothing for so long (SIGSTOP).
+    Freeze(Side, Duration),
+    /// The monotonic clock of a machine goes ahead by so much.
+    Jump(Side, Duration),
+    /// A router dies for good.
+    Replace(Side),
+    /// Another machine takes its place.
+    Replacement(Side),
     /// VRRP moves the addresses to the other router.
     Failover,
     /// Neither router is primary for a while, as when both are told to stand by.
     NoPrimary,
+    /// The routers do not hear each other's adverts, so that both are primary.
+    Part,
+    /// They hear each other again.
+    Reunite,
+    /// An operator gives a role by hand.
+    Operator(Order),
+    /// A stranger's datagram arrives.
+    Stranger(Side, Stranger),
 }
 
 /// A fault, when it happens, and the number by which it can be left out. What begins and what ends a fault have the
@@ -87,7 +105,50 @@ pub fn plan(seed: u64, options: &Options) -> Vec<Planned> {
         let fault = chance.pick(&[Fault::Failover, Fault::Failover, Fault::Failover, Fault::NoPrimary]);
         vec![(begin, fault)]
     });
+    plan_later(&mut plan, end);
     plan.planned
+}
+
+/// What was added later: numbers are given in order.
+fn plan_later(plan: &mut Plan<'_>, end: u64) {
+    let side = |chance: &mut Chance| chance.pick(&Side::BOTH);
+    let options = plan.options;
+    plan.kind("freezes", options.freezes, |chance| {
+        let (begin, side) = (chance.between(100, end), side(chance));
+        let length = chance.pick(&[100, 1000, 2000, 5000, 9000]);
+        vec![(begin, Fault::Freeze(side, Duration::from_millis(length)))]
+    });
+    plan.kind("jumps", options.jumps, |chance| {
+        let (begin, side) = (chance.between(100, end), side(chance));
+        let length = chance.pick(&[300, 2000, 10_000, 90_000, 3_600_000, 86_400_000]);
+        vec![(begin, Fault::Jump(side, Duration::from_millis(length)))]
+    });
+    plan.kind("splits", options.splits, |chance| {
+        let begin = chance.between(1000, end.max(1000));
+        let length = chance.pick(&[100, 1000, 3000, 6000]);
+        let mut faults = vec![(begin, Fault::Part), (begin + length, Fault::Reunite)];
+        // Often what separates the adverts separates the daemons too.
+        if chance.permille(400) {
+            faults.extend([(begin, Fault::Cut([true, true])), (begin + length, Fault::Mend)]);
+        }
+        faults
+    });
+    plan.kind("operators", options.operators, |chance| {
+        let (begin, side) = (chance.between(500, end), side(chance));
+        let moment = chance.pick(&Moment::ALL);
+        let role = chance.pick(&[Role::Primary, Role::Primary, Role::Backup, Role::Fault]);
+        let lasts = chance.pick(&[1, 50, 500, 4000]);
+        vec![(begin, Fault::Operator(Order { side, moment, role, lasts }))]
+    });
+    plan.kind("strangers", options.strangers, |chance| {
+        let (begin, side) = (chance.between(100, end), side(chance));
+        vec![(begin, Fault::Stranger(side, chance.pick(&Stranger::ALL)))]
+    });
+    plan.kind("replacements", options.replacements, |chance| {
+        let (begin, side) = (chance.between(1500, end.max(1500)), side(chance));
+        let length = chance.between(1000, 6000);
+        vec![(begin, Fault::Replace(side)), (begin + length, Fault::Replacement(side))]
+    });
 }
 
 impl Plan<'_> {

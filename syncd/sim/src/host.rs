@@ -12,7 +12,7 @@ use syncd_core::replica::{
     By, ChannelId, Config, Errno, KernelReply, KernelRequest, Notice, Outside, Replica, Reply, RequestId,
     Stats, Token, turn,
 };
-use syncd_core::time::Instant;
+use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Datagram, payload_limit};
 
 use crate::chance::Chance;
@@ -72,6 +72,10 @@ pub enum Answer {
 /// One router.
 #[derive(Debug)]
 pub struct Host {
+    /// The name of the machine.
+    pub name: &'static str,
+    /// How far its monotonic clock is ahead of the world's time. No two machines' are the same, and each may jump.
+    pub clock: Duration,
     /// Its kernel.
     pub kernel: Kernel,
     /// What runs on it.
@@ -80,6 +84,10 @@ pub struct Host {
     pub life: u32,
     /// The daemon does not get to read the kernel's events before.
     pub stalled_until: Instant,
+    /// The daemon does nothing at all before (SIGSTOP).
+    pub frozen_until: Instant,
+    /// Datagrams that wait in its socket meanwhile.
+    pub inbox: usize,
     /// When the next wake-up is on the agenda.
     pub wake_at: Option<Instant>,
     /// Whether reading events is on the agenda.
@@ -109,6 +117,8 @@ pub struct Turned {
     pub stats: Stats,
     /// Whether a flow that was committed became news.
     pub told_own: bool,
+    /// Whether a flow of the kernel was destroyed although nobody takes over.
+    pub destroyed: bool,
     /// When to wake the daemon.
     pub wake: Option<Instant>,
     /// What was asked of the kernel, and what it answered.
@@ -118,12 +128,16 @@ pub struct Turned {
 impl Host {
     /// A router on which nothing runs yet.
     #[must_use]
-    pub fn new(kernel: Kernel) -> Self {
+    pub fn new(name: &'static str, clock: Duration, kernel: Kernel) -> Self {
         Self {
+            name,
+            clock,
             kernel,
             daemon: Daemon::None,
             life: 0,
             stalled_until: Instant::PAST,
+            frozen_until: Instant::PAST,
+            inbox: 0,
             wake_at: None,
             reading: false,
             helping: false,
@@ -133,6 +147,17 @@ impl Host {
             helper: VecDeque::new(),
             datagram: Datagram::with_limit(payload_limit(1500)),
         }
+    }
+
+    /// The world's time as this machine's clock shows it.
+    #[must_use]
+    pub fn local(&self, now: Instant) -> Instant {
+        now + self.clock
+    }
+
+    /// When this machine's clock will show `local`.
+    fn global(&self, local: Instant) -> Instant {
+        Instant::PAST + local.since(Instant::PAST + self.clock)
     }
 
     /// The replica, if syncd runs.
@@ -157,8 +182,9 @@ impl Host {
     pub fn start(&mut self, now: Instant, mut config: Config, entropy: [u8; 32]) {
         self.kernel.listen(true);
         config.ends = self.kernel.enable_events();
-        let mut replica = Replica::new(config, entropy, now);
-        replica.handle_channel(now, LINK, true);
+        let local = self.local(now);
+        let mut replica = Replica::new(config, entropy, local);
+        replica.handle_channel(local, LINK, true);
         self.begin_life(Daemon::Syncd(Box::new(replica)));
     }
 
@@ -183,7 +209,7 @@ impl Host {
         self.dump_wanted = None;
         (self.reading, self.helping, self.drops) = (false, false, 0);
         (self.wake_at, self.handed_over) = (None, Instant::PAST);
-        self.stalled_until = Instant::PAST;
+        (self.stalled_until, self.frozen_until, self.inbox) = (Instant::PAST, Instant::PAST, 0);
     }
 
     /// Takes a batch of events out of the kernel's buffer. The second value says whether events were lost.
@@ -269,6 +295,7 @@ impl Host {
 
     /// One turn of syncd: everything the replica wants is done, then it hears what its kernel said.
     fn turn(&mut self, now: Instant) -> Turned {
+        let local = self.local(now);
         let Daemon::Syncd(replica) = &mut self.daemon else { return Turned::default() };
         let mut outside = SimOutside {
             now,
@@ -281,23 +308,25 @@ impl Host {
             requests_left: REQUESTS,
             turned: Turned::default(),
         };
-        turn(replica, now, &mut outside);
+        let took_over = replica.takes_over();
+        turn(replica, local, &mut outside);
         let SimOutside { answers, datagrams_left, requests_left, mut turned, .. } = outside;
         turned.stats = *replica.stats();
-        let before = Glance::of(replica, now).unsettled();
+        turned.destroyed &= !took_over;
+        let before = Glance::of(replica, local).unsettled();
         let takes_over = replica.takes_over();
         for (token, answer) in &answers {
             replica.handle_kernel(
-                now,
+                local,
                 match answer {
                     Ok(()) => KernelReply::Done(*token),
                     Err(errno) => KernelReply::Failed(*token, *errno),
                 },
             );
         }
-        turned.told_own = takes_over && Glance::of(replica, now).unsettled() > before;
+        turned.told_own = takes_over && Glance::of(replica, local).unsettled() > before;
         let again = !answers.is_empty() || datagrams_left == 0 || requests_left == 0;
-        turned.wake = if again { Some(now) } else { replica.poll_timeout() };
+        turned.wake = if again { Some(local) } else { replica.poll_timeout() }.map(|due| self.global(due));
         turned
     }
 }
@@ -351,6 +380,7 @@ impl Outside for SimOutside<'_> {
             KernelRequest::Delete { token, flow } => {
                 let done = self.kernel.delete(now, flow);
                 self.did(token, "delete", flow, done);
+                self.turned.destroyed = true;
             }
             KernelRequest::Find { token, flow, by } => {
                 let tuple = match by {

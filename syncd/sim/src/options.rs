@@ -131,6 +131,18 @@ options! {
     early_drop "0|1" Some(0);
     /// Requests the kernel refuses for reasons of its own, per mille.
     refusals "PERMILLE" Some(0);
+    /// Times a daemon is stopped for a while and goes on.
+    freezes "TIMES" Some(0);
+    /// Times the monotonic clock of a machine goes ahead at once.
+    jumps "TIMES" Some(0);
+    /// Times VRRP does not hear itself, so that both routers are primary.
+    splits "TIMES" Some(0);
+    /// Times an operator gives a role by hand, often at a bad moment.
+    operators "TIMES" Some(0);
+    /// Datagrams of a stranger.
+    strangers "TIMES" Some(0);
+    /// Whether a router dies for good and a third machine takes its place: 0 or 1.
+    replacements "0|1" Some(0);
 }
 
 /// One option, to be changed.
@@ -228,6 +240,12 @@ impl Options {
             lag: 0,
             early_drop: 0,
             refusals: 0,
+            freezes: 0,
+            jumps: 0,
+            splits: 0,
+            operators: 0,
+            strangers: 0,
+            replacements: 0,
         }
         .with_what_came_later(seed)
     }
@@ -249,6 +267,12 @@ impl Options {
             lag: rarely("lag", 500, &[500, 3_000, 20_000]),
             early_drop: rarely("early drop", 500, &[1]),
             refusals: rarely("refusals", 700, &[5, 50, 300]),
+            freezes: rarely("freezes", 600, &[1, 2, 3]),
+            jumps: rarely("jumps", 700, &[1, 3]),
+            splits: rarely("splits", 600, &[1, 2]),
+            operators: rarely("operators", 600, &[1, 2, 4]),
+            strangers: rarely("intruders", 700, &[1, 4]),
+            replacements: rarely("replaced", 700, &[1]),
             ..self
         }
     }

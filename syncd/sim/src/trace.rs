@@ -12,12 +12,12 @@ use std::fmt::Display;
 use syncd_core::replica::{Replica, Role};
 use syncd_core::time::Instant;
 
-/// Which of the two routers.
+/// One of the two places in the pair. The machine in it may be replaced by another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
-    /// r1.
+    /// Where r1 is in the beginning; VRRP prefers it.
     First,
-    /// r2.
+    /// Where r2 is in the beginning.
     Second,
 }
 
@@ -40,9 +40,9 @@ impl Side {
         self as usize
     }
 
-    /// Its name in the trace.
+    /// The name of the machine that has this place in the beginning.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn first_name(self) -> &'static str {
         match self {
             Self::First => "r1",
             Self::Second => "r2",
@@ -92,6 +92,7 @@ impl Glance {
 /// What happened so far.
 #[derive(Debug)]
 pub struct Trace {
+    names: [&'static str; 2],
     hash: u64,
     events: u64,
     printing: bool,
@@ -101,7 +102,12 @@ impl Trace {
     /// An empty trace; `printing` says whether lines go to standard output.
     #[must_use]
     pub const fn new(printing: bool) -> Self {
-        Self { hash: 0xcbf2_9ce4_8422_2325, events: 0, printing }
+        Self { names: ["r1", "r2"], hash: 0xcbf2_9ce4_8422_2325, events: 0, printing }
+    }
+
+    /// Another machine has taken this place.
+    pub const fn rename(&mut self, side: Side, name: &'static str) {
+        self.names[side.index()] = name;
     }
 
     /// The hash of everything so far.
@@ -137,7 +143,14 @@ impl Trace {
         }
         if self.printing {
             let [tx, rs, int, ext] = glance.counts;
-            line(now, side.map_or("net", Side::name), glance.letter(), door, &what(), [tx, rs, int, ext]);
+            line(
+                now,
+                side.map_or("net", |side| self.names[side.index()]),
+                glance.letter(),
+                door,
+                &what(),
+                [tx, rs, int, ext],
+            );
         }
     }
 

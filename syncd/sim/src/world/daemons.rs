@@ -2,11 +2,15 @@
 
 use syncd_core::flow::{Change, Origin};
 use syncd_core::replica::{Command, KernelReply, RequestId, Role};
-use syncd_core::time::Duration;
+use syncd_core::time::{Duration, Instant};
 
+use super::datagram::{Parcel, describe};
 use super::{DROPS, Event, Verdict, World};
 use crate::host::{Answer, Daemon, Host, LINK};
 use crate::trace::{Glance, Side};
+
+/// Between two audits of a replica's queues, in turns: they are walked from end to end.
+const AUDIT: u32 = 32;
 
 impl World {
     pub(super) fn wake(&mut self, side: Side, life: u32) -> Verdict {
@@ -20,12 +24,13 @@ impl World {
 
     /// The daemon reads its kernel's events.
     pub(super) fn gather(&mut self, side: Side, life: u32) -> Verdict {
+        let (now, local) = (self.now, self.local(side));
         let host = &mut self.hosts[side.index()];
         if host.life != life {
             return Ok(());
         }
         host.reading = false;
-        if self.now < host.stalled_until {
+        if now < host.stalled_until {
             self.gather_soon(side);
             return Ok(());
         }
@@ -33,7 +38,6 @@ impl World {
         if events.is_empty() && !lost && host.dump_wanted.is_none() {
             return Ok(());
         }
-        let now = self.now;
         for event in &events {
             let host = &mut self.hosts[side.index()];
             match &mut host.daemon {
@@ -41,11 +45,12 @@ impl World {
                     // The end of a flow that had to give way is news: the peer may know it.
                     let echo = event.origin == Origin::Ourselves && event.change != Change::Destroy;
                     let quiet = echo && !replica.tells_what_it_writes();
-                    let before = Glance::of(replica, now);
-                    replica.handle_flow(now, event.origin, event.change, &event.flow);
-                    self.oracle.fed(side, before, replica, now, quiet)?;
+                    let before = Glance::of(replica, local);
+                    replica.handle_flow(local, event.origin, event.change, &event.flow);
+                    let after = Glance::of(replica, local);
+                    self.oracle.fed(side, before, after, replica, quiet)?;
                     let what = || format!("{:?} {:?} {}", event.change, event.origin, event.flow);
-                    self.trace.note(now, Some(side), Glance::of(replica, now), "flow", what);
+                    self.trace.note(now, Some(side), after, "flow", what);
                 }
                 Daemon::Conntrackd(conntrackd) => conntrackd.event(event),
                 Daemon::None => {}
@@ -53,7 +58,7 @@ impl World {
         }
         if lost {
             match &mut self.hosts[side.index()].daemon {
-                Daemon::Syncd(replica) => replica.handle_overrun(now),
+                Daemon::Syncd(replica) => replica.handle_overrun(local),
                 Daemon::Conntrackd(_) | Daemon::None => self.resync_conntrackd(side),
             }
         }
@@ -61,7 +66,7 @@ impl World {
         if let Some(token) = host.begin_dump()
             && let Daemon::Syncd(replica) = &mut host.daemon
         {
-            replica.handle_kernel(now, KernelReply::Begun(token));
+            replica.handle_kernel(local, KernelReply::Begun(token));
         }
         self.gather_soon(side);
         self.turn(side, "gathered", || {
@@ -71,7 +76,7 @@ impl World {
 
     /// The daemon looks at how many events its kernel has lost.
     pub(super) fn look_at_drops(&mut self, side: Side, life: u32) -> Verdict {
-        let now = self.now;
+        let (now, local) = (self.now, self.local(side));
         let host = &mut self.hosts[side.index()];
         if host.life != life {
             return Ok(());
@@ -82,7 +87,7 @@ impl World {
         if let Daemon::Syncd(replica) = &mut host.daemon
             && more
         {
-            replica.handle_overrun(now);
+            replica.handle_overrun(local);
             return self.turn(side, "drops", String::new);
         }
         Ok(())
@@ -117,16 +122,16 @@ impl World {
     /// The helper thread's batch reaches the daemon.
     pub(super) fn hand_over(&mut self, side: Side, life: u32, answers: &[Answer]) -> Verdict {
         self.on_the_way -= 1;
-        let now = self.now;
+        let local = self.local(side);
         let host = &mut self.hosts[side.index()];
         if host.life != life {
             return Ok(());
         }
         let Daemon::Syncd(replica) = &mut host.daemon else { return Ok(()) };
-        let before = Glance::of(replica, now);
+        let before = Glance::of(replica, local);
         for answer in answers {
             replica.handle_kernel(
-                now,
+                local,
                 match answer {
                     Answer::Dumped(token, flow) => KernelReply::Dumped(*token, flow.into()),
                     Answer::Found(token, Ok(flow)) => KernelReply::Found(*token, flow.into()),
@@ -138,28 +143,41 @@ impl World {
                 },
             );
         }
-        self.oracle.fed(side, before, replica, now, false)?;
+        let after = Glance::of(replica, local);
+        self.oracle.fed(side, before, after, replica, false)?;
         self.turn(side, "kernel", || format!("{} answers: {:?}", answers.len(), answers.last().map(brief)))
     }
 
-    pub(super) fn arrive(&mut self, side: Side, bytes: &[u8]) -> Verdict {
+    pub(super) fn arrive(&mut self, side: Side, parcel: &Parcel) -> Verdict {
         self.on_the_way -= 1;
+        let bytes = parcel.bytes.as_slice();
         self.trace.mix_bytes(bytes);
-        let now = self.now;
-        match &mut self.hosts[side.index()].daemon {
+        let (now, local) = (self.now, self.local(side));
+        let host = &mut self.hosts[side.index()];
+        if let Some(life) = parcel.waited_in {
+            host.inbox -= usize::from(life == host.life);
+            if life != host.life {
+                // It waited in the socket of a daemon that is gone.
+                return Ok(());
+            }
+        }
+        self.heard[side.index()] = bytes.to_vec();
+        match &mut host.daemon {
             Daemon::None => return Ok(()),
             Daemon::Conntrackd(conntrackd) => conntrackd.datagram(bytes),
             Daemon::Syncd(replica) => {
-                replica.handle_datagram(now, LINK, bytes);
+                let before = *replica.stats();
+                replica.handle_datagram(local, LINK, bytes);
                 self.oracle.arrived(side, bytes, replica, now)?;
+                self.oracle.arrived_once(side, parcel.number, bytes, &before, replica.stats())?;
             }
         }
         self.turn(side, "datagram", || describe(bytes))
     }
 
-    /// VRRP tells a daemon what it is.
-    pub(super) fn tell_role(&mut self, side: Side) -> Verdict {
-        let (now, role) = (self.now, self.vrrp[side.index()]);
+    /// A daemon is told what it is, by VRRP or by an operator.
+    pub(super) fn command_role(&mut self, side: Side, role: Role, door: &'static str) -> Verdict {
+        let (now, local) = (self.now, self.local(side));
         if role == Role::Primary {
             self.oracle.takes_over(side, &self.hosts, now)?;
         }
@@ -167,18 +185,28 @@ impl World {
         match daemon {
             Daemon::None => return Ok(()),
             Daemon::Conntrackd(conntrackd) => conntrackd.role(now, role, kernel),
-            Daemon::Syncd(replica) => replica.handle_command(now, RequestId(0), Command::Role(role)),
+            Daemon::Syncd(replica) => replica.handle_command(local, RequestId(0), Command::Role(role)),
         }
-        self.turn(side, "role", || role.name().into())
+        self.turn(side, door, || role.name().into())
+    }
+
+    /// VRRP tells a primary that the other one, which it has just heard, will step back.
+    pub(super) fn yielded(&mut self, side: Side) -> Verdict {
+        let (now, local) = (self.now, self.local(side));
+        if let Daemon::Syncd(replica) = &mut self.hosts[side.index()].daemon {
+            replica.handle_command(local, RequestId(0), Command::PeerYielded);
+            self.oracle.yielded(side, &self.hosts, now);
+        }
+        self.turn(side, "role", || "the peer yields".into())
     }
 
     /// One turn of a daemon, and everything it causes.
     pub(super) fn turn(&mut self, side: Side, door: &'static str, what: impl FnOnce() -> String) -> Verdict {
-        let now = self.now;
-        let glance = self.hosts[side.index()].replica().map_or(Glance::default(), |r| Glance::of(r, now));
+        let (now, local) = (self.now, self.local(side));
+        let glance = self.glance(side);
         self.trace.note(now, Some(side), glance, door, what);
         let turned = self.hosts[side.index()].turn_any(now);
-        let glance = self.hosts[side.index()].replica().map_or(Glance::default(), |r| Glance::of(r, now));
+        let glance = self.glance(side);
         for (request, done) in &turned.requests {
             self.trace.note(now, Some(side), glance, "request", || format!("{request}: {done:?}"));
         }
@@ -186,15 +214,25 @@ impl World {
             self.trace.note(now, Some(side), glance, "notice", || format!("{notice:?}"));
         }
         if turned.told_own {
-            return Err(format!("{}: a flow that was committed became news", side.name()));
+            return Err(format!("{}: a flow that was committed became news", self.hosts[side.index()].name));
+        }
+        if turned.destroyed {
+            let name = self.hosts[side.index()].name;
+            return Err(format!("{name}: a flow was destroyed although no commit takes over"));
         }
         for bytes in turned.sent {
             self.oracle.sent(side, &bytes, &self.hosts, now)?;
             self.send(side, glance, &bytes);
         }
-        self.oracle.notices(side, &turned.notices, &turned.stats, &self.hosts[side.index()], now)?;
+        self.oracle.notices(side, &turned.notices, &turned.stats, &self.hosts, now)?;
         if let Some(replica) = self.hosts[side.index()].replica() {
-            self.oracle.turned(side, replica, now)?;
+            let status = replica.status(local);
+            self.oracle.turned(side, status.sync, now)?;
+            self.tempt_operator(side, &status);
+            self.turns += 1;
+            if self.turns.is_multiple_of(AUDIT) {
+                self.audit(side)?;
+            }
         }
         if let Some(wake) = turned.wake {
             self.plan_wake(side, wake);
@@ -204,16 +242,23 @@ impl World {
         Ok(())
     }
 
-    fn send(&mut self, side: Side, glance: Glance, bytes: &[u8]) {
-        let now = self.now;
-        let journey = self.network.send(now, side);
-        let door = if journey.first.is_some() { "transmit" } else { "dropped" };
-        self.trace.mix_bytes(bytes);
-        self.trace.note(now, Some(side), glance, door, || describe(bytes));
-        for at in [journey.first, journey.second].into_iter().flatten() {
-            self.on_the_way += 1;
-            self.plan(at, Event::Arrive(side.other(), bytes.to_vec()));
+    /// Walks a replica's queues.
+    pub(super) fn audit(&self, side: Side) -> Verdict {
+        let host = &self.hosts[side.index()];
+        match host.replica().and_then(syncd_core::replica::Replica::inconsistency) {
+            None => Ok(()),
+            Some(what) => Err(format!("{}: {what}", host.name)),
         }
+    }
+
+    /// The clock of a machine.
+    pub(super) fn local(&self, side: Side) -> Instant {
+        self.hosts[side.index()].local(self.now)
+    }
+
+    pub(super) fn glance(&self, side: Side) -> Glance {
+        let local = self.local(side);
+        self.hosts[side.index()].replica().map_or(Glance::default(), |replica| Glance::of(replica, local))
     }
 }
 
@@ -225,22 +270,4 @@ fn brief(answer: &Answer) -> String {
         Answer::Done(_) => "done".into(),
         Answer::Counted(_, flows) => format!("{flows} in all"),
     }
-}
-
-/// A datagram in a line.
-fn describe(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for view in syncd_core::wire::frames(bytes).flatten() {
-        let flags = (if view.hello() { "H" } else { "" }, if view.hello_back() { "b" } else { "" });
-        let what = match (view.control(), view.change()) {
-            (Some(control), _) => format!("{control:?}"),
-            (None, Some(change)) => {
-                let flow = syncd_core::wire::decode_flow(&view).map(|decoded| decoded.flow.to_string());
-                format!("{change:?} {}", flow.unwrap_or_default())
-            }
-            (None, None) => "?".into(),
-        };
-        text.push_str(&format!("[{}{}{} {what}] ", view.seq(), flags.0, flags.1));
-    }
-    text
 }

@@ -1,13 +1,14 @@
-//! What happens by itself: packets, timers of kernels, faults, starts, and what VRRP makes of it.
+//! What happens by itself: packets, timers of kernels, faults and starts.
 
-use syncd_core::replica::{Config, Ends, Role};
+use syncd_core::replica::{Config, Ends};
 use syncd_core::time::Duration;
 use syncd_core::wire::Options as WireOptions;
 
-use super::{DROPS, EXPIRY, Event, Verdict, World};
-use crate::conntrackd::RESEND;
+use super::{DROPS, EXPIRY, Event, Verdict, World, uptime};
 use crate::conntrackd::HelloRule;
+use crate::conntrackd::RESEND;
 use crate::faults::Fault;
+use crate::host::Host;
 use crate::kernel::Kernel;
 use crate::trace::Side;
 
@@ -21,7 +22,7 @@ impl World {
         let pause = self.chance.pick(&[mean / 8, mean / 4, mean, mean * 2]);
         self.plan(self.now + Duration::from_micros(pause.max(1)), Event::Traffic);
         if self.options.traffic > 0
-            && let Some(side) = self.owner.filter(|side| self.powered[side.index()])
+            && let Some(side) = self.owner()
         {
             let what = self.traffic.act(self.now, &mut self.hosts[side.index()].kernel);
             self.note("traffic", || what.into());
@@ -53,26 +54,37 @@ impl World {
             }
             Fault::Mend => Side::BOTH.into_iter().for_each(|side| self.network.cut(side, false)),
             Fault::Stall(side, length) => self.hosts[side.index()].stalled_until = self.now + length,
+            Fault::Freeze(side, length) => self.hosts[side.index()].frozen_until = self.now + length,
+            Fault::Jump(side, length) => self.jump(side, length),
             Fault::Crash(side) => {
                 self.hosts[side.index()].crash();
                 self.oracle.crashed(side, None);
             }
             Fault::RouterCrash(side) => self.router_crash(side),
-            Fault::RouterBack(side) => {
-                self.powered[side.index()] = true;
-                self.start_again(side)?;
+            Fault::Replace(side) => {
+                self.router_crash(side);
+                self.gone[side.index()] = true;
+            }
+            Fault::RouterBack(side) if self.gone[side.index()] => {}
+            Fault::RouterBack(side) => self.router_back(side)?,
+            Fault::Replacement(side) => {
+                if std::mem::take(&mut self.gone[side.index()]) {
+                    self.replace(side);
+                    self.router_back(side)?;
+                }
             }
             Fault::Start(side) => self.start_again(side)?,
             Fault::Failover => self.failover(),
-            Fault::NoPrimary => {
-                (self.vrrp, self.owner) = ([Role::Backup, Role::Fault], None);
-                Side::BOTH.into_iter().for_each(|side| self.plan_role(side, 200));
-            }
+            Fault::NoPrimary => self.nobody(),
+            Fault::Part => self.part(),
+            Fault::Reunite => self.reunite(),
+            Fault::Operator(order) => self.orders.push(order),
+            Fault::Stranger(side, stranger) => self.intrude(side, stranger)?,
         }
         Ok(())
     }
 
-    fn start_again(&mut self, side: Side) -> Verdict {
+    pub(super) fn start_again(&mut self, side: Side) -> Verdict {
         if self.hosts[side.index()].is_up() || !self.powered[side.index()] {
             return Ok(());
         }
@@ -80,32 +92,25 @@ impl World {
         self.start(side)
     }
 
-    fn router_crash(&mut self, side: Side) {
-        self.powered[side.index()] = false;
-        let host = &mut self.hosts[side.index()];
-        self.oracle.crashed(side, Some(&host.kernel));
-        host.crash();
-        let name = format!("{} after {}", side.name(), host.life);
-        host.kernel = Kernel::new(self.seed, &name, &self.options);
-        let was_primary = self.vrrp[side.index()] == Role::Primary;
-        self.vrrp[side.index()] = Role::Backup;
-        if was_primary && self.powered[side.other().index()] {
-            self.vrrp[side.other().index()] = Role::Primary;
-            self.owner = Some(side.other());
-            self.plan_role(side.other(), 500);
-        }
+    /// Another machine, which knows nothing, stands where the old one was.
+    pub(super) fn replace(&mut self, side: Side) {
+        let life = self.hosts[side.index()].life;
+        let name = "r3";
+        let kernel = Kernel::new(self.seed, name, &self.options);
+        self.hosts[side.index()] = Host::new(name, uptime(&mut self.clocks), kernel);
+        self.hosts[side.index()].life = life;
+        self.trace.rename(side, name);
+        self.oracle.replaced(side, name);
     }
 
-    /// The addresses move first; the daemons hear of it soon after, in any order.
-    fn failover(&mut self) {
-        let to = self.owner.map_or(Side::First, Side::other);
-        if !self.powered[to.index()] {
-            return;
+    /// The clock of a machine goes ahead, as after a suspension.
+    fn jump(&mut self, side: Side, length: Duration) {
+        let host = &mut self.hosts[side.index()];
+        host.clock += length;
+        if host.is_up() {
+            host.wake_at = None;
+            self.plan_wake(side, self.now);
         }
-        self.vrrp[to.index()] = Role::Primary;
-        self.vrrp[to.other().index()] = self.chance.pick(&[Role::Backup, Role::Backup, Role::Fault]);
-        self.owner = Some(to);
-        Side::BOTH.into_iter().for_each(|side| self.plan_role(side, 300));
     }
 
     pub(super) fn start(&mut self, side: Side) -> Verdict {

@@ -5,6 +5,8 @@
 //! [`DEADLINE`] both routers must know the same, and go on doing so.
 
 mod daemons;
+mod datagram;
+mod election;
 mod happenings;
 
 use std::cmp::Reverse;
@@ -25,6 +27,10 @@ use crate::options::Options;
 use crate::oracle::Oracle;
 use crate::trace::{Glance, Side, Trace};
 use crate::traffic::Traffic;
+use datagram::Parcel;
+
+pub use datagram::Stranger;
+pub use election::{Moment, Order};
 
 /// So long after the last fault the routers must know the same. A resync that cannot be trusted is asked for again
 /// after up to 60 s, an unfinished one after 30 s, a silence is noticed after 3.5 s.
@@ -59,8 +65,10 @@ enum Event {
     Help(Side, u32),
     LookAtDrops(Side, u32),
     HandOver(Side, u32, Vec<Answer>),
-    Arrive(Side, Vec<u8>),
+    Arrive(Side, Parcel),
     Role(Side),
+    Yield(Side),
+    Operator(Side, Role),
     Traffic,
     Expiry,
     /// A planned fault and its number, or what the world does by itself.
@@ -121,15 +129,30 @@ pub struct World {
     hosts: [Host; 2],
     /// What VRRP says each router is.
     vrrp: [Role; 2],
-    /// Who gets the packets.
-    owner: Option<Side>,
+    /// Who has the addresses; with both, each gets some of the packets.
+    owners: [bool; 2],
+    /// The routers do not hear each other's adverts.
+    split: bool,
     /// Whether each router has power.
     powered: [bool; 2],
+    /// The machine in this place is gone for good, and the next one is not there yet.
+    gone: [bool; 2],
+    /// What operators are about to do.
+    orders: Vec<Order>,
     network: Network,
     /// Datagrams and answers of helpers that have not arrived.
     on_the_way: u32,
+    /// How many set out so far.
+    datagrams: u64,
+    /// The last that each side has heard.
+    heard: [Vec<u8>; 2],
+    /// Turns of all daemons so far.
+    turns: u32,
     traffic: Traffic,
     chance: Chance,
+    splits: Chance,
+    strangers: Chance,
+    clocks: Chance,
     calm: bool,
     oracle: Oracle,
     trace: Trace,
@@ -141,7 +164,11 @@ impl World {
     /// The world of a seed.
     #[must_use]
     pub fn new(seed: u64, options: Options, printing: bool) -> Self {
-        let kernel = |side: Side| Kernel::new(seed, side.name(), &options);
+        let mut clocks = Chance::new(seed, "clocks");
+        let hosts = Side::BOTH.map(|side| {
+            let name = side.first_name();
+            Host::new(name, uptime(&mut clocks), Kernel::new(seed, name, &options))
+        });
         let mut world = Self {
             seed,
             now: Instant::PAST,
@@ -149,14 +176,23 @@ impl World {
             filter: Filter::new(vec![Protocol::TCP, Protocol::UDP, Protocol::ICMP], Vec::new()),
             agenda: BinaryHeap::new(),
             number: 0,
-            hosts: Side::BOTH.map(|side| Host::new(kernel(side))),
+            hosts,
             vrrp: [Role::Primary, Role::Backup],
-            owner: Some(Side::First),
+            owners: [true, false],
+            split: false,
             powered: [true; 2],
+            gone: [false; 2],
+            orders: Vec::new(),
             network: Network::new(seed, &options),
             on_the_way: 0,
+            datagrams: 0,
+            heard: [Vec::new(), Vec::new()],
+            turns: 0,
             traffic: Traffic::new(seed, &options),
             chance: Chance::new(seed, "world"),
+            splits: Chance::new(seed, "splits"),
+            strangers: Chance::new(seed, "strangers"),
+            clocks,
             calm: false,
             oracle: Oracle::default(),
             trace: Trace::new(printing),
@@ -193,11 +229,10 @@ impl World {
     fn both_phases(&mut self) -> Result<Duration, String> {
         let end = Instant::PAST + Duration::from_secs(u64::from(self.options.seconds));
         self.run_until(end)?;
-        self.calm_down()?;
+        let primary = self.calm_down()?;
         let mut since = None;
         loop {
             self.run_until(self.now + LOOK)?;
-            let primary = self.owner.expect("calm has seen to it");
             let known = Circumstances {
                 filter: &self.filter,
                 primary,
@@ -210,6 +245,8 @@ impl World {
                 Progress::Converged => {
                     let at = *since.get_or_insert(self.now);
                     if self.now.since(at) >= STABLE {
+                        Side::BOTH.into_iter().try_for_each(|side| self.audit(side))?;
+                        self.oracle.owed().map_or(Ok(()), Err)?;
                         return Ok(at.since(end));
                     }
                 }
@@ -222,29 +259,26 @@ impl World {
         }
     }
 
-    /// Faults and packets stop.
-    fn calm_down(&mut self) -> Verdict {
+    /// Faults and packets stop. Says who is primary from now on.
+    fn calm_down(&mut self) -> Result<Side, String> {
         self.note("calm", || "faults and packets stop".into());
         self.calm = true;
         self.network.heal();
+        self.orders.clear();
         self.powered = [true; 2];
         for side in Side::BOTH {
             self.hosts[side.index()].kernel.heal();
             self.hosts[side.index()].stalled_until = Instant::PAST;
+            self.hosts[side.index()].frozen_until = Instant::PAST;
             self.gather_soon(side);
+            if std::mem::take(&mut self.gone[side.index()]) {
+                self.replace(side);
+            }
             if !self.hosts[side.index()].is_up() {
                 self.start(side)?;
             }
         }
-        let primary = Side::BOTH.into_iter().find(|side| self.vrrp[side.index()] == Role::Primary);
-        let primary = primary.unwrap_or(Side::First);
-        self.vrrp = [Role::Backup; 2];
-        self.vrrp[primary.index()] = Role::Primary;
-        self.owner = Some(primary);
-        for side in Side::BOTH {
-            self.plan_role(side, 300);
-        }
-        Ok(())
+        Ok(self.settle_election())
     }
 
     /// Whether nothing is under way: neither between the routers nor between a kernel and its daemon.
@@ -268,18 +302,58 @@ impl World {
         if self.number > STEPS {
             return Err("the daemons never come to rest".into());
         }
-        match planned.event {
+        match self.unless_frozen(planned.event) {
+            None => Ok(()),
+            Some(event) => self.happen(event),
+        }
+    }
+
+    fn happen(&mut self, event: Event) -> Verdict {
+        match event {
             Event::Wake(side, life) => self.wake(side, life),
             Event::Gather(side, life) => self.gather(side, life),
             Event::Help(side, life) => self.help(side, life),
             Event::LookAtDrops(side, life) => self.look_at_drops(side, life),
             Event::HandOver(side, life, answers) => self.hand_over(side, life, &answers),
-            Event::Arrive(side, bytes) => self.arrive(side, &bytes),
+            Event::Arrive(side, parcel) => self.arrive(side, &parcel),
             Event::Role(side) => self.tell_role(side),
+            Event::Yield(side) => self.yielded(side),
+            Event::Operator(side, role) => self.operator(side, role),
             Event::Traffic => self.packets(),
             Event::Expiry => self.expiry(),
             Event::Fault(fault, number) => self.fault(fault, number),
         }
+    }
+
+    /// What would reach a daemon that is stopped comes when it goes on.
+    fn unless_frozen(&mut self, event: Event) -> Option<Event> {
+        let side = match event {
+            Event::Wake(side, _)
+            | Event::Gather(side, _)
+            | Event::Help(side, _)
+            | Event::LookAtDrops(side, _)
+            | Event::HandOver(side, _, _)
+            | Event::Arrive(side, _)
+            | Event::Role(side)
+            | Event::Yield(side)
+            | Event::Operator(side, _) => side,
+            Event::Traffic | Event::Expiry | Event::Fault(..) => return Some(event),
+        };
+        let host = &mut self.hosts[side.index()];
+        let until = host.frozen_until;
+        if until <= self.now {
+            return Some(event);
+        }
+        match event {
+            Event::Arrive(side, parcel) => self.let_wait(side, parcel),
+            Event::Wake(_, life) if host.life == life && host.wake_at == Some(self.now) => {
+                host.wake_at = Some(until);
+                self.plan(until, event);
+            }
+            Event::Wake(..) => {}
+            _ => self.plan(until, event),
+        }
+        None
     }
 
     // ----- The agenda. -----
@@ -332,4 +406,9 @@ impl World {
     fn note(&mut self, door: &str, what: impl FnOnce() -> String) {
         self.trace.note(self.now, None, Glance::default(), door, what);
     }
+}
+
+/// How long a machine has run when the world begins.
+fn uptime(clocks: &mut Chance) -> Duration {
+    Duration::from_millis(clocks.between(1_000, 40 * 86_400_000))
 }

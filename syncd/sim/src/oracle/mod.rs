@@ -10,11 +10,13 @@
 //! A violation is a sentence. Driven by the world; whether both routers know the same in the end is judged in
 //! `convergence.rs`.
 
+mod promises;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use syncd_core::flow::{AttrSet, Change, Flow};
 use syncd_core::ftfw::SILENCE;
-use syncd_core::replica::{Notice, Replica, Role, Stats, Sync};
+use syncd_core::replica::{Notice, Replica, Stats, Sync};
 use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Control, Flags, SeqRange, decode_flow, frames};
 
@@ -36,6 +38,10 @@ struct Told {
 /// What is known of one side.
 #[derive(Debug, Default)]
 struct Known {
+    /// The machine.
+    name: &'static str,
+    /// Flows of which only the machine that was here before has told.
+    strange: BTreeSet<Name>,
     /// Everything it told of each flow, in order; `None` is an end.
     history: BTreeMap<Name, Vec<Option<Flow>>>,
     /// Frames of this life that were not acknowledged, by number.
@@ -53,6 +59,10 @@ struct Known {
     last_will: Option<BTreeMap<Name, Instant>>,
     /// Flows that must be in the kernel once the commit is done, and since when.
     promised: Option<(Instant, BTreeSet<Name>)>,
+    /// Flows that must be in the kernel once what the peer yielded is adopted, and since when.
+    adopting: Option<(Instant, BTreeSet<Name>)>,
+    /// Datagrams that were taken in since the numbers began.
+    seen: BTreeSet<u64>,
     /// Its internal cache was full once, so that its bulks did not name all that lived.
     cramped: bool,
     said: Said,
@@ -67,21 +77,43 @@ struct Said {
     overruns: u64,
     ends_forgotten: u64,
     hellos: u64,
+    mismatches: u64,
     internal_full: bool,
     external_full: bool,
 }
 
 /// The judge.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Oracle {
     sides: [Known; 2],
     /// Flows that survived failovers because they had been acknowledged.
     pub kept: u64,
+    /// Flows that were taken over from a peer that yielded.
+    pub adopted: u64,
 }
 
 type Verdict = Result<(), String>;
 
+impl Default for Oracle {
+    fn default() -> Self {
+        let known = |side: Side| Known { name: side.first_name(), ..Known::default() };
+        Self { sides: Side::BOTH.map(known), kept: 0, adopted: 0 }
+    }
+}
+
 impl Oracle {
+    /// Another machine takes the place of one that is gone for good. What that one told may still wait in the socket of
+    /// the peer; this one must not tell it.
+    pub fn replaced(&mut self, side: Side, name: &'static str) {
+        let known = &mut self.sides[side.index()];
+        known.name = name;
+        known.strange = known.history.keys().copied().collect();
+    }
+
+    fn name(&self, side: Side) -> &'static str {
+        self.sides[side.index()].name
+    }
+
     /// A daemon starts.
     pub fn started(&mut self, side: Side, now: Instant) {
         self.forget(side);
@@ -110,7 +142,8 @@ impl Oracle {
         known.told.clear();
         known.newest.clear();
         known.bound.clear();
-        (known.promised, known.said) = (None, Said::default());
+        (known.promised, known.adopting, known.said) = (None, None, Said::default());
+        known.seen.clear();
         // What the peer acknowledged before, it still holds. What we hold is gone, whoever was acknowledged.
         let peer = &mut self.sides[side.other().index()];
         peer.acknowledged.clear();
@@ -118,16 +151,15 @@ impl Oracle {
     }
 
     /// After an input that is no datagram: `quiet` says that it must not have made news.
-    pub fn fed(&self, side: Side, before: Glance, replica: &Replica, now: Instant, quiet: bool) -> Verdict {
-        let after = Glance::of(replica, now);
+    pub fn fed(&self, side: Side, before: Glance, after: Glance, replica: &Replica, quiet: bool) -> Verdict {
         let standing_by = !replica.role().replicates();
         if (quiet || standing_by) && after.unsettled() > before.unsettled() {
             let why = if quiet { "an echo of a commit" } else { "a change in the kernel of a backup" };
-            return Err(format!("{}: {why} became news", side.name()));
+            return Err(format!("{}: {why} became news", self.name(side)));
         }
         let (internal, external) = (replica.internal(), replica.external());
         if internal.len() + internal.dead() > internal.limit() || external.len() > external.limit() {
-            return Err(format!("{}: a cache exceeds its limit", side.name()));
+            return Err(format!("{}: a cache exceeds its limit", self.name(side)));
         }
         Ok(())
     }
@@ -136,23 +168,29 @@ impl Oracle {
     pub fn sent(&mut self, side: Side, bytes: &[u8], hosts: &[Host; 2], now: Instant) -> Verdict {
         let host = &hosts[side.index()];
         for frame in frames(bytes) {
-            let view = frame.map_err(|bad| format!("{} sent a frame that is none: {bad:?}", side.name()))?;
+            let view =
+                frame.map_err(|bad| format!("{} sent a frame that is none: {bad:?}", self.name(side)))?;
             if let Some(Control::Ack(range)) = view.control() {
                 self.acknowledges(side, range, hosts, now)?;
             }
             if view.change().is_none() {
                 continue;
             }
-            let decoded = decode_flow(&view).map_err(|error| format!("{} sent: {error}", side.name()))?;
+            let decoded = decode_flow(&view).map_err(|error| format!("{} sent: {error}", self.name(side)))?;
             let (name, change) = (Name::of(&decoded.flow), decoded.change);
             if host.kernel.born(&name).is_none() && !self.inherited(side, &name) {
-                return Err(format!("{} told of a flow its kernel never had: {}", side.name(), decoded.flow));
+                return Err(format!(
+                    "{} told of a flow its kernel never had: {}",
+                    self.name(side),
+                    decoded.flow
+                ));
             }
             let standing_by = host.replica().is_some_and(|replica| !replica.role().replicates());
             if change == Change::Destroy && standing_by {
-                return Err(format!("{} told an end while standing by: {}", side.name(), decoded.flow));
+                return Err(format!("{} told an end while standing by: {}", self.name(side), decoded.flow));
             }
             let known = &mut self.sides[side.index()];
+            known.strange.remove(&name);
             let said = (change != Change::Destroy).then_some(decoded.flow);
             let history = known.history.entry(name).or_default();
             if history.last() != Some(&said) {
@@ -173,7 +211,8 @@ impl Oracle {
 
     /// Whether the flow was told by this side before its router crashed.
     fn inherited(&self, side: Side, name: &Name) -> bool {
-        self.sides[side.index()].history.contains_key(name)
+        let known = &self.sides[side.index()];
+        known.history.contains_key(name) && !known.strange.contains(name)
     }
 
     /// `side` says that it has these frames of its peer.
@@ -208,16 +247,16 @@ impl Oracle {
         }
         match names.iter().find(lost) {
             None => Ok(()),
-            Some(name) => Err(format!("{} acknowledged and does not hold {name:?}", side.name())),
+            Some(name) => Err(format!("{} acknowledged and does not hold {name:?}", self.name(side))),
         }
     }
 
     /// `side` has had a turn: it must not believe to be in sync with a peer that nobody has heard for long.
-    pub fn turned(&self, side: Side, replica: &Replica, now: Instant) -> Verdict {
+    pub fn turned(&self, side: Side, sync: Sync, now: Instant) -> Verdict {
         let silent = now.since(self.sides[side.index()].heard) > SILENCE + Duration::from_millis(10);
-        let lost = matches!(replica.status(now).sync, Sync::PeerLost { .. });
+        let lost = matches!(sync, Sync::PeerLost { .. });
         if silent && !lost {
-            Err(format!("{} does not notice that its peer is silent", side.name()))
+            Err(format!("{} does not notice that its peer is silent", self.name(side)))
         } else {
             Ok(())
         }
@@ -263,7 +302,7 @@ impl Oracle {
                     } else {
                         "never told"
                     };
-                    return Err(format!("{} holds a state that is {what}: {flow}", side.name()));
+                    return Err(format!("{} holds a state that is {what}: {flow}", self.name(side)));
                 }
             }
         }
@@ -271,31 +310,32 @@ impl Oracle {
         Ok(())
     }
 
-    /// `side` is about to be told that it is primary.
-    pub fn takes_over(&mut self, side: Side, hosts: &[Host; 2], now: Instant) -> Verdict {
-        let Some(replica) = hosts[side.index()].replica() else { return Ok(()) };
-        if replica.role() == Role::Primary {
-            return Ok(());
+    /// A datagram has arrived at `side`, perhaps for the second time. The second time it changes nothing.
+    pub fn arrived_once(
+        &mut self,
+        side: Side,
+        number: u64,
+        bytes: &[u8],
+        before: &Stats,
+        after: &Stats,
+    ) -> Verdict {
+        let known = &mut self.sides[side.index()];
+        let numbers = |stats: &Stats| (stats.ftfw.hello_episodes, stats.ftfw.receiving_stuck);
+        if numbers(before) != numbers(after) {
+            known.seen.clear();
         }
-        // From now on they leave the external cache one by one.
-        let acknowledged = std::mem::take(&mut self.sides[side.other().index()].acknowledged);
-        let peer = &self.sides[side.other().index()];
-        if peer.cramped || replica.stats().external.create_failed > 0 {
-            return Ok(());
+        let again = !known.seen.insert(number);
+        let greets = frames(bytes).flatten().any(|view| view.hello());
+        if again && !greets && before.external != after.external {
+            return Err(format!("{} has accepted a datagram twice: {before:?} {after:?}", self.name(side)));
         }
-        let kernel = &hosts[side.other().index()].kernel;
-        // A later life of the same flow was not acknowledged.
-        let lives = |(name, at): &(&Name, &Instant)| match &peer.last_will {
-            Some(will) => will.get(name).is_some_and(|born| born <= at),
-            None => kernel.get(name).is_some() && kernel.born(name).is_some_and(|born| born <= **at),
-        };
-        let promised: BTreeSet<Name> = acknowledged.iter().filter(lives).map(|(name, _)| *name).collect();
-        let held = external_names(replica);
-        if let Some(name) = promised.iter().find(|name| !held.contains(name)) {
-            return Err(format!("{} takes over and lacks the acknowledged {name:?}", side.name()));
-        }
-        self.sides[side.index()].promised = Some((now, promised));
         Ok(())
+    }
+
+    /// A stranger's datagram is about to arrive at `side`, which may take it for its peer's.
+    pub fn intruded(&mut self, side: Side, now: Instant) {
+        self.sides[side.other().index()].started = now;
+        self.sides[side.index()].bound.clear();
     }
 
     /// What `side` told its operator in this turn.
@@ -304,7 +344,7 @@ impl Oracle {
         side: Side,
         notices: &[Notice],
         stats: &Stats,
-        host: &Host,
+        hosts: &[Host; 2],
         now: Instant,
     ) -> Verdict {
         let known = &mut self.sides[side.index()];
@@ -320,6 +360,7 @@ impl Oracle {
                 Notice::PeerHello => said.hellos += 1,
                 Notice::CacheFull { internal: true, .. } => said.internal_full = true,
                 Notice::CacheFull { internal: false, .. } => said.external_full = true,
+                Notice::CountDiffers { .. } => said.mismatches += 1,
                 Notice::CommitDone { .. } => committed = true,
                 _ => {}
             }
@@ -330,13 +371,17 @@ impl Oracle {
             self.sides[side.other().index()].started = now;
             self.sides[side.index()].bound.clear();
         }
-        if committed || notices.iter().any(|notice| matches!(notice, Notice::RoleEntered { .. })) {
+        let entered = notices.iter().any(|notice| matches!(notice, Notice::RoleEntered { .. }));
+        if entered {
+            self.sides[side.index()].adopting = None;
+        }
+        if committed || entered {
             // What was committed has left the external cache.
             self.sides[side.other().index()].acknowledged.clear();
         }
         let known = &mut self.sides[side.index()];
         let said = &mut known.said;
-        let Some(replica) = host.replica() else { return Ok(()) };
+        let Some(replica) = hosts[side.index()].replica() else { return Ok(()) };
         let due = Said {
             peer_lost: stats.ftfw.peer_lost,
             sending_stuck: stats.ftfw.sending_stuck,
@@ -344,6 +389,7 @@ impl Oracle {
             overruns: stats.kernel.overruns,
             ends_forgotten: stats.ftfw.ends_forgotten,
             hellos: stats.ftfw.hello_episodes,
+            mismatches: stats.kernel.count_mismatches,
             internal_full: stats.internal.create_failed > 0,
             external_full: stats.external.create_failed > 0,
         };
@@ -351,18 +397,10 @@ impl Oracle {
         if *said != due {
             return Err(format!(
                 "{} lost reliability in silence: told {said:?}, happened {due:?}",
-                side.name()
+                known.name
             ));
         }
-        if committed && let Some((since, names)) = known.promised.take() {
-            let held = external_names(replica);
-            let kept = |name: &&Name| host.kernel.lived_since(name, since) || held.contains(name);
-            if let Some(name) = names.iter().find(|name| !kept(name)) {
-                return Err(format!("{} committed and lost the acknowledged {name:?}", side.name()));
-            }
-            self.kept += names.len() as u64;
-        }
-        Ok(())
+        if committed { self.committed(side, replica, hosts) } else { Ok(()) }
     }
 }
 

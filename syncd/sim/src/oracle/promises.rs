@@ -1,0 +1,99 @@
+//! What a router owes when it takes over, or when the other one yields: every flow that was acknowledged before lives
+//! on in its kernel.
+
+use std::collections::BTreeSet;
+
+use syncd_core::flow::{Flow, TcpState};
+use syncd_core::replica::{Replica, Role};
+use syncd_core::time::Instant;
+
+use super::{Known, Oracle, Verdict, external_names};
+use crate::host::Host;
+use crate::kernel::Name;
+use crate::trace::Side;
+
+impl Oracle {
+    /// `side` is about to be told that it is primary.
+    pub fn takes_over(&mut self, side: Side, hosts: &[Host; 2], now: Instant) -> Verdict {
+        let Some(replica) = hosts[side.index()].replica() else { return Ok(()) };
+        if replica.role() == Role::Primary {
+            return Ok(());
+        }
+        // From now on they leave the external cache one by one.
+        let acknowledged = std::mem::take(&mut self.sides[side.other().index()].acknowledged);
+        let peer = &self.sides[side.other().index()];
+        if peer.cramped || replica.stats().external.create_failed > 0 {
+            return Ok(());
+        }
+        let kernel = &hosts[side.other().index()].kernel;
+        // A later life of the same flow was not acknowledged.
+        let lives = |(name, at): &(&Name, &Instant)| match &peer.last_will {
+            Some(will) => will.get(name).is_some_and(|born| born <= at),
+            None => kernel.get(name).is_some() && kernel.born(name).is_some_and(|born| born <= **at),
+        };
+        let promised: BTreeSet<Name> = acknowledged.iter().filter(lives).map(|(name, _)| *name).collect();
+        let held = external_names(replica);
+        if let Some(name) = promised.iter().find(|name| !held.contains(name)) {
+            return Err(format!("{} takes over and lacks the acknowledged {name:?}", self.name(side)));
+        }
+        self.sides[side.index()].promised = Some((now, promised));
+        Ok(())
+    }
+
+    /// `side` hears that its peer, which was primary too, steps back: what began there lives on here.
+    pub fn yielded(&mut self, side: Side, hosts: &[Host; 2], now: Instant) {
+        let (host, peer) = (&hosts[side.index()], &hosts[side.other().index()]);
+        let Some(replica) = host.replica().filter(|replica| replica.role() == Role::Primary) else { return };
+        if self.sides[side.index()].adopting.is_some() {
+            return;
+        }
+        let flows = replica.external().iter_from(0).map(|(_, entry)| entry.flow);
+        let over = |flow: &Flow| [TcpState::TIME_WAIT, TcpState::CLOSE].contains(&flow.tcp_state);
+        let free = |tuple: Name| host.kernel.find(&tuple).is_none();
+        // What ended here a moment ago, and nobody has said so yet, it takes for living.
+        let unknown = |flow: &Flow| !replica.internal().has(&flow.key());
+        let names = flows
+            .filter(|flow| !over(flow) && unknown(flow) && free(Name::of(flow)) && free(Name::reply(flow)))
+            .map(|flow| Name::of(&flow))
+            .filter(|name| peer.kernel.get(name).is_some());
+        self.sides[side.index()].adopting = Some((now, names.collect()));
+    }
+
+    /// A commit of `side` is done.
+    pub(super) fn committed(&mut self, side: Side, replica: &Replica, hosts: &[Host; 2]) -> Verdict {
+        let (host, peer) = (&hosts[side.index()], &hosts[side.other().index()]);
+        let dead = self.sides[side.other().index()].last_will.is_some();
+        let known = &mut self.sides[side.index()];
+        let external = replica.external();
+        let refused = external.iter_from(0).filter(|(slot, _)| external.failure(*slot).is_some());
+        let refused = crate::kernel::names(refused.map(|(_, entry)| &entry.flow));
+        if let Some((since, names)) = known.promised.take() {
+            // Whoever lives may have told of a flow again meanwhile.
+            let held = if dead { refused.clone() } else { external_names(replica) };
+            let kept = |name: &&Name| host.kernel.lived_since(name, since) || held.contains(name);
+            if let Some(name) = names.iter().find(|name| !kept(name)) {
+                return Err(format!("{} committed and lost the acknowledged {name:?}", known.name));
+            }
+            self.kept += names.len() as u64;
+            return Ok(());
+        }
+        if let Some((since, names)) = known.adopting.take() {
+            let ended = |name: &Name| peer.kernel.get(name).is_none();
+            let kept =
+                |name: &&Name| host.kernel.lived_since(name, since) || refused.contains(*name) || ended(name);
+            if let Some(name) = names.iter().find(|name| !kept(name)) {
+                return Err(format!("{} did not adopt {name:?}", known.name));
+            }
+            self.adopted += names.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// What is still promised in the end.
+    #[must_use]
+    pub fn owed(&self) -> Option<String> {
+        let owes = |known: &&Known| known.adopting.as_ref().is_some_and(|(_, names)| !names.is_empty());
+        let known = self.sides.iter().find(owes)?;
+        Some(format!("{} has not adopted what its peer yielded", known.name))
+    }
+}
