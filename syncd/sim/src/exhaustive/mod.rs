@@ -49,6 +49,14 @@ pub trait Speaker {
     /// What is carried.
     type Datagram: Clone;
 
+    /// So long after the last fate and the last change it may take until both know the same.
+    #[must_use]
+    fn patience(start: Start) -> Duration {
+        match start {
+            Start::Open => BY_NACK,
+            Start::Hello => DEADLINE,
+        }
+    }
     /// Starts; its numbers begin at `first`.
     fn start(first: u32, now: Instant) -> Self;
     /// One of its items has a new version.
@@ -74,6 +82,10 @@ const LATE: Duration = Duration::from_millis(120);
 
 /// More than any pattern needs: a silence, a new hello, and what was overdue after it.
 const DEADLINE: Duration = Duration::from_secs(40);
+
+/// An open conversation repairs a loss by NACK: the next beat shows it (1 s), and that of the NACK the next (1 s). What is
+/// overdue is sent again after 5 s, which would hide that nobody asked.
+pub const BY_NACK: Duration = Duration::from_millis(2500);
 
 /// What came of all patterns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -113,9 +125,15 @@ pub fn enumerate<S: Speaker>(start: Start, fates: &[Fate], datagrams: u32) -> En
 pub fn run<S: Speaker>(start: Start, fates: &[Fate]) -> Result<(), String> {
     let mut world = World::<S>::new(start);
     world.fates = fates.iter().copied().collect();
-    let end = world.now + DEADLINE;
+    let mut end = world.now + DEADLINE;
     while world.now < end {
+        let fated = !world.fates.is_empty();
         world.step();
+        if fated && world.fates.is_empty() {
+            // From the last fate on; from the last change, if that is later.
+            let last = world.changes.back().map_or(world.now, |(at, ..)| world.now.max(*at));
+            end = last + S::patience(start);
+        }
         if world.fates.is_empty() && world.changes.is_empty() && world.problem().is_none() {
             return Ok(());
         }

@@ -1,16 +1,17 @@
 //! The core's session as a speaker.
 //!
-//! Of the replica's rules one is kept, because a session is not whole without it: after a hello a resync is asked
-//! for, and answered with everything. (A hello that comes late takes the numbers back, as it must if the peer started
-//! over, and then an overtaken frame of before it is believed.)
+//! Of the replica's rules one is kept in [`Ours`], because a session is not whole without it: after a hello a resync is
+//! asked for, and answered with everything. (A hello that comes late takes the numbers back, as it must if the peer
+//! started over, and then an overtaken frame of before it is believed.) [`Alone`] asks for none: where nothing comes late,
+//! flows that wait for the answer to our hello, and what a hello takes back into the queue, must be enough.
 
 use std::collections::BTreeMap;
 
 use syncd_core::ftfw::{Item, Outgoing, Session};
-use syncd_core::time::Instant;
+use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Control, Flags, Seq};
 
-use super::Speaker;
+use super::{BY_NACK, DEADLINE, Speaker, Start};
 
 /// Frames in one datagram at most.
 const FRAMES: usize = 3;
@@ -29,15 +30,21 @@ enum Content {
     Control(Control),
 }
 
-/// A session with items that have versions.
+/// A session with items that have versions, and the resync after a hello.
+pub type Ours = Talk<true>;
+
+/// A session with items that have versions, and nothing else.
+pub type Alone = Talk<false>;
+
+/// A session with items that have versions; `ASKS` says whether it asks for a resync after a hello.
 #[derive(Debug)]
-pub struct Ours {
+pub struct Talk<const ASKS: bool> {
     session: Session,
     mine: BTreeMap<u32, u32>,
     theirs: BTreeMap<u32, u32>,
 }
 
-impl Ours {
+impl<const ASKS: bool> Talk<ASKS> {
     fn fill(&mut self, now: Instant) -> Option<Vec<Frame>> {
         let mut frames = Vec::new();
         while frames.len() < FRAMES
@@ -57,8 +64,16 @@ impl Ours {
     }
 }
 
-impl Speaker for Ours {
+impl<const ASKS: bool> Speaker for Talk<ASKS> {
     type Datagram = Vec<Frame>;
+
+    fn patience(start: Start) -> Duration {
+        match start {
+            // What was overdue would repair it all, too, but later.
+            Start::Hello if ASKS => DEADLINE,
+            Start::Open | Start::Hello => BY_NACK,
+        }
+    }
 
     fn start(first: u32, now: Instant) -> Self {
         let mut session = Session::new(Seq(first), now);
@@ -85,7 +100,7 @@ impl Speaker for Ours {
     fn receive(&mut self, now: Instant, frames: &Vec<Frame>) {
         for frame in frames {
             let arrival = self.session.arrive(now, frame.seq, frame.flags);
-            if arrival.episode.is_some() || arrival.answered {
+            if ASKS && (arrival.episode.is_some() || arrival.answered) {
                 self.session.ask_resync();
             }
             if !arrival.deliver {
@@ -125,10 +140,12 @@ impl Speaker for Ours {
 
     fn unsettled(&self) -> Option<String> {
         let (queued, in_flight) = (self.session.queued(), self.session.in_flight());
-        if queued + in_flight > 0 {
+        let (gap, open) = (self.session.has_gap(), self.session.is_open());
+        // Alone, an acknowledgement that got lost in the midst of hellos is made up for when it is overdue: what counts
+        // is that each knows what the other has.
+        if ASKS && queued + in_flight > 0 {
             return Some(format!("{queued} queued, {in_flight} in flight"));
         }
-        let (gap, open) = (self.session.has_gap(), self.session.is_open());
-        (gap || !open).then(|| format!("gap {gap}, open {open}"))
+        (ASKS && gap || !open).then(|| format!("gap {gap}, open {open}"))
     }
 }
