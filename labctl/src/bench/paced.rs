@@ -57,10 +57,11 @@ pub(crate) struct Paced {
     pub(crate) rate: Rate,
     /// The rate that came of it.
     pub(crate) per_second: f64,
-    /// The middle lag and the one that one in a hundred exceeds, in milliseconds. None when nothing was seen.
+    /// The middle lag and the one that one in a hundred exceeds, in milliseconds. None when so many were not seen that
+    /// these would be of other flows.
     pub(crate) lag: Option<(f64, f64)>,
     /// Flows that no datagram was seen to name.
-    pub(crate) unseen: u64,
+    pub(crate) unseen: u32,
     /// The daemon's CPU time, in microseconds per flow.
     pub(crate) cpu: Sides<f64>,
     /// Datagrams on the dedicated link in both directions, per flow.
@@ -100,13 +101,15 @@ fn at(pair: &Pair, rate: Rate, first: u32, count: u32) -> Result<Paced> {
     let lags = born.iter().zip(&named).filter_map(|(born, named)| Some((*named)?.saturating_sub((*born)?)));
     let mut lags: Vec<Duration> = lags.collect();
     lags.sort_unstable();
+    let unseen = count - u32::try_from(lags.len())?;
+    let seen = unseen <= count / 100;
     let cpu = |spent: Duration| spent.as_secs_f64() * 1e6 / f64::from(count);
     Ok(Paced {
         daemon: pair.daemon(),
         rate,
         per_second: f64::from(count) / took.as_secs_f64(),
-        lag: quantile(&lags, 0.5).zip(quantile(&lags, 0.99)),
-        unseen: u64::from(count) - lags.len() as u64,
+        lag: quantile(&lags, 0.5).zip(quantile(&lags, 0.99)).filter(|_| seen),
+        unseen,
         cpu: Sides { r1: cpu(after.time.r1 - before.time.r1), r2: cpu(after.time.r2 - before.time.r2) },
         datagrams: f64::from(u32::try_from(after.frames - before.frames)?) / f64::from(count),
         dropped: after.dropped - before.dropped,
