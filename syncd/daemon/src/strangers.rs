@@ -12,6 +12,7 @@ use syncd_core::replica::Replica;
 use crate::config::Interface;
 use crate::control::protocol::{self, Cache, Form, Request, Response};
 use crate::control::{LONGEST_RECORD, server};
+use crate::decode::{self, Ports};
 use crate::show::flows;
 use crate::vrrp::Vrrp;
 use crate::{config, vrrp};
@@ -62,6 +63,14 @@ pub fn notifications(bytes: &[u8], piece: usize) -> String {
         })
         .collect();
     format!("{} and {garbage}", names.join(" "))
+}
+
+/// A capture file: what `syncd decode` prints of it, as lines or as JSON, and why it stops, if it does.
+#[must_use]
+pub fn capture(file: &[u8], json: bool) -> (Vec<u8>, Option<String>) {
+    let mut printed = Vec::new();
+    let done = decode::print_from(file, Path::new("link.pcap"), Ports::Any, json, &mut printed);
+    (printed, done.err().map(|error| error.to_string()))
 }
 
 /// Every page that `syncd show conntrack-sync internal-cache` and `external-cache` would ask for, in both forms.

@@ -46,7 +46,7 @@ pub struct Limits {
 const MIB: usize = 1 << 20;
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target {
         name: "datagram",
         shape: Shape::Tree(&FRAMES),
@@ -61,7 +61,7 @@ pub const TARGETS: [Target; 7] = [
         shape: Shape::Tree(&NETLINK),
         longest: syncd_conntrack::EventSocket::BUFFER,
         limits: Limits { largest: MIB, peak: 4 * MIB, time: Duration::from_millis(50) },
-        seeds: Vec::new,
+        seeds: ctnetlink::seeds,
         run: ctnetlink::run,
     },
     Target {
@@ -96,6 +96,14 @@ pub const TARGETS: [Target; 7] = [
         limits: Limits { largest: 16 * MIB, peak: 32 * MIB, time: Duration::from_secs(1) },
         seeds: Vec::new,
         run: text::configuration,
+    },
+    Target {
+        name: "capture",
+        shape: Shape::Bytes,
+        longest: 64 * 1024,
+        limits: Limits { largest: 16 * MIB, peak: 24 * MIB, time: Duration::from_millis(500) },
+        seeds: Vec::new,
+        run: text::capture,
     },
     Target {
         name: "notification",

@@ -56,6 +56,11 @@ fn configuration() {
 }
 
 #[test]
+fn capture() {
+    stands("capture");
+}
+
+#[test]
 fn notification() {
     stands("notification");
 }

@@ -71,10 +71,25 @@ struct Tally {
 ///
 /// See [`DecodeError`]; what was read until then is printed.
 pub(crate) fn print(file: &Path, ports: Ports, json: bool, out: &mut impl Write) -> Result<(), DecodeError> {
-    let name = || file.to_owned();
-    let input = File::open(file).map_err(|source| DecodeError::Unreadable { file: name(), source })?;
-    let failed = |source| DecodeError::Capture { file: name(), source };
-    let mut capture = Capture::open(BufReader::new(input)).map_err(failed)?;
+    let input =
+        File::open(file).map_err(|source| DecodeError::Unreadable { file: file.to_owned(), source })?;
+    print_from(BufReader::new(input), file, ports, json, out)
+}
+
+/// Prints every message of the capture that `input` reads; `file` is its name in messages.
+///
+/// # Errors
+///
+/// As [`print`].
+pub(crate) fn print_from(
+    input: impl Read,
+    file: &Path,
+    ports: Ports,
+    json: bool,
+    out: &mut impl Write,
+) -> Result<(), DecodeError> {
+    let failed = |source| DecodeError::Capture { file: file.to_owned(), source };
+    let mut capture = Capture::open(input).map_err(failed)?;
     if json {
         out.write_all(b"{\"version\":1,\"messages\":[")?;
     }

@@ -1,4 +1,4 @@
-//! What is text: requests on the control socket, configuration files, lines of keepalived.
+//! What is text, or becomes some: requests on the control socket, configuration files, lines of keepalived, captures.
 
 use syncd::strangers;
 
@@ -30,6 +30,17 @@ pub(super) fn notification(bytes: &[u8], seen: &mut Seen) {
         let pieces = strangers::notifications(bytes, piece);
         assert!(longest > 1024 || pieces == whole, "in pieces of {piece}: {pieces}, at once: {whole}");
     }
+}
+
+/// A capture, as lines and as JSON: the same messages, and the same end.
+pub(super) fn capture(file: &[u8], seen: &mut Seen) {
+    let (lines, end) = strangers::capture(file, false);
+    let (json, same_end) = strangers::capture(file, true);
+    assert_eq!(end, same_end);
+    let json = String::from_utf8(json).expect("JSON is text");
+    seen.much(lines.iter().filter(|byte| **byte == b'\n').count());
+    seen.note(end.as_deref().map(words));
+    seen.note(words(&json));
 }
 
 /// The words of a text, without its numbers and names: the same complaint about another key is no news.
