@@ -183,3 +183,51 @@ fn expectations_as_lines_and_objects() {
     snapshot("expectations-json", &json);
     assert_eq!(serde_json::from_str::<[ExpectationView; 2]>(&json).unwrap(), views);
 }
+
+/// What a page of a cache is made of, at its longest.
+#[test]
+fn the_longest_page_fits_a_record() {
+    use crate::control::protocol::{self, PAGE, Page, Response};
+    let address = |byte: u8| Address::from_v6([0xf0 | byte; 16]);
+    let tuple = |byte| Tuple {
+        source: address(byte),
+        target: address(byte + 1),
+        source_port: u16::MAX,
+        target_port: u16::MAX,
+    };
+    let mut flow = Flow::new(Family::V6, Protocol::SCTP, tuple(1));
+    flow.reply = tuple(3);
+    flow.present = AttrSet::from_bits(u16::MAX);
+    (flow.timeout, flow.mark, flow.zone) = (u32::MAX, u32::MAX, u16::MAX);
+    flow.tcp_state = TcpState::SYN_SENT;
+    let helper = HelperName::new(b"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"").expect("a name");
+    let function = FnName::new(b"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"").expect("a name");
+    let parent = Parent { original: tuple(5), family: Family::V6, protocol: Protocol::UDPLITE };
+    let shift = SequenceShift { position: u32::MAX, before: 1 << 31, after: 1 << 31 };
+    let extras = Extras {
+        parent,
+        sequence: [shift; 2],
+        labels: Labels::new([u32::MAX; 4]),
+        synproxy: Synproxy { isn: u32::MAX, its: u32::MAX, offset: u32::MAX },
+        sctp_tags: [u32::MAX; 2],
+        helper,
+        sctp_state: SctpState(7),
+        present: ExtraSet::from_bits(u8::MAX),
+        ..Extras::EMPTY
+    };
+    let whole = Whole::new(flow, extras);
+    let failure = Failure { errno: 95, existing: Some(flow) };
+    let view = FlowView::new(&whole, Some(u32::MAX), Some(&failure));
+    let nat = ExpectNat { tuple: tuple(7), protocol: Protocol::SCTP, direction: 1 };
+    let mut expectation = Expectation::new(parent, Protocol::SCTP, tuple(9), tuple(11));
+    (expectation.nat, expectation.helper, expectation.function) = (Some(nat), helper, function);
+    (expectation.timeout, expectation.class) = (Some(u32::MAX), Some(u32::MAX));
+    (expectation.flags, expectation.zone) = (ExpectFlags(7), u16::MAX);
+    let expected = ExpectationView::new(&expectation, Some(u32::MAX), Some(95));
+    let flows = Page { flows: vec![view; PAGE], next: Some(u32::MAX), ..Page::default() };
+    let expectations = Page { expectations: vec![expected; PAGE], next: Some(u32::MAX), ..Page::default() };
+    for page in [flows, expectations] {
+        let record = protocol::encode(&Response::Page(page));
+        assert!(record.len() <= crate::control::LONGEST_RECORD, "{} bytes", record.len());
+    }
+}
