@@ -175,3 +175,17 @@ fn what_is_written_singly_is_told_as_the_kernel_has_it() {
 fn a_picture_adds_nothing_to_a_birth() {
     holds_with(10639, "--mute 0 --silent 0 --refusals 100 --uncounted 0");
 }
+
+/// A stopped router read frames of the peer's life before its crash after those of the present one, believed them, and an
+/// answer's updates did not take the old mark away.
+#[test]
+fn an_answer_takes_away_what_late_frames_brought_back() {
+    holds_with(
+        4057,
+        "--seconds 18 --loss 196 --duplicate 163 --reorder 0 --delay 20000 --cuts 3 --crashes 2 --router-crashes 0 \
+         --stalls 0 --failovers 4 --traffic 300 --pool 40 --ends 468 --nat 0 --events 500 --missed 0 --same-id 120 \
+         --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 --reliable 1 --silent 0 \
+         --uncounted 0 --mute 0 --lag 500 --early-drop 0 --refusals 0 --freezes 2 --jumps 0 --splits 1 --operators 1 \
+         --strangers 0 --replacements 0",
+    );
+}

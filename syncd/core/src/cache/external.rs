@@ -141,7 +141,10 @@ impl ExternalCache {
             }
             (Some(slot), _) => {
                 self.in_the_way.remove(&slot.0);
-                if change == Change::New {
+                // The first word since we asked is the whole truth, too: what we hold may be of a life whose frames
+                // came late (after a crash of the peer, or a stop of ours), and no update would take its mark away.
+                let first = self.table.get(slot).is_some_and(|entry| entry.stamp != generation);
+                if change == Change::New || first {
                     self.table.replace(slot, flow);
                 } else {
                     self.table.merge(slot, flow);

@@ -220,6 +220,23 @@ fn a_sweep_takes_what_was_not_named_since_the_question() {
 }
 
 #[test]
+fn the_first_word_since_the_question_replaces_what_was_held() {
+    let mut cache = ExternalCache::new(10, 3);
+    let mut marked = flow(1, 0, 3);
+    marked.mark = 9;
+    marked.present = marked.present.with(AttrSet::MARK);
+    cache.apply(Change::New, &marked, 0);
+    cache.begin_resync(Instant::PAST);
+    cache.apply(Change::Update, &flow(1, 0, 4), 0);
+    let (_, entry) = cache.iter_from(0).next().unwrap();
+    assert!(!entry.flow.has(AttrSet::MARK), "a mark of an earlier life");
+    cache.apply(Change::Update, &marked, 0);
+    cache.apply(Change::Update, &flow(1, 0, 4), 0);
+    let (_, entry) = cache.iter_from(0).next().unwrap();
+    assert_eq!(entry.flow.mark, 9, "later words add to it");
+}
+
+#[test]
 fn a_failure_stays_with_its_flow_until_the_peer_speaks_of_it() {
     let mut cache = ExternalCache::new(10, 3);
     cache.apply(Change::New, &flow(1, 0, 3), 0);
