@@ -182,3 +182,13 @@ fn stale_return() {
 fn stale_return_unheard() {
     scenario("stale-return-unheard");
 }
+
+#[test]
+fn overload_mute() {
+    scenario("overload-mute");
+}
+
+#[test]
+fn overload_full_table() {
+    scenario("overload-full-table");
+}
