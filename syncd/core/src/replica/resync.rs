@@ -27,7 +27,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// While flows may end without an event, a dump begins so long after the last one ended, and not before twenty times
 /// what that one took has passed.
-const BLIND: Duration = Duration::from_secs(15);
+const BLIND: Duration = Duration::from_secs(10);
 const BLIND_SHARE: u32 = 20;
 
 /// Which flows may end without an event: a flow has events for life or not at all, decided by
