@@ -21,6 +21,9 @@ const HELD_NACKS: usize = 64;
 /// So long only late numbers must come before we believe that the peer started over without saying so.
 const STUCK_FOR: Duration = Duration::from_secs(2);
 
+/// A hello so many numbers further on is taken for one in the same count.
+const NEAR: u32 = 1 << 15;
+
 /// How a number stands to what came before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tracked {
@@ -37,6 +40,9 @@ pub struct Tracked {
     /// A hello had passed over this number: it was neither heard nor missed, and what it says is lost. Either it was
     /// overtaken by that hello, or the hello was not the peer's.
     pub skipped: bool,
+    /// A hello that leaps over numbers which the peer may well have used, or may be about to use: one that starts over
+    /// begins anywhere.
+    pub leap: bool,
 }
 
 /// The receiving half of a session.
@@ -94,7 +100,8 @@ impl Receiver {
             self.pending = None;
         }
         let tracked = self.accept(seq);
-        Tracked { stale, ack: ack.or(tracked.ack), ..tracked }
+        let leap = self.skipped.is_some_and(|skipped| skipped.len() < NEAR);
+        Tracked { stale, ack: ack.or(tracked.ack), leap, ..tracked }
     }
 
     /// Holds back the acknowledgement of the number accepted last. Returns what can be acknowledged before it.
@@ -163,7 +170,7 @@ impl Receiver {
         self.late = None;
         self.pending.get_or_insert(seq);
         self.count += 1;
-        Tracked { deliver: true, stale: false, gap: None, ack, stuck: false, skipped: false }
+        Tracked { deliver: true, stale: false, gap: None, ack, stuck: false, skipped: false, leap: false }
     }
 
     fn track_late(&mut self, now: Instant, seq: Seq) -> Tracked {
@@ -174,6 +181,6 @@ impl Receiver {
             return Tracked { stuck: true, stale: true, ..self.accept(seq) };
         }
         let skipped = self.skipped.is_some_and(|skipped| skipped.contains(seq));
-        Tracked { deliver: false, stale: false, gap: None, ack: None, stuck: false, skipped }
+        Tracked { deliver: false, stale: false, gap: None, ack: None, stuck: false, skipped, leap: false }
     }
 }

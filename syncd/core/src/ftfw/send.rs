@@ -288,6 +288,27 @@ impl Sender {
         if before.newer_than(base) { self.nacked(SeqRange { from: base, to: before.previous() }) } else { 0 }
     }
 
+    /// Whether an item that was sent before number `seq` is still in flight.
+    #[must_use]
+    pub fn has_items_before(&self, seq: Seq) -> bool {
+        let before = self.indices(SeqRange { from: seq, to: seq }).start;
+        self.in_flight > 0 && self.ring.range(..before).any(|sent| matches!(sent, Sent::Item(_)))
+    }
+
+    /// Items that were sent before number `seq` and are still in flight are sent again, before anything newer. Says how
+    /// many they were.
+    pub fn items_again(&mut self, seq: Seq) -> u32 {
+        let before = self.in_flight;
+        for index in (0..self.indices(SeqRange { from: seq, to: seq }).start).rev() {
+            if let Sent::Item(item) = self.ring[index] {
+                self.take_out(index);
+                self.prepend(item);
+            }
+        }
+        self.shrink();
+        before - self.in_flight
+    }
+
     /// Everything unacknowledged goes back into the transmit queue; control messages are forgotten, for they spoke
     /// of numbers that mean nothing any more. Says how many items that were.
     pub fn take_all_back(&mut self) -> u32 {

@@ -22,6 +22,15 @@ pub const STUCK: Duration = Duration::from_secs(5);
 /// [`ALIVE_EVERY`].
 const ACK_AFTER: Duration = Duration::from_millis(50);
 
+/// What needs an answer and has none is followed by an ALIVE after so long, in which the peer sees what it missed; the
+/// next one comes after twice that, up to [`ALIVE_EVERY`]. Longer than [`ACK_AFTER`] and a way there and back.
+const PROBE_AFTER: Duration = Duration::from_millis(100);
+
+/// What an acknowledgement has passed over is sent again after so long: either it was lost, and so was the NACK that asked
+/// for it, or the peer does not know that it missed it, or an earlier acknowledgement was lost. Longer than datagrams
+/// overtake each other.
+const PASSED_FOR: Duration = Duration::from_millis(100);
+
 /// No datagram of ours is on its way for so long.
 const LATE: Duration = Duration::from_secs(1);
 
@@ -44,6 +53,8 @@ pub struct Arrival {
     pub stuck: bool,
     /// It is late, and was neither heard nor missed before: what it says is lost.
     pub skipped: bool,
+    /// It is a hello that leaps over numbers nearby: what is lost among them, nobody will miss.
+    pub leap: bool,
 }
 
 /// What the passing of time meant.
@@ -68,11 +79,15 @@ pub struct Session {
     /// When our last message with HELLO was sent.
     said_hello: Option<Instant>,
     ack_due: Option<Instant>,
+    /// How long after our last message the next probe is due, while something needs an answer.
+    probe_after: Duration,
     heard: Option<Instant>,
     silent: bool,
     progress: Instant,
     /// Whatever was sent before this number and still awaits an answer [`STUCK`] after this instant is overdue.
     watermark: (Seq, Instant),
+    /// An acknowledgement has passed over items that were sent before this number, at this instant.
+    passed_items: Option<(Seq, Instant)>,
     /// An acknowledgement has passed over our RESYNC; once that is acknowledged itself, the peer has shown that it
     /// keeps what it owes.
     passed_over: bool,
@@ -90,10 +105,12 @@ impl Session {
             beat: now,
             said_hello: None,
             ack_due: None,
+            probe_after: PROBE_AFTER,
             heard: None,
             silent: true,
             progress: now,
             watermark: (first, now),
+            passed_items: None,
             passed_over: false,
             keeps: false,
         }
@@ -253,6 +270,7 @@ impl Session {
             returned,
             stuck: tracked.stuck,
             skipped: tracked.skipped,
+            leap: tracked.leap,
         }
     }
 
@@ -281,8 +299,12 @@ impl Session {
         }
     }
 
-    /// The peer has these numbers.
+    /// The peer has these numbers. If some of them were never sent, it counts by something that is not ours, such as a
+    /// stranger's hello: it is not believed, and hears our hello when nothing is acknowledged for [`STUCK`].
     pub fn acked(&mut self, now: Instant, range: SeqRange, settled: impl FnMut(Outgoing)) {
+        if range.to.newer_than(self.send.next_seq().previous()) {
+            return;
+        }
         // While a frame is missing it may be the acknowledgement of the RESYNC.
         self.passed_over |= !self.has_gap() && self.send.passed_over(range.from);
         let asked = self.send.resyncs();
@@ -290,6 +312,9 @@ impl Session {
         self.keeps |= self.passed_over && self.send.resyncs() < asked;
         if progress {
             self.progress = now;
+        }
+        if self.passed_items.is_none() && self.send.has_items_before(range.from) {
+            self.passed_items = Some((range.from, now));
         }
     }
 
@@ -322,6 +347,9 @@ impl Session {
                 self.send.enqueue_control(Control::Ack(SeqRange { from: seq, to: seq }));
             }
         }
+        if needs_an_answer(outgoing) {
+            self.probe_after = PROBE_AFTER;
+        }
         if self.hello.flags().has(Flags::HELLO) {
             self.said_hello = Some(now);
         }
@@ -334,12 +362,14 @@ impl Session {
     pub fn due(&self) -> Instant {
         // A peer that is heard has only missed our hello, or we its answer: flows wait for it.
         let unanswered = !self.silent && !self.hello.is_answered();
-        let beat = self.beat + if unanswered { HELLO_EVERY } else { ALIVE_EVERY };
+        let every = if unanswered { HELLO_EVERY } else { ALIVE_EVERY };
+        let beat = self.beat + if self.probes() { every.min(self.probe_after) } else { every };
         // Whoever sends all the time must notice a silence too.
         let silence = self.heard.filter(|_| !self.silent).map(|heard| heard + SILENCE);
         let answers =
             (self.is_open() && self.send.awaits()).then(|| self.progress.min(self.watermark.1) + STUCK);
-        [self.ack_due, silence, answers].into_iter().flatten().fold(beat, Instant::min)
+        let passed = self.passed_items.map(|(_, since)| since + PASSED_FOR);
+        [self.ack_due, silence, answers, passed].into_iter().flatten().fold(beat, Instant::min)
     }
 
     /// Time has passed.
@@ -352,11 +382,20 @@ impl Session {
         if self.is_open() && self.send.awaits() && now.since(self.progress) >= STUCK {
             lapsed.stuck = Some(self.say_hello(now));
         }
+        if let Some((before, since)) = self.passed_items
+            && now.since(since) >= PASSED_FOR
+        {
+            self.passed_items = None;
+            lapsed.overdue = self.send.items_again(before);
+        }
         if now.since(self.watermark.1) >= STUCK {
-            lapsed.overdue = self.send.overdue(self.watermark.0);
+            lapsed.overdue += self.send.overdue(self.watermark.0);
             self.watermark = (self.send.next_seq(), now);
         }
         if self.due() <= now {
+            if self.probes() && now.since(self.beat) >= self.probe_after {
+                self.probe_after = (self.probe_after + self.probe_after).min(ALIVE_EVERY);
+            }
             self.ack_due = None;
             let control = self.recv.take_ack().map_or(Control::Alive, Control::Ack);
             self.send.enqueue_control(control);
@@ -376,7 +415,18 @@ impl Session {
         taken_back
     }
 
+    /// Whether something is under way that the peer would have answered, had it come. A peer sees that the last thing it
+    /// was sent is missing only by what follows it.
+    const fn probes(&self) -> bool {
+        self.is_open() && (self.send.in_flight() > 0 || self.send.nacks() > 0 || self.send.resyncs() > 0)
+    }
+
     fn owe_ack(&mut self, due: Instant) {
         self.ack_due = Some(self.ack_due.map_or(due, |earlier| earlier.min(due)));
     }
+}
+
+/// Whether the peer acknowledges it for its own sake, and not merely because it has a number.
+const fn needs_an_answer(outgoing: Outgoing) -> bool {
+    matches!(outgoing, Outgoing::Item(_) | Outgoing::Control(Control::Nack(_) | Control::Resync))
 }

@@ -90,12 +90,48 @@ fn acknowledgements_of_what_was_never_sent_are_ignored() {
     session.enqueue(Item(1));
     drain(&mut session, at(2));
     let mut settled = Vec::new();
-    for strange in [range(0, 99), range(102, 5000), range(0x8000_0000, 0x8000_0001), range(200, 100)] {
+    let elsewhere = [range(0, 99), range(102, 5000), range(0x8000_0000, 0x8000_0001), range(200, 100)];
+    // Who has heard what was never sent counts by a stranger's hello, and has not heard what was.
+    let around = [range(101, 102), range(0xf000_0000, 0x1000_0000)];
+    for strange in elsewhere.into_iter().chain(around) {
         session.acked(at(3), strange, |outgoing| settled.push(outgoing));
     }
     assert!(settled.is_empty());
-    session.acked(at(3), range(0xf000_0000, 0x1000_0000), |outgoing| settled.push(outgoing));
-    assert_eq!(settled, [Outgoing::Item(Item(1))], "a range around ours covers it");
+    session.acked(at(3), range(0xf000_0000, 101), |outgoing| settled.push(outgoing));
+    assert_eq!(settled, [Outgoing::Item(Item(1))], "a range that ends with ours covers it");
+}
+
+#[test]
+fn what_an_acknowledgement_has_passed_over_is_sent_again_soon() {
+    let mut session = open_session();
+    (1..=3).for_each(|n| session.enqueue(Item(n)));
+    assert_eq!(items(&drain(&mut session, at(2))), [(101, 1), (102, 2), (103, 3)]);
+    session.acked(at(52), range(102, 102), |_| {});
+    assert_eq!(session.lapse(at(151)).overdue, 0, "an acknowledgement may come late");
+    assert!(items(&drain(&mut session, at(151))).is_empty());
+    assert!(session.due() <= at(152));
+    assert_eq!(session.lapse(at(152)).overdue, 1, "the third was not passed over");
+    assert_eq!(items(&drain(&mut session, at(152))), [(105, 1)]);
+}
+
+#[test]
+fn whoever_waits_for_an_answer_says_where_its_numbers_stand() {
+    let mut session = open_session();
+    session.lapse(at(1001));
+    drain(&mut session, at(1001));
+    session.enqueue(Item(1));
+    drain(&mut session, at(1001));
+    let mut probes = Vec::new();
+    for millis in 1002..4000 {
+        session.lapse(at(millis));
+        let sent = drain(&mut session, at(millis));
+        probes.extend(sent.iter().map(|(.., outgoing, _)| (millis, *outgoing)));
+    }
+    let alive = Outgoing::Control(Control::Alive);
+    let at_last: Vec<u64> = probes.iter().filter(|(_, sent)| *sent == alive).map(|(at, _)| *at).collect();
+    assert_eq!(at_last[0], 1101);
+    assert!(at_last.windows(2).all(|pair| pair[1] - pair[0] <= 1000), "{at_last:?}");
+    assert!(at_last.len() <= 6, "less and less often: {at_last:?}");
 }
 
 #[test]
