@@ -56,6 +56,8 @@ pub(super) struct CatchUp {
     completed: u32,
     /// Frames about flows that were refused since the last question.
     refused: u32,
+    /// The next answer may have holes that no number shows.
+    suspect: bool,
     /// So many numbers later a peer is still trusted to have kept what it should send again.
     trusted: u32,
 }
@@ -64,7 +66,7 @@ impl CatchUp {
     /// A fresh router has nothing of the peer.
     pub(super) const fn new(now: Instant, trusted: u32) -> Self {
         let state = State::Wanted { reason: Reason::Starting, not_before: now };
-        Self { state, pause: bulk::SPACING, completed: 0, refused: 0, trusted }
+        Self { state, pause: bulk::SPACING, completed: 0, refused: 0, suspect: false, trusted }
     }
 
     /// Answers that were complete and trusted.
@@ -130,16 +132,21 @@ impl CatchUp {
     }
 
     /// A gap is closed, as far as the peer could close it: it was asked for, and the peer, which was `beyond` numbers
-    /// further by then, has sent what it still had.
-    pub(super) fn gap_closed(&mut self, now: Instant, beyond: u32, peer_keeps: bool) -> Option<Notice> {
+    /// further by then, has sent what it still had. Says whether that may not have been all, and what to tell.
+    pub(super) fn gap_closed(
+        &mut self,
+        now: Instant,
+        beyond: u32,
+        peer_keeps: bool,
+    ) -> (bool, Option<Notice>) {
         if beyond < self.trusted || peer_keeps {
-            return None;
+            return (false, None);
         }
         if matches!(self.state, State::Asked { .. }) {
             self.doubt();
-            return None;
+            return (true, None);
         }
-        self.want(now, Reason::LargeGap)
+        (true, self.want(now, Reason::LargeGap))
     }
 
     /// A frame of the peer was put aside as late although it was never heard. What it said, perhaps in answer to our
@@ -148,6 +155,12 @@ impl CatchUp {
         if let State::Asked { lost, .. } = &mut self.state {
             *lost = true;
         }
+    }
+
+    /// A hello has leapt over numbers nearby. If it was not the peer's, the answer to the next question has those numbers,
+    /// and what is lost of it will not be missed: that one is not believed.
+    pub(super) const fn suspect(&mut self) {
+        self.suspect = true;
     }
 
     /// When [`Self::step`] has something to do by itself.
@@ -172,7 +185,8 @@ impl CatchUp {
                 external.begin_resync(now);
                 self.refused = 0;
                 session.ask_resync();
-                self.state = State::Asked { reason, at: now, doubted: false, lost: false, answered: false };
+                let lost = core::mem::take(&mut self.suspect);
+                self.state = State::Asked { reason, at: now, doubted: false, lost, answered: false };
                 (true, None)
             }
             State::Asked { at, .. } if now.since(at) >= PATIENCE => {

@@ -148,6 +148,7 @@ impl Replica {
             self.stats.ftfw.nacks_dropped += u64::from(dropped);
             let notice = self.catch_up.want(now, Reason::LargeGap);
             self.tell(notice);
+            self.question_lost(now);
         }
         self.limit_ends(now);
         self.feed(now);
@@ -170,6 +171,7 @@ impl Replica {
         stats.before += u64::from(!arrival.deliver);
         if arrival.lost > 0 && self.session.has_just_said_hello(now) {
             self.catch_up.doubt();
+            self.question_lost(now);
         }
         if arrival.returned {
             self.tell(Some(Notice::PeerHeard));
@@ -185,12 +187,16 @@ impl Replica {
             }
             let notice = self.catch_up.want(now, Reason::PeerHello);
             self.tell(notice);
+            if arrival.leap {
+                self.catch_up.suspect();
+            }
         }
         if arrival.answered {
             self.catch_up.want(now, Reason::Starting);
         }
         if arrival.skipped {
             self.catch_up.lost();
+            self.question_lost(now);
         }
         if arrival.stuck {
             self.stats.ftfw.receiving_stuck += 1;
@@ -250,12 +256,23 @@ impl Replica {
             Outgoing::Control(control) => answered |= control == Control::Resync,
         });
         if let Some(beyond) = oldest_gap.and_then(|gap| self.session.beyond(gap)) {
-            let notice = self.catch_up.gap_closed(now, beyond, self.session.peer_keeps());
+            let (gap_stays, notice) = self.catch_up.gap_closed(now, beyond, self.session.peer_keeps());
             self.tell(notice);
+            if gap_stays {
+                self.question_lost(now);
+            }
         }
         // The answer to an earlier question says nothing about the last one.
         if answered && !self.session.awaits_resync() {
             self.catch_up.answered();
+        }
+    }
+
+    /// Frames of the peer may be lost for good, and one of them may have asked for all that we have. A conntrackd asks
+    /// once.
+    fn question_lost(&mut self, now: Instant) {
+        if self.role.replicates() && !self.session.peer_keeps() {
+            self.bulk.want(now, &self.internal);
         }
     }
 
