@@ -135,6 +135,12 @@ impl Conntrackd {
         self.timer
     }
 
+    /// Whether its internal cache holds the flow.
+    #[must_use]
+    pub fn knows(&self, name: &Name) -> bool {
+        self.internal.get(name).is_some_and(|(_, life)| *life != Life::Dead)
+    }
+
     /// Dumps the kernel into the internal cache: adds and overwrites, removes nothing, sends nothing (`-R`).
     pub fn read_kernel(&mut self, kernel: &Kernel) {
         for (name, flow) in kernel.flows().filter(|(_, flow)| self.filter.accepts(flow)) {

@@ -196,6 +196,21 @@ impl Host {
         self.begin_life(Daemon::Conntrackd(Box::new(conntrackd)));
     }
 
+    /// Whether the daemon is a conntrackd that has lost events and no longer knows of this flow. What it does not name in
+    /// its bulk, its peer may forget.
+    #[must_use]
+    pub fn overlooks(&self, name: &Name) -> bool {
+        matches!(&self.daemon, Daemon::Conntrackd(conntrackd) if !conntrackd.knows(name))
+    }
+
+    /// Whether the daemon still takes an earlier life of this flow for the present one.
+    #[must_use]
+    pub fn lags_behind(&self, name: &Name) -> bool {
+        let (Some(replica), Some(flow)) = (self.replica(), self.kernel.get(name)) else { return false };
+        let known = replica.internal().iter_from(0).find(|(_, entry)| Name::of(&entry.flow) == *name);
+        known.is_some_and(|(_, entry)| entry.flow.id != flow.id)
+    }
+
     /// The daemon is gone, and with it all it knew.
     pub fn crash(&mut self) {
         self.kernel.listen(false);

@@ -21,7 +21,7 @@ use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Control, Flags, SeqRange, decode_flow, frames};
 
 use crate::host::{Daemon, Host};
-use crate::kernel::{Kernel, Name};
+use crate::kernel::Name;
 use crate::trace::{Glance, Side};
 
 /// So long after a start, datagrams of the life before may still be under way and be believed.
@@ -126,11 +126,12 @@ impl Oracle {
     }
 
     /// A daemon crashes, with its kernel or without.
-    pub fn crashed(&mut self, side: Side, kernel: Option<&Kernel>) {
+    pub fn crashed(&mut self, side: Side, kernel: Option<&Host>) {
         self.forget(side);
-        if let Some(kernel) = kernel {
-            let born = |name| kernel.born(name).expect("whatever lives was born");
-            let flows = kernel.flows().map(|(name, _)| (*name, born(name))).collect();
+        if let Some(host) = kernel {
+            let born = |name| host.kernel.born(name).expect("whatever lives was born");
+            let flows = host.kernel.flows().filter(|(name, _)| !host.overlooks(name));
+            let flows = flows.map(|(name, _)| (*name, born(name))).collect();
             self.sides[side.index()].last_will = Some(flows);
         } else {
             self.sides[side.index()].last_will = None;
@@ -236,8 +237,10 @@ impl Oracle {
             return Ok(());
         }
         let held = external_names(replica);
-        // What it has committed meanwhile it holds no more.
-        known.acknowledged.extend(names.iter().filter(|name| held.contains(name)).map(|name| (*name, now)));
+        // What it has committed meanwhile it holds no more. Of a life that its daemon has not heard of, the peer has not
+        // told.
+        let told = |name: &&Name| held.contains(name) && !peer.lags_behind(name);
+        known.acknowledged.extend(names.iter().filter(told).map(|name| (*name, now)));
         // What has ended meanwhile a resync may have swept: a peer that stands by tells no ends.
         let lost = |name: &&Name| {
             !held.contains(name) && host.kernel.born(name).is_none() && peer.kernel.get(name).is_some()

@@ -25,11 +25,16 @@ impl Oracle {
         if peer.cramped || replica.stats().external.create_failed > 0 {
             return Ok(());
         }
-        let kernel = &hosts[side.other().index()].kernel;
+        let host = &hosts[side.other().index()];
+        let kernel = &host.kernel;
         // A later life of the same flow was not acknowledged.
         let lives = |(name, at): &(&Name, &Instant)| match &peer.last_will {
             Some(will) => will.get(name).is_some_and(|born| born <= at),
-            None => kernel.get(name).is_some() && kernel.born(name).is_some_and(|born| born <= **at),
+            None => {
+                kernel.get(name).is_some()
+                    && !host.overlooks(name)
+                    && kernel.born(name).is_some_and(|born| born <= **at)
+            }
         };
         let promised: BTreeSet<Name> = acknowledged.iter().filter(lives).map(|(name, _)| *name).collect();
         let held = external_names(replica);

@@ -135,7 +135,7 @@ impl World {
         self.powered[side.index()] = false;
         self.owners[side.index()] = false;
         let host = &mut self.hosts[side.index()];
-        self.oracle.crashed(side, Some(&host.kernel));
+        self.oracle.crashed(side, Some(host));
         host.crash();
         let name = format!("{} after {}", host.name, host.life);
         host.kernel = Kernel::new(self.seed, &name, &self.options);

@@ -54,7 +54,12 @@ impl World {
             }
             Fault::Mend => Side::BOTH.into_iter().for_each(|side| self.network.cut(side, false)),
             Fault::Stall(side, length) => self.hosts[side.index()].stalled_until = self.now + length,
-            Fault::Freeze(side, length) => self.hosts[side.index()].frozen_until = self.now + length,
+            Fault::Freeze(side, length) => {
+                let host = &mut self.hosts[side.index()];
+                if host.frozen_until <= self.now {
+                    host.frozen_until = self.now + length;
+                }
+            }
             Fault::Jump(side, length) => self.jump(side, length),
             Fault::Crash(side) => {
                 self.hosts[side.index()].crash();

@@ -269,7 +269,7 @@ impl World {
         for side in Side::BOTH {
             self.hosts[side.index()].kernel.heal();
             self.hosts[side.index()].stalled_until = Instant::PAST;
-            self.hosts[side.index()].frozen_until = Instant::PAST;
+            // Who is frozen goes on at its time: what waits for it must not come behind what is sent from now on.
             self.gather_soon(side);
             if std::mem::take(&mut self.gone[side.index()]) {
                 self.replace(side);
