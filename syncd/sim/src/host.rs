@@ -203,12 +203,12 @@ impl Host {
         matches!(&self.daemon, Daemon::Conntrackd(conntrackd) if !conntrackd.knows(name))
     }
 
-    /// Whether the daemon still takes an earlier life of this flow for the present one.
+    /// Whether the daemon does not know of the present life of this flow.
     #[must_use]
     pub fn lags_behind(&self, name: &Name) -> bool {
         let (Some(replica), Some(flow)) = (self.replica(), self.kernel.get(name)) else { return false };
         let known = replica.internal().iter_from(0).find(|(_, entry)| Name::of(&entry.flow) == *name);
-        known.is_some_and(|(_, entry)| entry.flow.id != flow.id)
+        known.is_none_or(|(_, entry)| entry.flow.id != flow.id)
     }
 
     /// The daemon is gone, and with it all it knew.

@@ -3,7 +3,8 @@
 //! The count of the kernel's table costs nothing (`IPCTNL_MSG_CT_GET_STATS`, no walk), but it is taken while events
 //! are on their way. So a difference counts only when it is larger than what may be on its way, and when it stays.
 //! What differs right after a dump was compared is of another kind (entries that no dump shows): it is accepted, and
-//! only what differs from it counts until the next one. What differs later is a loss, each time: flows of which nobody
+//! only what differs from it counts until the next one. That the kernel holds fewer is accepted only when a second dump
+//! has not changed it: it may be a flow that ended unheard while the first was read. What differs later is a loss, each time: flows of which nobody
 //! hears end one after the other.
 
 use super::kernel::{KernelRequest, Token};
@@ -44,6 +45,8 @@ pub(super) struct Audit {
     fewer: bool,
     /// The next count is the first after a dump was compared.
     compared: bool,
+    /// After the last dump the kernel held fewer flows than we know, which was not accepted.
+    fewer_after_dump: bool,
     kernel: Option<u32>,
 }
 
@@ -58,6 +61,7 @@ impl Audit {
             looks: 0,
             fewer: false,
             compared: false,
+            fewer_after_dump: false,
             kernel: None,
         }
     }
@@ -133,11 +137,14 @@ impl Audit {
         };
         let difference = i64::from(kernel) - i64::from(known) - self.filtered - self.accepted;
         let differs = difference.unsigned_abs() > on_the_way;
-        if core::mem::take(&mut self.compared) && differs {
+        let compared = core::mem::take(&mut self.compared);
+        if differs && compared && (difference > 0 || self.fewer_after_dump) {
             self.accepted += difference;
         } else if differs {
+            self.fewer_after_dump |= compared;
             return self.look_again(now, difference);
         }
+        self.fewer_after_dump &= !compared;
         self.settle(now, EVERY);
         None
     }

@@ -267,13 +267,13 @@ impl World {
         self.orders.clear();
         self.powered = [true; 2];
         for side in Side::BOTH {
+            if std::mem::take(&mut self.gone[side.index()]) {
+                self.replace(side);
+            }
             self.hosts[side.index()].kernel.heal();
             self.hosts[side.index()].stalled_until = Instant::PAST;
             // Who is frozen goes on at its time: what waits for it must not come behind what is sent from now on.
             self.gather_soon(side);
-            if std::mem::take(&mut self.gone[side.index()]) {
-                self.replace(side);
-            }
             if !self.hosts[side.index()].is_up() {
                 self.start(side)?;
             }

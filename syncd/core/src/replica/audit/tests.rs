@@ -112,10 +112,19 @@ fn a_filtered_flow_counted_twice_does_not_hide_a_loss() {
     audit.filtered(Change::New);
     audit.filtered(Change::New);
     audit.reloaded(at(0));
-    let (now, found) = watch(&mut audit, at(0), &[101; 6], &mut known, 1);
-    assert_eq!(found, []);
+    let (now, found) = watch(&mut audit, at(0), &[101; 8], &mut known, 1);
+    assert_eq!(found, [-1], "one dump more, and that is accepted");
     let (_, found) = watch(&mut audit, now, &[102; 6], &mut known, 1);
     assert_eq!(found, [1]);
+}
+
+#[test]
+fn a_flow_that_ended_unheard_while_the_dump_was_read_is_noticed() {
+    let (mut audit, mut known) = (Audit::new(at(0)), 100);
+    audit.begin_dump();
+    audit.reloaded(at(0));
+    let (_, found) = watch(&mut audit, at(0), &[99; 12], &mut known, 0);
+    assert_eq!((found.as_slice(), known), (&[-1][..], 99));
 }
 
 #[test]
