@@ -92,6 +92,7 @@ const fn level(notice: &Notice) -> Level {
         | Notice::ReloadFailed(_)
         | Notice::SendingStuck
         | Notice::ReceivingStuck
+        | Notice::ForeignHello
         | Notice::EndsForgotten { .. } => Level::Warn,
         Notice::CommitDone { failed, .. } if *failed > 0 => Level::Warn,
         _ => Level::Info,
@@ -162,6 +163,9 @@ impl Display for Line<'_> {
             Notice::ReceivingStuck => {
                 f.write_str("the peer's sequence numbers went back without a hello; resync requested")
             }
+            Notice::ForeignHello => f.write_str(
+                "the peer answers a hello that is not ours: somebody else speaks on the dedicated link; starting over",
+            ),
             Notice::EndsForgotten { flows } => {
                 write!(f, "the ends of {flows} flows were never acknowledged and are forgotten")
             }

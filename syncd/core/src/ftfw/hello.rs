@@ -26,6 +26,8 @@ pub struct Heard {
     pub episode: bool,
     /// It answered ours.
     pub answered: bool,
+    /// It answered a hello although ours is answered.
+    pub unasked: bool,
 }
 
 impl Default for Hello {
@@ -56,11 +58,12 @@ impl Hello {
     pub const fn hear(&mut self, flags: Flags) -> Heard {
         let hello = flags.has(Flags::HELLO);
         let answered = !self.answered && flags.has(Flags::HELLO_BACK);
+        let unasked = self.answered && flags.has(Flags::HELLO_BACK);
         let episode = hello && !self.episode;
         self.episode = hello;
         self.owed |= hello;
         self.answered |= answered;
-        Heard { episode, answered }
+        Heard { episode, answered, unasked }
     }
 
     /// The flags of our next message.

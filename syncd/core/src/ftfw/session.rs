@@ -53,6 +53,8 @@ pub struct Arrival {
     pub stuck: bool,
     /// It is late, and was neither heard nor missed before: what it says is lost.
     pub skipped: bool,
+    /// It answers a hello that was not ours: somebody else has told the peer where our numbers stand.
+    pub foreign: bool,
     /// It is a hello that leaps over numbers nearby: what is lost among them, nobody will miss.
     pub leap: bool,
 }
@@ -271,6 +273,7 @@ impl Session {
             stuck: tracked.stuck,
             skipped: tracked.skipped,
             leap: tracked.leap,
+            foreign: tracked.deliver && heard.unasked && !self.has_just_said_hello(now),
         }
     }
 

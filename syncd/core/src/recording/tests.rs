@@ -248,6 +248,7 @@ fn notices() -> Vec<Notice> {
         Notice::ExpectationFailed { .. } => 22,
         Notice::ExpectationsUnavailable(_) => 23,
         Notice::ExpectationsFull { .. } => 24,
+        Notice::ForeignHello => 25,
     };
     let took = Duration::from_nanos(u64::MAX - 1);
     let [wanted, other] = flows();
@@ -260,6 +261,7 @@ fn notices() -> Vec<Notice> {
         Notice::BulkBegun { flows: 3 },
         Notice::BulkDone { flows: 4, took },
         Notice::EventsLost,
+        Notice::ForeignHello,
         Notice::EndMissed,
         Notice::CountDiffers { kernel: 5, difference: i64::MIN },
         Notice::EndsUnheard { flows: 6 },

@@ -436,6 +436,7 @@ impl Coded for Notice {
             Self::ExpectationFailed { wanted, error } => put2(22, wanted, error, out),
             Self::ExpectationsUnavailable(error) => put1(23, error, out),
             Self::ExpectationsFull { internal, limit } => put2(24, internal, limit, out),
+            Self::ForeignHello => out.push(25),
         }
     }
 
@@ -483,6 +484,7 @@ impl Coded for Notice {
             22 => Self::ExpectationFailed { wanted: Coded::take(from)?, error: Coded::take(from)? },
             23 => Self::ExpectationsUnavailable(Coded::take(from)?),
             24 => Self::ExpectationsFull { internal: Coded::take(from)?, limit: Coded::take(from)? },
+            25 => Self::ForeignHello,
             _ => return Err(Damage::Kind),
         })
     }

@@ -198,6 +198,13 @@ impl Replica {
             self.catch_up.lost();
             self.question_lost(now);
         }
+        if arrival.foreign {
+            self.stats.ftfw.foreign_hellos += 1;
+            self.stats.ftfw.requeued += u64::from(self.session.say_hello(now));
+            self.tell(Some(Notice::ForeignHello));
+            self.catch_up.want(now, Reason::Starting);
+            self.question_lost(now);
+        }
         if arrival.stuck {
             self.stats.ftfw.receiving_stuck += 1;
             self.tell(Some(Notice::ReceivingStuck));

@@ -135,6 +135,8 @@ pub struct FtfwStats {
     pub hello_episodes: u64,
     /// Times we started over because nothing was acknowledged.
     pub sending_stuck: u64,
+    /// Hellos that the peer answered and we had not said.
+    pub foreign_hellos: u64,
     /// Times we followed the peer to lower numbers without a hello.
     pub receiving_stuck: u64,
     /// Silences of the peer.

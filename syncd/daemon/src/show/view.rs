@@ -339,6 +339,7 @@ struct FtfwStatsFields {
     hello_episodes: u64,
     sending_stuck: u64,
     receiving_stuck: u64,
+    foreign_hellos: u64,
     peer_lost: u64,
     resyncs_asked: u64,
     resyncs_doubted: u64,
