@@ -32,6 +32,9 @@ pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scen
          event-listen-queue-size: 8\n  sync-queue-size: 1\n",
         router.sync.network(),
     );
+    if let Some(limit) = scenario.syncd.get(name).and_then(|chosen| chosen.cache_limit) {
+        let _ = writeln!(text, "  cache-limit: {limit}");
+    }
     if !scenario.helpers.is_empty() {
         let helpers: Vec<&str> = scenario.helpers.iter().map(|helper| helper.word()).collect();
         let _ = writeln!(text, "  expect-sync: [{}]", helpers.join(", "));

@@ -124,19 +124,7 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
     let (file, text) = sources.scenario.as_ref().unwrap_or(&sources.topology);
     let said: ScenarioText = match &sources.scenario {
         Some((file, text)) => parse(file, text)?,
-        None => ScenarioText {
-            title: topology.title.clone(),
-            topology: sources.name.clone(),
-            sync: None,
-            channel: Channel::default(),
-            helpers: Vec::new(),
-            settings: BTreeMap::new(),
-            conntrackd: ConntrackdText::default(),
-            traffic: None,
-            timeline: Vec::new(),
-            expect: Vec::new(),
-            snapshot: Vec::new(),
-        },
+        None => nothing_happens(&topology, &sources.name),
     };
     let mut checker = Checker::new(file, text);
     let variation = &sources.variation;
@@ -156,6 +144,7 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
         varied: variation.is_any(),
     };
     check::sync(&sync, &mut checker);
+    check::syncd(&said.syncd, &mut checker);
     check::traffic(&traffic, &topology, &mut checker);
     let helpers = check::helpers(said.helpers, &traffic, &mut checker);
     let timeline = check::timeline(said.timeline, &mut checker);
@@ -177,10 +166,29 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
         channel: variation.channel.unwrap_or(said.channel),
         helpers,
         settings: said.settings.into_iter().map(|(key, value)| (key, value.to_string())).collect(),
+        syncd: said.syncd,
         conntrackd: said.conntrackd,
         traffic,
         timeline,
         expect,
         snapshot,
     })
+}
+
+/// The scenario of a topology alone.
+fn nothing_happens(topology: &Topology, name: &str) -> ScenarioText {
+    ScenarioText {
+        title: topology.title.clone(),
+        topology: name.to_owned(),
+        sync: None,
+        channel: Channel::default(),
+        helpers: Vec::new(),
+        settings: BTreeMap::new(),
+        syncd: BTreeMap::new(),
+        conntrackd: ConntrackdText::default(),
+        traffic: None,
+        timeline: Vec::new(),
+        expect: Vec::new(),
+        snapshot: Vec::new(),
+    }
 }

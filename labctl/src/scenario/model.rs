@@ -33,6 +33,8 @@ pub(crate) struct Scenario {
     pub(crate) helpers: Vec<Helper>,
     /// Kernel settings of the routers, in place of the lab's own or besides.
     pub(crate) settings: BTreeMap<String, String>,
+    /// How the syncd of a router differs from the lab's usual one.
+    pub(crate) syncd: BTreeMap<String, SyncdText>,
     /// How a conntrackd differs from the lab's usual one.
     pub(crate) conntrackd: ConntrackdText,
     /// By name.
@@ -72,6 +74,8 @@ pub(crate) struct ScenarioText {
     pub(crate) helpers: Vec<Helper>,
     #[serde(default)]
     pub(crate) settings: BTreeMap<String, Setting>,
+    #[serde(default)]
+    pub(crate) syncd: BTreeMap<String, SyncdText>,
     #[serde(default)]
     pub(crate) conntrackd: ConntrackdText,
     pub(crate) traffic: Option<BTreeMap<String, Vec<StreamText>>>,
@@ -127,6 +131,14 @@ impl fmt::Display for Setting {
             Self::Text(text) => f.write_str(text),
         }
     }
+}
+
+/// What of a syncd's configuration a scenario may choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct SyncdText {
+    /// The most flows in each cache.
+    pub(crate) cache_limit: Option<u32>,
 }
 
 /// What of a conntrackd's configuration a scenario may choose.

@@ -123,6 +123,22 @@ fn written_flows_and_what_needs_a_second_word_are_checked() {
 }
 
 #[test]
+fn the_syncd_of_a_router_may_differ_from_the_usual_one() {
+    let scenario = checked("title: t\ntopology: two-routers\nsyncd:\n  r2: { cache-limit: 5000 }\n").unwrap();
+    let limits = ["r1", "r2"].map(|name| scenario.syncd.get(name).and_then(|chosen| chosen.cache_limit));
+    assert_eq!(limits, [None, Some(5000)]);
+    let told = mistakes(
+        "title: t\ntopology: two-routers\nsync: { r1: syncd, r2: conntrackd }\nsyncd:\n  r2: { cache-limit: 5000 }\n  r3: {}\n",
+    );
+    let lines: Vec<&str> = told.lines().collect();
+    let expected = [
+        "test.yaml:5: no syncd runs on `r2`: let one run there under `sync`, or leave it out",
+        "test.yaml:6: no router is called `r3`: write one of r1, r2",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn an_unknown_key_and_a_wrong_value_name_their_line() {
     let told = mistakes("title: t\ntopology: two-routers\ntimelime: []\n");
     assert!(told.starts_with("test.yaml:3: unknown field `timelime`"), "{told}");

@@ -192,3 +192,8 @@ fn overload_mute() {
 fn overload_full_table() {
     scenario("overload-full-table");
 }
+
+#[test]
+fn overload_full_cache() {
+    scenario("overload-full-cache");
+}

@@ -155,7 +155,7 @@ impl Display for Line<'_> {
             Notice::CacheFull { internal, limit } => {
                 let cache = if *internal { "internal" } else { "external" };
                 write!(f, "the {cache} cache is full: flows beyond {limit} are not replicated; ")?;
-                f.write_str("raise nf_conntrack_max and restart syncd")
+                f.write_str("raise cache-limit, or nf_conntrack_max where that is left out, and restart syncd")
             }
             Notice::SendingStuck => {
                 f.write_str("the peer acknowledges nothing although it is heard; starting over")

@@ -344,10 +344,7 @@ pub(crate) fn enable_events() -> (Ends, Result<(), String>) {
     }
 }
 
-/// How many flows each cache may hold: as conntrackd's users set it, twice what the kernel may; at least half a
-/// million, because the kernel's limit may be raised while we run. Memory is taken only as flows come.
-pub(crate) fn cache_limit() -> u32 {
-    const LEAST: u32 = 1 << 19;
-    let max = fs::read_to_string(MAX_SYSCTL).ok().and_then(|text| text.trim().parse::<u32>().ok());
-    max.map_or(LEAST, |max| max.saturating_mul(2).max(LEAST))
+/// The most flows that the kernel holds, if it says.
+pub(crate) fn table_limit() -> Option<u32> {
+    fs::read_to_string(MAX_SYSCTL).ok()?.trim().parse().ok()
 }

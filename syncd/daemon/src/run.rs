@@ -61,6 +61,14 @@ async fn serve(
         let consequence = "flows may never tell their end, so the table is read again and again";
         journal.say(Level::Warn, format_args!("{reason}; {consequence}"));
     }
+    let table_limit = kernel::table_limit();
+    if let Some((limit, max)) = config.cache_limit.zip(table_limit).filter(|(limit, max)| limit < max) {
+        let consequence = "flows beyond it are not replicated; raise it, or leave it out";
+        journal.say(
+            Level::Warn,
+            format_args!("cache-limit {limit} is below nf_conntrack_max, which is {max}: {consequence}"),
+        );
+    }
     let kernel = Kernel::open(config.event_buffer, config.filter.wants_expectations())
         .map_err(|error| anyhow::anyhow!("{error:#}; run as root, or with CAP_NET_ADMIN"))?;
     let channels = Channels::open(config, own)?;
@@ -76,7 +84,7 @@ async fn serve(
     let start = clock::now();
     let datagram_limit = u16::try_from(channels.payload_limit()).unwrap_or(u16::MAX);
     let parts = Parts {
-        replica: doors(start, replica_config(config, ends), datagram_limit, record)?,
+        replica: doors(start, replica_config(config, ends, table_limit), datagram_limit, record)?,
         kernel,
         channels,
         setting: setting(config),
@@ -138,8 +146,15 @@ async fn follow(mut fifo: Fifo, tell: mpsc::Sender<(Vrrp, u64)>, journal: Journa
     }
 }
 
-fn replica_config(config: &Config, ends: Ends) -> replica::Config {
-    let limit = kernel::cache_limit();
+/// How many flows each cache may hold where nobody says: as conntrackd's users set it, twice what the kernel may; at
+/// least half a million, because the kernel's limit may be raised while we run. Memory is taken only as flows come.
+fn usual_cache_limit(table_limit: Option<u32>) -> u32 {
+    const LEAST: u32 = 1 << 19;
+    table_limit.map_or(LEAST, |max| max.saturating_mul(2).max(LEAST))
+}
+
+fn replica_config(config: &Config, ends: Ends, table_limit: Option<u32>) -> replica::Config {
+    let limit = config.cache_limit.unwrap_or_else(|| usual_cache_limit(table_limit));
     replica::Config {
         filter: config.filter.clone(),
         internal_limit: limit,

@@ -10,7 +10,7 @@ mod transfers;
 use std::collections::BTreeMap;
 
 use super::mistake::{Mistake, line_of};
-use super::model::{SnapshotPart, SyncKind};
+use super::model::{SnapshotPart, SyncKind, SyncdText};
 use super::size::Scale;
 use super::streams::{Path, StreamText};
 use super::topology::{Hosts, Topology, VirtualAddresses};
@@ -135,6 +135,18 @@ pub(super) fn topology(topology: &Topology, checker: &mut Checker<'_>) {
 pub(super) fn sync(sync: &BTreeMap<String, SyncKind>, checker: &mut Checker<'_>) {
     for name in sync.keys() {
         checker.router(&["sync", name], None, name);
+    }
+}
+
+/// What is chosen for a syncd that is not there would be a mistake too, save where the daemons are varied.
+pub(super) fn syncd(chosen: &BTreeMap<String, SyncdText>, checker: &mut Checker<'_>) {
+    for name in chosen.keys() {
+        checker.router(&["syncd", name], None, name);
+        let other = checker.known.sync.get(name).is_some_and(|kind| *kind != SyncKind::Syncd);
+        if other && !checker.known.varied {
+            let what = format!("no syncd runs on `{name}`");
+            checker.mistake(&["syncd", name], None, what, "let one run there under `sync`, or leave it out");
+        }
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) event_buffer: usize,
     /// Send and receive buffer of each channel, in bytes.
     pub(crate) channel_buffer: usize,
+    /// The most flows in each cache; none: as the kernel's own limit has it.
+    pub(crate) cache_limit: Option<u32>,
     file: PathBuf,
     text: String,
 }

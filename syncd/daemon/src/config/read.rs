@@ -21,6 +21,8 @@ const DEFAULT_EVENT_MB: usize = 8;
 const DEFAULT_CHANNEL_MB: usize = 1;
 /// The kernel takes the size of a buffer as an `int` and doubles it.
 const MAX_BUFFER_MB: i64 = 1023;
+/// Fewer flows than this is a slip of the pen (megabytes, say), more than that no kernel holds.
+const CACHE_LIMITS: std::ops::RangeInclusive<u32> = 1_000..=100_000_000;
 /// `IFNAMSIZ` without the zero byte.
 const MAX_INTERFACE_NAME: usize = 15;
 
@@ -36,6 +38,7 @@ const KEYS: &[&str] = &[
     "startup-resync",
     "event-listen-queue-size",
     "sync-queue-size",
+    "cache-limit",
 ];
 const PROTOCOLS: &[(&str, Protocol)] = &[
     ("tcp", Protocol::TCP),
@@ -115,6 +118,7 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
     }
     let event_buffer = megabytes(reader, fields.get("event-listen-queue-size"), DEFAULT_EVENT_MB);
     let channel_buffer = megabytes(reader, fields.get("sync-queue-size"), DEFAULT_CHANNEL_MB);
+    let cache_limit = fields.get("cache-limit").and_then(|cursor| cache_limit(reader, cursor));
     Some(Config {
         links,
         listen,
@@ -124,6 +128,7 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
         notify_fifo,
         event_buffer,
         channel_buffer,
+        cache_limit,
         file: file.to_owned(),
         text: reader.text().to_owned(),
     })
@@ -396,4 +401,17 @@ fn megabytes(reader: &mut Reader<'_>, cursor: Option<&Cursor<'_>>, default: usiz
             bytes(default)
         }
     }
+}
+
+fn cache_limit(reader: &mut Reader<'_>, cursor: &Cursor<'_>) -> Option<u32> {
+    let (least, most) = (CACHE_LIMITS.start(), CACHE_LIMITS.end());
+    let remedy = format!(
+        "write a number of flows from {least} to {most}; without it, twice nf_conntrack_max, at least 524288"
+    );
+    let number = reader.whole(cursor, &remedy)?;
+    let limit = u32::try_from(number).ok().filter(|limit| CACHE_LIMITS.contains(limit));
+    if limit.is_none() {
+        reader.note(cursor, Part::Value, &format!("{number} flows is no limit for a cache"), &remedy);
+    }
+    limit
 }

@@ -44,6 +44,7 @@ fn the_documented_example() {
     vrrp: { sync-group: syncgrp, notify-fifo: /run/keepalived/syncd.fifo }
   event-listen-queue-size: 16
   sync-queue-size: 2
+  cache-limit: 250000
 ",
     );
     let group = SocketAddrV4::new(Ipv4Addr::new(225, 0, 0, 51), 3780);
@@ -51,6 +52,7 @@ fn the_documented_example() {
     assert_eq!(config.links[0].interface, "eth2");
     assert_eq!(config.links[0].transport, Transport::Multicast(group));
     assert_eq!((config.event_buffer, config.channel_buffer), (16 << 20, 2 << 20));
+    assert_eq!(config.cache_limit, Some(250_000));
     assert_eq!(config.sync_group, "syncgrp");
     assert_eq!(config.notify_fifo.as_deref(), Some(Path::new("/run/keepalived/syncd.fifo")));
     let flow = |protocol, source: [u8; 4]| {
@@ -127,6 +129,30 @@ fn everything_wrong_is_shown_at_once() {
   sync-queue-size: 2
 ",
     );
+}
+
+#[test]
+fn a_limit_that_no_cache_can_have_is_refused() {
+    for limit in [1_000, 100_000_000] {
+        let text = with(&format!("  interface: {{ eth2: {{}} }}\n  cache-limit: {limit}\n"));
+        assert_eq!(valid(&text).cache_limit, Some(limit));
+    }
+    assert_eq!(valid(&with("  interface: { eth2: {} }\n")).cache_limit, None);
+    for (limit, said) in [
+        ("999", "999 flows is no limit for a cache"),
+        ("100000001", "100000001 flows is no limit for a cache"),
+        ("-1", "-1 flows is no limit for a cache"),
+        ("512MB", "a whole number is expected here, not '512MB'"),
+        ("", "a whole number is expected here, not nothing"),
+    ] {
+        let text = with(&format!("  interface: {{ eth2: {{}} }}\n  cache-limit: {limit}\n"));
+        let shown = read::config(Path::new("syncd.yaml"), &text).expect_err(limit).to_string();
+        assert!(shown.contains(&format!("conntrack-sync.cache-limit: {said}")), "{shown}");
+        assert!(
+            shown.contains("write a number of flows from 1000 to 100000000; without it, twice"),
+            "{shown}"
+        );
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn every_consequence_has_its_level_and_its_words() {
             Notice::CacheFull { internal: true, limit: 10 },
             Level::Error,
             "the internal cache is full: flows beyond 10 are not replicated; \
-             raise nf_conntrack_max and restart syncd",
+             raise cache-limit, or nf_conntrack_max where that is left out, and restart syncd",
         ),
         (
             Notice::HelperUnknown { helper: HelperName::new(b"ftp").expect("a name") },
