@@ -49,7 +49,7 @@ impl Lab {
             Sight::Committed(node) if self.scenario.sync_of(node) == SyncKind::Conntrackd => {
                 record.add(Instant::now(), Seen::Script(node.clone(), self.script_of(node)));
             }
-            Sight::InSync(node) | Sight::Committed(node) => {
+            Sight::InSync(node) | Sight::CatchingUp(node) | Sight::Committed(node) => {
                 if let Ok(status) = self.daemon_status(node) {
                     record.add(Instant::now(), Seen::Daemon(node.clone(), status));
                 }

@@ -40,6 +40,8 @@ pub(crate) enum Sight {
     ExpectationsCommitted(String),
     /// The router's daemon says that it is in sync with its peer.
     InSync(String),
+    /// The router's daemon says that it is catching up, whatever the reason.
+    CatchingUp(String),
     /// The router's external cache holds what its peer's kernel holds, after the filter.
     CacheEqual(String),
     /// It holds all of that; what it holds besides is what its daemon, a conntrackd, does not forget by itself.
@@ -111,6 +113,7 @@ impl fmt::Display for Sight {
                 write!(f, "the kernel of {node} expects what the other router's expected")
             }
             Self::InSync(node) => write!(f, "{node} is in sync"),
+            Self::CatchingUp(node) => write!(f, "{node} says that it is catching up"),
             Self::CacheEqual(node) => write!(f, "the external cache of {node} equals its peer's kernel"),
             Self::CacheComplete(node) => {
                 write!(
@@ -164,6 +167,7 @@ pub(crate) struct ExpectationText {
     pub(crate) expectations: Option<String>,
     pub(crate) expectations_committed: Option<String>,
     pub(crate) in_sync: Option<String>,
+    pub(crate) catching_up: Option<String>,
     pub(crate) cache_equal: Option<String>,
     pub(crate) cache_complete: Option<String>,
     pub(crate) kept: Option<String>,

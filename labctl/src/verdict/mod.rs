@@ -146,6 +146,9 @@ fn sight(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
         (Sight::InSync(node), Seen::Daemon(of, status)) if node == of => {
             Some((status.sync.state == "in sync", status.sync.words()))
         }
+        (Sight::CatchingUp(node), Seen::Daemon(of, status)) if node == of => {
+            Some((status.sync.state == "catching up", status.sync.words()))
+        }
         (Sight::Committed(node), Seen::Daemon(of, status)) if node == of => Some(match status.commit {
             None => (false, "no commit".to_owned()),
             Some(commit) => {

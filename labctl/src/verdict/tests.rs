@@ -201,6 +201,16 @@ fn the_longest_answer_counts_and_one_that_failed_too() {
         );
         read_status(json.as_bytes()).unwrap()
     };
+    for (said, in_sync, behind) in [
+        ("in sync", Judgement::Met, Judgement::Open),
+        ("catching up", Judgement::Open, Judgement::Met),
+        ("diverged", Judgement::Open, Judgement::Open),
+    ] {
+        let daemon = || Seen::Daemon("r1".to_owned(), status(said));
+        assert_eq!(looked(Sight::InSync("r1".to_owned()), daemon()).0, in_sync);
+        assert_eq!(looked(Sight::CatchingUp("r1".to_owned()), daemon()).0, behind);
+        assert_eq!(looked(Sight::CatchingUp("r2".to_owned()), daemon()).0, Judgement::Open);
+    }
     let mut watch = WatchSeen::default();
     let milliseconds = Duration::from_millis;
     watch.note_answer(milliseconds(95), milliseconds(5), &status("peer lost"));

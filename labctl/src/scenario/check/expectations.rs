@@ -39,7 +39,7 @@ pub(super) fn check_expectation(
             keys,
             Some(place),
             format!("{} subjects in one expectation", sights.len()),
-            "give exactly one of primary, both-primary, lower-heard, streams with alive, transfers with complete, in-sync, \
+            "give exactly one of primary, both-primary, lower-heard, streams with alive, transfers with complete, in-sync, catching-up, \
              cache-equal, cache-complete, cache-differs, committed, kept, expectations, expectations-committed, answers \
              with under, memory with below, said or logged with text, counted with counter, ended with on",
         );
@@ -80,6 +80,7 @@ fn single(
     };
     let told = [
         (&entry.in_sync, Sight::InSync as fn(String) -> Sight, &SYNCD[..]),
+        (&entry.catching_up, Sight::CatchingUp, &SYNCD),
         (&entry.cache_equal, Sight::CacheEqual, &EITHER),
         (&entry.cache_complete, complete, &EITHER),
         (&entry.committed, Sight::Committed, &EITHER),

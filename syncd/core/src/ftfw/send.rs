@@ -51,19 +51,20 @@ enum Place {
     InFlight,
 }
 
-/// Per item: its neighbours in the queue, or its number in flight (in `next`).
+/// Per item: its neighbours in the queue, or its number in flight (in `next`); and in which round its news came.
 #[derive(Clone, Copy, Debug)]
 struct Link {
     previous: u32,
     next: u32,
     place: Place,
+    round: bool,
 }
 
 const NONE: u32 = u32::MAX;
 
 impl Default for Link {
     fn default() -> Self {
-        Self { previous: NONE, next: NONE, place: Place::Idle }
+        Self { previous: NONE, next: NONE, place: Place::Idle, round: false }
     }
 }
 
@@ -87,6 +88,11 @@ pub struct Sender {
     dropped_nacks: u32,
     /// So many items at the head of the queue were asked for by the peer.
     asked_for: u32,
+    /// What is put into the queue belongs to this round; what waits or is in flight of the other one was there when this
+    /// one began. A round ends when nothing of the one before is left, so that there are never more than two.
+    round: bool,
+    /// Items of the round before that wait or are in flight.
+    older: u32,
 }
 
 impl Sender {
@@ -106,7 +112,22 @@ impl Sender {
             resyncs: 0,
             dropped_nacks: 0,
             asked_for: 0,
+            round: false,
+            older: 0,
         }
+    }
+
+    /// Items that waited or were in flight when this round began, and still do, resent or not.
+    #[must_use]
+    pub const fn older(&self) -> u32 {
+        self.older
+    }
+
+    /// A round begins; only when nothing is left of the one before the last.
+    pub fn begin_round(&mut self) {
+        assert_eq!(self.older, 0, "a round lasts until nothing of the one before is left");
+        self.round = !self.round;
+        self.older = self.queued + self.in_flight;
     }
 
     /// How many NACKs were dropped since the last call, because nothing could be sent for long: what they asked for
@@ -178,7 +199,10 @@ impl Sender {
         }
         match self.links[item.0 as usize].place {
             Place::Idle => {}
-            Place::Queued => self.unlink(item),
+            Place::Queued => {
+                self.unlink(item);
+                self.passed(item);
+            }
             Place::InFlight => self.settle(item),
         }
     }
@@ -217,8 +241,8 @@ impl Sender {
             Outgoing::Item(item) => {
                 self.unlink(item);
                 self.asked_for = self.asked_for.saturating_sub(1);
-                let number = self.next.0;
-                self.links[item.0 as usize] = Link { previous: NONE, next: number, place: Place::InFlight };
+                let link = &mut self.links[item.0 as usize];
+                (link.next, link.place) = (self.next.0, Place::InFlight);
                 self.in_flight += 1;
                 Sent::Item(item)
             }
@@ -248,6 +272,9 @@ impl Sender {
         for index in self.indices(range) {
             progress |= self.ring[index] != Sent::Settled;
             if let Some(outgoing) = self.take_out(index) {
+                if let Outgoing::Item(item) = outgoing {
+                    self.passed(item);
+                }
                 settled(outgoing);
             }
         }
@@ -367,6 +394,10 @@ impl Sender {
         if flying != self.in_flight || claims != (waiting + flying) as usize {
             return Some("items in flight and items that say so are not the same");
         }
+        let older = |link: &Link| link.place != Place::Idle && link.round != self.round;
+        if (0..self.links.len()).filter(|item| older(&self.links[*item])).count() != self.older as usize {
+            return Some("items of the round before are not counted right");
+        }
         let counted = (self.nacks as usize, self.resyncs as usize);
         (counted != (nacks, resyncs)).then_some("NACKs or RESYNCs under way are not counted right")
     }
@@ -376,7 +407,7 @@ impl Sender {
         match core::mem::replace(&mut self.ring[index], Sent::Settled) {
             Sent::Settled | Sent::Alive => None,
             Sent::Item(item) => {
-                self.links[item.0 as usize] = Link::default();
+                self.rest(item);
                 self.in_flight -= 1;
                 Some(Outgoing::Item(item))
             }
@@ -415,13 +446,26 @@ impl Sender {
             assert_eq!(self.ring[index], Sent::Item(item), "an item in flight is in the ring");
             self.ring[index] = Sent::Settled;
         }
-        self.links[item.0 as usize] = Link::default();
+        self.rest(item);
+        self.passed(item);
         self.in_flight -= 1;
         self.shrink();
     }
 
+    /// The item is in no queue for now; its round stays.
+    fn rest(&mut self, item: Item) {
+        let link = &mut self.links[item.0 as usize];
+        *link = Link { round: link.round, ..Link::default() };
+    }
+
+    /// The item's news has come to its end: the peer has it, or nobody wants it any more.
+    fn passed(&mut self, item: Item) {
+        self.older -= u32::from(self.links[item.0 as usize].round != self.round);
+    }
+
     fn append(&mut self, item: Item) {
-        self.links[item.0 as usize] = Link { previous: self.tail, next: NONE, place: Place::Queued };
+        self.links[item.0 as usize] =
+            Link { previous: self.tail, next: NONE, place: Place::Queued, round: self.round };
         if self.tail == NONE {
             self.head = item.0;
         } else {
@@ -432,7 +476,8 @@ impl Sender {
     }
 
     fn prepend(&mut self, item: Item) {
-        self.links[item.0 as usize] = Link { previous: NONE, next: self.head, place: Place::Queued };
+        let link = &mut self.links[item.0 as usize];
+        (link.next, link.place) = (self.head, Place::Queued);
         if self.head == NONE {
             self.tail = item.0;
         } else {
@@ -443,7 +488,7 @@ impl Sender {
     }
 
     fn unlink(&mut self, item: Item) {
-        let Link { previous, next, place } = self.links[item.0 as usize];
+        let Link { previous, next, place, .. } = self.links[item.0 as usize];
         assert_eq!(place, Place::Queued, "only a waiting item is taken from the queue");
         if previous == NONE {
             self.head = next;
@@ -455,7 +500,7 @@ impl Sender {
         } else {
             self.links[next as usize].previous = previous;
         }
-        self.links[item.0 as usize] = Link::default();
+        self.rest(item);
         self.queued -= 1;
     }
 }

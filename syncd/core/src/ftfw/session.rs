@@ -86,6 +86,8 @@ pub struct Session {
     heard: Option<Instant>,
     silent: bool,
     progress: Instant,
+    /// When the present round of [`Sender::begin_round`] began.
+    round: Instant,
     /// Whatever was sent before this number and still awaits an answer [`STUCK`] after this instant is overdue.
     watermark: (Seq, Instant),
     /// An acknowledgement has passed over items that were sent before this number, at this instant.
@@ -111,6 +113,7 @@ impl Session {
             heard: None,
             silent: true,
             progress: now,
+            round: now,
             watermark: (first, now),
             passed_items: None,
             passed_over: false,
@@ -202,6 +205,13 @@ impl Session {
     #[must_use]
     pub const fn progress(&self) -> Instant {
         self.progress
+    }
+
+    /// Since when at least something has waited for the peer, queued or in flight and perhaps sent again meanwhile; none
+    /// while nothing has for long. So a link that is too slow is noticed although the peer acknowledges all the time.
+    #[must_use]
+    pub fn waits_since(&self) -> Option<Instant> {
+        (self.send.older() > 0).then_some(self.round)
     }
 
     /// The number of our next message.
@@ -319,6 +329,7 @@ impl Session {
         if self.passed_items.is_none() && self.send.has_items_before(range.from) {
             self.passed_items = Some((range.from, now));
         }
+        self.look_back(now);
     }
 
     /// The frame that arrived last was a NACK: the peer misses these numbers. Says how many items are sent again; only
@@ -358,6 +369,7 @@ impl Session {
         }
         self.hello.sent();
         self.beat = now;
+        self.look_back(now);
     }
 
     /// When [`Self::lapse`] is to be called.
@@ -405,6 +417,14 @@ impl Session {
             self.beat = now;
         }
         lapsed
+    }
+
+    /// When nothing is left of what waited at the last look, whatever waits now is looked at.
+    fn look_back(&mut self, now: Instant) {
+        if self.send.older() == 0 {
+            self.send.begin_round();
+            self.round = now;
+        }
     }
 
     /// The peer started over: what it had not acknowledged is sent again, its hello is answered at once.

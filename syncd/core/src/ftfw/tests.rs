@@ -363,3 +363,35 @@ fn a_run_of_late_frames_may_be_out_of_order() {
     assert!(session.arrive(at(2200), Seq(15), Flags::NONE).deliver);
     assert_eq!(session.arrive(at(2201), Seq(17), Flags::NONE).lost, 1);
 }
+
+#[test]
+fn how_long_something_waits_is_known_whatever_becomes_of_it() {
+    let mut session = open_session();
+    assert_eq!(session.waits_since(), None);
+    (1..=4).for_each(|n| session.enqueue(Item(n)));
+    drain(&mut session, at(10));
+    assert_eq!(session.waits_since(), Some(at(10)));
+    // One has arrived, one is overtaken by newer state, one is wanted by nobody; the last one is lost and sent again.
+    session.acked(at(20), range(101, 101), |_| {});
+    session.enqueue(Item(2));
+    session.forget(Item(3));
+    session.nacked(range(104, 104));
+    assert_eq!((session.waits_since(), session.inconsistency()), (Some(at(10)), None));
+    assert_eq!(items(&drain(&mut session, at(30))), [(105, 4), (107, 2)]);
+    assert_eq!(session.waits_since(), Some(at(10)));
+    // What came later waits since the last look.
+    session.acked(at(40), range(105, 105), |_| {});
+    assert_eq!((session.waits_since(), session.inconsistency()), (Some(at(40)), None));
+    session.acked(at(50), range(106, 107), |_| {});
+    assert_eq!((session.waits_since(), session.inconsistency()), (None, None));
+}
+
+#[test]
+fn what_a_silence_has_put_back_still_waits() {
+    let mut session = open_session();
+    session.enqueue(Item(1));
+    drain(&mut session, at(10));
+    session.say_hello(at(20));
+    assert_eq!((session.queued(), session.waits_since()), (1, Some(at(10))));
+    assert_eq!(session.inconsistency(), None);
+}

@@ -136,6 +136,7 @@ fn reasons() -> Vec<Reason> {
         Reason::LargeGap => 12,
         Reason::RoomAgain => 13,
         Reason::PeerYielded => 14,
+        Reason::Backlog => 15,
     };
     all_of(
         vec![
@@ -154,6 +155,7 @@ fn reasons() -> Vec<Reason> {
             Reason::LargeGap,
             Reason::RoomAgain,
             Reason::PeerYielded,
+            Reason::Backlog,
         ],
         number,
     )

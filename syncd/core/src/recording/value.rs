@@ -528,6 +528,7 @@ impl Coded for Reason {
             Self::LargeGap => 12,
             Self::RoomAgain => 13,
             Self::PeerYielded => 14,
+            Self::Backlog => 15,
         });
     }
 
@@ -548,6 +549,7 @@ impl Coded for Reason {
             12 => Self::LargeGap,
             13 => Self::RoomAgain,
             14 => Self::PeerYielded,
+            15 => Self::Backlog,
             _ => return Err(Damage::Value),
         })
     }

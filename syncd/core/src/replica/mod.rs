@@ -66,6 +66,10 @@ pub use turn::{ChannelId, Outside, turn};
 /// Flows unacknowledged for longer than this are worth a word in the status.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(1);
 
+/// Something that has waited for the peer for longer than this is no ordinary moment: a conntrackd acknowledges once a
+/// second.
+const BACKLOG: Duration = Duration::from_millis(1500);
+
 /// A little less than conntrackd's default for `ResendQueueSize`, 131,072 objects: every number is one object at most, and
 /// the oldest go first.
 pub const PEER_KEEPS: u32 = 130_000;
@@ -326,6 +330,8 @@ impl Replica {
             Sync::CatchingUp(Reason::GapOpen)
         } else if waits && now.since(self.session.progress()) > UNACKNOWLEDGED {
             Sync::CatchingUp(Reason::Unacknowledged)
+        } else if self.session.waits_since().is_some_and(|since| now.since(since) > BACKLOG) {
+            Sync::CatchingUp(Reason::Backlog)
         } else if self.full.0 {
             Sync::Diverged(Divergence::InternalFull { limit: self.internal.limit() })
         } else if self.full.1 {
@@ -345,6 +351,12 @@ impl Replica {
                 Some(Progress { done, of: self.audit.kernel().filter(|kernel| *kernel >= done) })
             }
             Sync::CatchingUp(Reason::Sending) => Some(self.bulk.progress(&self.internal)),
+            Sync::CatchingUp(Reason::Unacknowledged | Reason::Backlog) => {
+                let flows = self.internal.len() + self.internal.dead();
+                let of = flows + self.expectations.internal.len();
+                let waiting = self.session.queued() + self.session.in_flight();
+                Some(Progress { done: of.saturating_sub(waiting), of: Some(of) })
+            }
             Sync::CatchingUp(_) => self.catch_up.progress(&self.external),
             Sync::InSync | Sync::Diverged(_) | Sync::PeerLost { .. } => None,
         }

@@ -60,8 +60,9 @@ pub struct Progress {
 /// Whether both routers know the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
-    /// Our external cache equals the peer's internal one, and the peer has acknowledged all of ours, save what is
-    /// younger than a second: on a router with traffic something is always on its way.
+    /// Our external cache equals the peer's internal one as far as the peer has told it, and the peer has acknowledged all
+    /// of ours, save what is younger than a second or two: on a router with traffic something is always on its way. What
+    /// still waits in the peer's queue only the peer can know, and says in its own status.
     InSync,
     /// Not yet, and why. This ends by itself.
     CatchingUp(Reason),
@@ -101,6 +102,8 @@ pub enum Reason {
     Sending,
     /// The peer has not acknowledged flows for more than a second.
     Unacknowledged,
+    /// Something has waited for the peer for more than a second, although it acknowledges all the time.
+    Backlog,
     /// More frames were lost at once than the peer may have kept.
     LargeGap,
     /// A cache was full, and has room again.
@@ -163,6 +166,9 @@ impl fmt::Display for Reason {
             Self::ReadingKernel => "the kernel's table is being read",
             Self::Sending => "flows are being sent to the peer",
             Self::Unacknowledged => "the peer has not acknowledged flows for more than a second",
+            Self::Backlog => {
+                "flows wait longer than a second: the dedicated link, or the peer, is slower than they come"
+            }
             Self::LargeGap => "more frames were lost at once than the peer may have kept",
             Self::RoomAgain => "a cache was full and has room again",
             Self::PeerYielded => "the peer stepped back after both were primary",

@@ -37,8 +37,13 @@ impl Moment {
             Self::Dump => status.sync == Sync::CatchingUp(Reason::ReadingKernel),
             Self::Bulk => status.sync == Sync::CatchingUp(Reason::Sending),
             Self::Resync => {
-                let others =
-                    [Reason::ReadingKernel, Reason::Sending, Reason::GapOpen, Reason::Unacknowledged];
+                let others = [
+                    Reason::ReadingKernel,
+                    Reason::Sending,
+                    Reason::GapOpen,
+                    Reason::Unacknowledged,
+                    Reason::Backlog,
+                ];
                 matches!(status.sync, Sync::CatchingUp(reason) if !others.contains(&reason))
             }
         }
