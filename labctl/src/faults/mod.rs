@@ -32,7 +32,11 @@ impl Lab {
             Fault::KillRouter => self.kill_router(router),
             Fault::StopVrrp => self.take_actor(router, Actor::Keepalived)?.stop(),
             Fault::LinkDown => self.with_node(router, |node| Ok(apply::set_link(node.net(), "lan", false)?)),
-            Fault::KillDaemon => self.take_actor(router, self.replicating(router)?)?.kill(),
+            Fault::KillDaemon => {
+                // What its cache held, or its peer's, says nothing of what they hold now.
+                self.forget_compared();
+                self.take_actor(router, self.replicating(router)?)?.kill()
+            }
             Fault::HangDaemon => self.hang_daemon(router, true),
         }
         .with_context(|| format!("cannot {} {router}", fault.word()))

@@ -49,8 +49,7 @@ impl Lab {
         let kind = self.scenario.sync_of(router);
         if kind == SyncKind::Syncd {
             // Far from equal: two numbers say so, and asking for every flow again and again would be work for the daemon.
-            let cached = self.daemon_status(router)?.external_flows;
-            let kernel = self.with_node(peer, |node| Ok(flows::count(node.net())?))?;
+            let (cached, kernel) = self.count_cache(router)?;
             if let Some(difference) = Difference::counted(kernel, cached) {
                 return Ok((difference, Instant::now()));
             }
@@ -70,6 +69,27 @@ impl Lab {
         let difference = Difference::between(&caches::of_kernel(&kernel, peer_router.sync), &cache);
         self.note_compared(&difference);
         Ok((difference, at))
+    }
+
+    /// How many flows a router's external cache holds, and its peer's kernel.
+    ///
+    /// # Errors
+    /// When one of both does not say.
+    pub(super) fn count_cache(&self, router: &str) -> Result<(u64, u64)> {
+        let (peer, _) = self.scenario.topology.peer_of(router);
+        let cached = match self.scenario.sync_of(router) {
+            SyncKind::Syncd => self.daemon_status(router)?.external_flows,
+            SyncKind::Conntrackd => {
+                let told = self.ask_conntrackd(router, &["-s"])?;
+                let cached = caches::count_of_conntrackd(&String::from_utf8_lossy(&told));
+                cached.with_context(|| {
+                    format!("the conntrackd of {router} does not say how many flows it holds")
+                })?
+            }
+            SyncKind::None => bail!("nothing replicates on {router}"),
+        };
+        let kernel = self.with_node(peer, |node| Ok(flows::count(node.net())?))?;
+        Ok((cached, kernel))
     }
 
     /// What the primary's kernel held when the addresses began to move, after the filter, against a router's kernel.

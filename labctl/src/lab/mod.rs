@@ -250,6 +250,11 @@ impl Lab {
         locked(&self.compared).clone()
     }
 
+    /// The last comparison means nothing any more.
+    pub(crate) fn forget_compared(&self) {
+        *locked(&self.compared) = None;
+    }
+
     fn note_compared(&self, difference: &Difference) {
         *locked(&self.compared) = Some(difference.clone());
     }

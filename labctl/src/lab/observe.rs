@@ -59,6 +59,11 @@ impl Lab {
                     record.add(at, Seen::Cache(node.clone(), difference));
                 }
             }
+            Sight::Filling { node, .. } => {
+                if let Ok((cached, kernel)) = self.count_cache(node) {
+                    record.add(Instant::now(), Seen::Filling { node: node.clone(), cached, kernel });
+                }
+            }
             Sight::ExpectationsCached(node) => {
                 if let Ok(difference) = self.compare_expectations(node) {
                     record.add(Instant::now(), Seen::Expectations(node.clone(), difference));

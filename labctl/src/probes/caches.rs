@@ -222,3 +222,11 @@ fn conntrackd_line(line: &str) -> Option<(Key, Worth)> {
     let worth = Worth { reply: None, state, mark: number("mark").unwrap_or(0), shifts: None };
     Some((Key { protocol, zone, original }, worth))
 }
+
+/// How many flows the external cache holds, as `conntrackd -s` prints it.
+#[must_use]
+pub(crate) fn count_of_conntrackd(text: &str) -> Option<u64> {
+    let (_, external) = text.split_once("cache external:")?;
+    let line = external.lines().find_map(|line| line.strip_prefix("current active connections:"))?;
+    line.trim().parse().ok()
+}

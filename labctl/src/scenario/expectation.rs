@@ -46,6 +46,15 @@ pub(crate) enum Sight {
     CacheEqual(String),
     /// It holds all of that; what it holds besides is what its daemon, a conntrackd, does not forget by itself.
     CacheComplete(String),
+    /// The router's external cache is being filled: it holds so many flows at least, and its peer's kernel so many more.
+    Filling {
+        /// The router.
+        node: String,
+        /// In the cache.
+        least: u32,
+        /// In the kernel besides.
+        missing: u32,
+    },
     /// The router's external cache and its peer's kernel differ, by so many flows at least.
     CacheDiffers {
         /// The router.
@@ -127,6 +136,12 @@ impl fmt::Display for Sight {
                 "the external cache of {node} lacks at least {missing} flows of its peer's kernel and holds at least \
                  {extra} others"
             ),
+            Self::Filling { node, least, missing } => {
+                write!(
+                    f,
+                    "the external cache of {node} holds at least {least} flows and lacks at least {missing}"
+                )
+            }
             Self::Committed(node) => write!(f, "{node} has committed, nothing failed"),
             Self::Answers(node, limit) => write!(f, "the daemon of {node} always answers within {limit}"),
             Self::Memory(node, limit) => write!(f, "the daemon of {node} never holds {limit}"),
@@ -172,6 +187,7 @@ pub(crate) struct ExpectationText {
     pub(crate) cache_complete: Option<String>,
     pub(crate) kept: Option<String>,
     pub(crate) cache_differs: Option<String>,
+    pub(crate) filling: Option<String>,
     pub(crate) missing: Option<Scaled<u32>>,
     pub(crate) extra: Option<Scaled<u32>>,
     pub(crate) committed: Option<String>,

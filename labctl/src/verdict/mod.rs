@@ -201,6 +201,12 @@ fn sight_of_daemon(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
             }
             Some((holds, words))
         }
+        (Sight::Filling { node, least, missing }, Seen::Filling { node: of, cached, kernel })
+            if node == of =>
+        {
+            let holds = *cached >= u64::from(*least) && kernel.saturating_sub(*cached) >= u64::from(*missing);
+            Some((holds, format!("{kernel} flows in the kernel, {cached} in the cache")))
+        }
         (Sight::Memory(node, limit), Seen::Watched(of, watch)) if node == of => {
             let holds = watch.memory > 0 && watch.memory < limit.0;
             Some((holds, format!("at most {} kB", watch.memory >> 10)))

@@ -38,6 +38,15 @@ pub(crate) enum Seen {
     Script(String, Option<Vec<String>>),
     /// A router's external cache against its peer's kernel.
     Cache(String, Difference),
+    /// How many flows a router's external cache and its peer's kernel hold.
+    Filling {
+        /// The router.
+        node: String,
+        /// In the cache.
+        cached: u64,
+        /// In the kernel.
+        kernel: u64,
+    },
     /// What the primary's kernel held when the addresses began to move, against a router's kernel.
     Kept(String, Difference),
     /// A router's daemon, watched since the timeline began.

@@ -231,6 +231,19 @@ fn the_longest_answer_counts_and_one_that_failed_too() {
 }
 
 #[test]
+fn a_cache_that_is_half_full_is_being_filled() {
+    let filling = |cached| {
+        let sight = Sight::Filling { node: "r2".to_owned(), least: 10, missing: 20 };
+        looked(sight, Seen::Filling { node: "r2".to_owned(), cached, kernel: 100 }).0
+    };
+    let expected = [(9, Judgement::Open), (10, Judgement::Met), (80, Judgement::Met), (81, Judgement::Open)];
+    for (cached, expected) in expected {
+        assert_eq!(filling(cached), expected, "{cached}");
+    }
+    assert_eq!(filling(101), Judgement::Open);
+}
+
+#[test]
 fn caches_differ_by_at_least_so_much() {
     let differs = |missing, extra| Sight::CacheDiffers { node: "r2".to_owned(), missing, extra };
     let seen = || {

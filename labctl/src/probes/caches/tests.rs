@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::super::flows::{SeenFamily, SeenFlow, SeenPorts, SeenTuple, Shift};
 use super::super::syncd::read_cache;
-use super::{Difference, of_conntrackd, of_kernel, of_syncd};
+use super::{Difference, count_of_conntrackd, of_conntrackd, of_kernel, of_syncd};
 use crate::scenario::Prefix;
 
 fn ip(text: &str) -> IpAddr {
@@ -107,4 +107,17 @@ fn only_sizes_that_are_far_apart_say_enough() {
     let few = Difference::counted(40_000, 1_638).unwrap();
     assert_eq!((few.missing, few.extra, few.is_none()), (38_362, 0, false));
     assert_eq!(Difference::counted(5_000, 10_000).unwrap().extra, 5_000);
+}
+
+#[test]
+fn the_external_cache_is_counted_and_not_the_internal_one() {
+    let cache = |name: &str, count| {
+        format!(
+            "cache {name}:\ncurrent active connections:\t{count:>12}\nconnections created:\t\t{count:>12}\tfailed:\t           0\n\n"
+        )
+    };
+    let told = cache("internal", 40) + &cache("external", 1234);
+    assert_eq!(count_of_conntrackd(&told), Some(1234));
+    assert_eq!(count_of_conntrackd(&cache("internal", 40)), None);
+    assert_eq!(count_of_conntrackd(""), None);
 }

@@ -40,7 +40,7 @@ pub(super) fn check_expectation(
             Some(place),
             format!("{} subjects in one expectation", sights.len()),
             "give exactly one of primary, both-primary, lower-heard, streams with alive, transfers with complete, in-sync, catching-up, \
-             cache-equal, cache-complete, cache-differs, committed, kept, expectations, expectations-committed, answers \
+             cache-equal, cache-complete, cache-differs, filling, committed, kept, expectations, expectations-committed, answers \
              with under, memory with below, said or logged with text, counted with counter, ended with on",
         );
     }
@@ -110,17 +110,7 @@ fn paired(
         sights.push(Sight::Alive(streams.clone(), share));
         used += 2;
     }
-    if let Some(node) = &entry.cache_differs {
-        *untold |= !checker.tells(keys, place, node, &EITHER);
-        let [missing, extra] =
-            [entry.missing, entry.extra].map(|number| number.map_or(0, |number| number.at(scale)));
-        if missing + extra == 0 {
-            let what = "caches that differ by nothing are equal".to_owned();
-            checker.mistake(keys, Some(place), what, "give `missing`, `extra` or both");
-        }
-        sights.push(Sight::CacheDiffers { node: node.clone(), missing, extra });
-        used += 1 + usize::from(entry.missing.is_some()) + usize::from(entry.extra.is_some());
-    }
+    used += between(entry, keys, place, checker, untold, &mut sights);
     if let (Some(node), Some(limit)) = (&entry.answers, entry.under) {
         *untold |= !checker.tells(keys, place, node, &SYNCD);
         sights.push(Sight::Answers(node.clone(), limit));
@@ -155,10 +145,42 @@ fn paired(
     if used != words(entry) {
         let what = "a word is missing or one too many".to_owned();
         let remedy = "write `streams: NAME, alive: 100%`, `answers: r1, under: 100ms`, `memory: r1, below: 200MB`, \
-                      `said: r1, text: in sync`, `counted: r1, counter: kernel.overruns`, `ended: NAME, on: r1`";
+                      `said: r1, text: in sync`, `counted: r1, counter: kernel.overruns`, \
+                      `filling: r2, at-least: 10, missing: 10`, `ended: NAME, on: r1`";
         checker.mistake(keys, Some(place), what, remedy);
     }
     sights
+}
+
+/// What is missing between a cache and its peer's kernel; `untold` as above. Says how many words that were.
+fn between(
+    entry: &ExpectationText,
+    keys: &[&str],
+    place: usize,
+    checker: &mut Checker<'_>,
+    untold: &mut bool,
+    sights: &mut Vec<Sight>,
+) -> usize {
+    let scale = checker.known.scale;
+    let mut used = 0;
+    if let Some(node) = &entry.cache_differs {
+        *untold |= !checker.tells(keys, place, node, &EITHER);
+        let [missing, extra] =
+            [entry.missing, entry.extra].map(|number| number.map_or(0, |number| number.at(scale)));
+        if missing + extra == 0 {
+            let what = "caches that differ by nothing are equal".to_owned();
+            checker.mistake(keys, Some(place), what, "give `missing`, `extra` or both");
+        }
+        sights.push(Sight::CacheDiffers { node: node.clone(), missing, extra });
+        used += 1 + usize::from(entry.missing.is_some()) + usize::from(entry.extra.is_some());
+    }
+    if let (Some(node), Some(least), Some(missing)) = (&entry.filling, entry.at_least, entry.missing) {
+        *untold |= !checker.tells(keys, place, node, &EITHER);
+        let (least, missing) = (least.at(scale), missing.at(scale));
+        sights.push(Sight::Filling { node: node.clone(), least, missing });
+        used += 3;
+    }
+    used
 }
 
 /// How many of the words that need another one are there.
@@ -167,6 +189,7 @@ fn words(entry: &ExpectationText) -> usize {
         entry.streams.is_some(),
         entry.alive.is_some(),
         entry.cache_differs.is_some(),
+        entry.filling.is_some(),
         entry.missing.is_some(),
         entry.extra.is_some(),
         entry.answers.is_some(),
