@@ -99,7 +99,7 @@ pub struct LinkStats {
     /// Attributes of accepted flows and expectations that we do not carry.
     pub attributes_skipped: u64,
     /// Attributes that were not sent because conntrackd's dialect has no room for them: a helper's name of more than
-    /// 11 characters, an ICMP id that is translated, a translated IPv6 address of an expectation.
+    /// 11 characters, an ICMP id that is translated, an IPv6 address that an expectation announces.
     pub attributes_unsaid: u64,
     /// Frames sent whose flow or expectation the dialect cannot tell from others: ports of UDPlite, keys of GRE, the
     /// zone of an expectation.

@@ -203,7 +203,7 @@ fn translate(flow: &mut Flow, (target, source, to, from, which): (Address, Addre
     }
 }
 
-/// Any expectation whose parent has ports. A translated IPv6 address cannot be said, nor a zone.
+/// Any expectation whose parent has ports. An announced IPv6 address cannot be said, nor a zone.
 pub(crate) fn expectation() -> impl Strategy<Value = Expectation> {
     let ported = || select(vec![Protocol::TCP, Protocol::UDP, Protocol::SCTP]);
     let free = |family| {
@@ -223,7 +223,11 @@ pub(crate) fn expectation() -> impl Strategy<Value = Expectation> {
         .prop_map(|((family, master, protocol), tuples, nat, (helper, function), numbers)| {
             let (original, tuple, mask, translated) = tuples;
             let (timeout, class, flags, mask_protocol) = numbers;
-            let nat = nat.filter(|_| family == Family::V4);
+            let none = Address::from_v6([0; 16]);
+            let translated = match family {
+                Family::V4 => translated,
+                Family::V6 => Tuple { source: none, target: none, ..translated },
+            };
             Expectation {
                 nat: nat.map(|(protocol, direction)| ExpectNat { tuple: translated, protocol, direction }),
                 helper: helper.unwrap_or_default(),

@@ -9,7 +9,7 @@ use super::value::{
     Addresses, PayloadError, addresses_v4, addresses_v6, ports, put_addresses, put_ports, read_u8, read_u32,
 };
 use crate::flow::{
-    Change, ExpectFlags, ExpectNat, Expectation, Family, FnName, HelperName, Parent, Protocol, Tuple,
+    Address, Change, ExpectFlags, ExpectNat, Expectation, Family, FnName, HelperName, Parent, Protocol, Tuple,
 };
 use crate::wire::attr::{Attr, AttrKind, AttrWriter, attributes};
 use crate::wire::datagram::{Datagram, Full};
@@ -186,8 +186,13 @@ impl Said {
         })
     }
 
-    /// Only what is complete; of IPv6 it never is.
+    /// Only what is complete. Of IPv6 the address is never said and reads as none, which is what the kernel's FTP helper has
+    /// there itself: it follows the parent. Without the port the kernel would send the flow to port 0.
     fn translation(&mut self, family: Family) -> Option<ExpectNat> {
+        if family == Family::V6 && self.nat.addresses.is_none() && self.nat.parts() > 0 {
+            let none = Address::from_v6([0; 16]);
+            self.nat.addresses = Some((family, none, none));
+        }
         if let (Some(tuple), Some(protocol), Some(direction)) =
             (self.nat.tuple(), self.nat.protocol, self.direction)
             && self.nat.family() == Some(family)
@@ -271,12 +276,16 @@ fn write_translation(attrs: &mut AttrWriter<'_>, expectation: &Expectation, nat:
     attrs.put_u32(kind::NAT_DIR, nat.direction);
 }
 
-/// What [`encode_expectation`] leaves out: a helper's name of more than 11 characters, a translated IPv6 address; and
+/// What [`encode_expectation`] leaves out: a helper's name of more than 11 characters, an announced IPv6 address; and
 /// the zone, without which the peer cannot tell it from one of another zone.
 #[must_use]
 pub fn unsaid_of_expectation(expectation: &Expectation) -> Unsaid {
     let helper = !expectation.helper.is_empty() && !can_say(expectation.helper);
-    let address = expectation.nat.is_some() && expectation.family() == Family::V6;
+    let address = expectation.family() == Family::V6
+        && expectation.nat.is_some_and(|ExpectNat { tuple, .. }| {
+            let none = Address::from_v6([0; 16]);
+            (tuple.source, tuple.target) != (none, none)
+        });
     let ambiguous = expectation.zone != 0 || !expectation.parent.protocol.has_wire_ports();
     Unsaid { attributes: u32::from(helper) + u32::from(address), ambiguous }
 }

@@ -132,8 +132,18 @@ fn an_incomplete_translation_is_skipped_and_counted() {
     let mut v6 = expectation(Family::V6);
     v6.nat = Some(ExpectNat { tuple: tuple(Family::V6, 7), protocol: Protocol::TCP, direction: 1 });
     let (read_back, skipped) = read(&sent(&v6)).expect("an expectation");
-    assert_eq!((read_back.nat, skipped), (None, 3), "conntrackd has no attribute for the address");
+    let none = Address::from_v6([0; 16]);
+    let nat = v6.nat.map(|nat| ExpectNat { tuple: Tuple { source: none, target: none, ..nat.tuple }, ..nat });
+    assert_eq!((read_back.nat, skipped), (nat, 0), "conntrackd has no attribute for the address");
     assert_eq!(unsaid_of_expectation(&v6), Unsaid { attributes: 1, ambiguous: false });
+    // As the kernel's FTP helper has it.
+    v6.nat = nat;
+    assert_eq!(read(&sent(&v6)), Ok((v6, 0)));
+    assert_eq!(unsaid_of_expectation(&v6), Unsaid::default());
+    for number in [17, 18] {
+        let (expectation, skipped) = read(&without(&v6, &[number])).expect("an expectation");
+        assert_eq!((expectation.nat, skipped), (None, 3), "without attribute {number}");
+    }
 }
 
 #[test]
