@@ -149,13 +149,14 @@ fn nat(scenario: &Scenario, ipv6: bool) -> String {
         gateway = gateway.address,
         ports = ports(Path::Dnat),
     );
-    // Control flows are of IPv4.
-    for helper in scenario.helpers.iter().filter(|_| !ipv6) {
+    let groups = || scenario.traffic.values().flatten();
+    let is_used = |helper| groups().any(|group| group.ipv6 == ipv6 && group.helper() == Some(helper));
+    for helper in scenario.helpers.iter().filter(|helper| !ipv6 || is_used(**helper)) {
         let (protocol, port, gateway) = (helper.protocol(), helper.port(), gateway.address);
         let _ = writeln!(text, "    {family} daddr {gateway} {protocol} dport {port} dnat to {server}");
     }
     text.push_str("  }\n");
-    let narrow = scenario.traffic.values().flatten().any(|group| group.path == Path::Narrow);
+    let narrow = groups().any(|group| group.path == Path::Narrow);
     let narrow = if narrow { narrow_rule(family, gateway, shared) } else { String::new() };
     let _ = write!(
         text,

@@ -158,14 +158,14 @@ impl StreamText {
         self.kind.transfer().map(|kind| if kind == TransferKind::Sip { Helper::Sip } else { Helper::Ftp })
     }
 
-    /// The transfers, if it is some. None also when the topology has no address of IPv4.
+    /// The transfers, if it is some. None also when the topology has no address of its family.
     #[must_use]
     pub(crate) fn transfers(&self, topology: &Topology) -> Option<TransferGroup> {
         let (kind, port) = (self.kind.transfer()?, self.helper()?.port());
-        let server = topology.server.address(false)?;
+        let server = topology.server.address(self.ipv6)?;
         let target = match self.path {
             Path::Plain | Path::Mark | Path::Zone | Path::Narrow => server,
-            Path::Dnat => VirtualAddresses::first(&topology.virtual_addresses.lan, false)?.address,
+            Path::Dnat => VirtualAddresses::first(&topology.virtual_addresses.lan, self.ipv6)?.address,
         };
         let bytes = self.bytes.unwrap_or(FILE);
         let (target, listen) = (SocketAddr::new(target, port), SocketAddr::new(server, port));

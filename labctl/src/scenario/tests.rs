@@ -200,7 +200,7 @@ fn transfers_are_not_streams() {
         "test.yaml:6: 502 transfers in one traffic: give 500 at most",
         "test.yaml:7: too many transfers, or none: give 1 to 500",
         "test.yaml:8: `files` has streams and transfers: give each a name of its own",
-        "test.yaml:10: transfers over IPv6: RFC 959 has no words for it: leave `ipv6` out",
+        "test.yaml:10: calls over IPv6: labctl speaks FTP over it, not SIP: leave `ipv6` out",
         "test.yaml:10: a pace of transfers: they take what they get",
         "test.yaml:10: no router reads along on sip: add `helpers: [sip]` to the scenario",
         "test.yaml:14: `streams` consists of streams, which announce nothing: name a traffic of ftp-passive, ftp-active or sip",

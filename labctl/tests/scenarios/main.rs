@@ -197,3 +197,8 @@ fn overload_full_table() {
 fn overload_full_cache() {
     scenario("overload-full-cache");
 }
+
+#[test]
+fn ftp_ipv6() {
+    scenario("ftp-ipv6");
+}

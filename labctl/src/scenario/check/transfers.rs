@@ -29,7 +29,11 @@ pub(super) fn group(
 ) {
     let most = TransferSpec::MOST;
     let refused = [
-        (group.ipv6, "transfers over IPv6", "RFC 959 has no words for it: leave `ipv6` out"),
+        (
+            group.ipv6 && group.helper() != Some(Helper::Ftp),
+            "calls over IPv6",
+            "labctl speaks FTP over it, not SIP: leave `ipv6` out",
+        ),
         (
             group.rate.is_some() || group.per_second.is_some(),
             "a pace of transfers",
@@ -49,7 +53,7 @@ pub(super) fn group(
         }
     }
     if group.transfers(topology).is_none() {
-        let what = "no address of IPv4".to_owned();
+        let what = "no address of this family".to_owned();
         checker.mistake(keys, Some(place), what, "give client, server and `lan` one");
     }
 }

@@ -75,17 +75,19 @@ impl<'a> Client<'a> {
 
     fn announce(&mut self, round: usize) -> io::Result<Door> {
         if self.group.kind == TransferKind::FtpPassive {
-            let reply = self.ask("PASV", "227")?;
-            let theirs = address::parse(&reply).ok_or_else(|| broken(format!("no address in `{reply}`")))?;
+            let server = self.group.target.ip();
+            let (question, wanted) = address::question(server);
+            let reply = self.ask(question, wanted)?;
+            let theirs =
+                address::parse(&reply, server).ok_or_else(|| broken(format!("no address in `{reply}`")))?;
             self.ledger().note(self.number, |detail| detail.read.push(reply));
-            require_translated(theirs.ip(), self.group.target.ip())?;
+            require_translated(theirs.ip(), server)?;
             return Ok(Door::Theirs(theirs));
         }
         let ours = SocketAddr::new(self.control.socket.local_addr()?.ip(), active_port(self.number, round));
         let listener = TcpListener::bind(ours)?;
         listener.set_nonblocking(true)?;
-        let numbers = address::render(ours).ok_or_else(|| broken("PORT has no words for this family"))?;
-        let command = format!("PORT {numbers}");
+        let command = address::command(ours);
         self.ledger().note(self.number, |detail| detail.written.push(command.clone()));
         self.ask(&command, "200")?;
         Ok(Door::Ours(listener))

@@ -1,4 +1,4 @@
-//! FTP as RFC 959 has it, as far as a file is fetched: a client and a server that real helpers understand.
+//! FTP as RFC 959 and, over IPv6, RFC 2428 have it, as far as a file is fetched: a client and a server that real helpers understand.
 //!
 //! Never knows of routers. A session fetches two files: the first is announced while one router lives and fetched when
 //! the word is given; the second is announced afterwards, which shows that the helper goes on reading. Driven by

@@ -111,8 +111,8 @@ impl Connection<'_> {
                 }
                 "PASS" => self.control.write("230 logged in")?,
                 "TYPE" | "NOOP" => self.control.write("200 well")?,
-                "PASV" => self.open_door()?,
-                "PORT" => self.take_door(&line)?,
+                "PASV" | "EPSV" => self.open_door()?,
+                "PORT" | "EPRT" => self.take_door(&line)?,
                 "RETR" => self.send(argument)?,
                 "QUIT" => return self.control.write("221 farewell"),
                 _ => self.control.write("502 not here")?,
@@ -132,15 +132,16 @@ impl Connection<'_> {
         let listener = TcpListener::bind(ours)?;
         listener.set_nonblocking(true)?;
         self.door = Some(Door::Ours(listener));
-        let numbers = address::render(ours).ok_or_else(|| broken("PASV has no words for this family"))?;
-        let reply = format!("227 Entering Passive Mode ({numbers}).");
+        let reply = address::answer(ours);
         session.ledger.note(number, |detail| detail.written.push(reply.clone()));
         self.control.write(&reply)
     }
 
     fn take_door(&mut self, line: &str) -> io::Result<()> {
         let (number, session) = self.who()?;
-        let Some(theirs) = address::parse(line) else { return self.control.write("501 no address") };
+        let Some(theirs) = address::parse(line, self.peer.ip()) else {
+            return self.control.write("501 no address");
+        };
         session.ledger.note(number, |detail| detail.read.push(line.to_owned()));
         if let Err(error) = require_translated(theirs.ip(), self.peer.ip()) {
             return self.control.write(&format!("504 {error}"));
