@@ -137,6 +137,7 @@ fn reasons() -> Vec<Reason> {
         Reason::RoomAgain => 13,
         Reason::PeerYielded => 14,
         Reason::Backlog => 15,
+        Reason::Refused => 16,
     };
     all_of(
         vec![
@@ -156,6 +157,7 @@ fn reasons() -> Vec<Reason> {
             Reason::RoomAgain,
             Reason::PeerYielded,
             Reason::Backlog,
+            Reason::Refused,
         ],
         number,
     )

@@ -529,6 +529,7 @@ impl Coded for Reason {
             Self::RoomAgain => 13,
             Self::PeerYielded => 14,
             Self::Backlog => 15,
+            Self::Refused => 16,
         });
     }
 
@@ -550,6 +551,7 @@ impl Coded for Reason {
             13 => Self::RoomAgain,
             14 => Self::PeerYielded,
             15 => Self::Backlog,
+            16 => Self::Refused,
             _ => return Err(Damage::Value),
         })
     }

@@ -54,8 +54,9 @@ pub(super) struct CatchUp {
     pause: Duration,
     /// Answers that were complete and trusted.
     completed: u32,
-    /// Frames about flows that were refused since the last question.
+    /// Frames about flows that were refused since the last question, and when the first of them was.
     refused: u32,
+    refused_at: Instant,
     /// The next answer may have holes that no number shows.
     suspect: bool,
     /// So many numbers later a peer is still trusted to have kept what it should send again.
@@ -66,7 +67,15 @@ impl CatchUp {
     /// A fresh router has nothing of the peer.
     pub(super) const fn new(now: Instant, trusted: u32) -> Self {
         let state = State::Wanted { reason: Reason::Starting, not_before: now };
-        Self { state, pause: bulk::SPACING, completed: 0, refused: 0, suspect: false, trusted }
+        Self {
+            state,
+            pause: bulk::SPACING,
+            completed: 0,
+            refused: 0,
+            refused_at: now,
+            suspect: false,
+            trusted,
+        }
     }
 
     /// Answers that were complete and trusted.
@@ -75,7 +84,10 @@ impl CatchUp {
     }
 
     /// A frame of the peer about a flow was refused.
-    pub(super) const fn refused(&mut self) {
+    pub(super) const fn refused(&mut self, now: Instant) {
+        if self.refused == 0 {
+            self.refused_at = now;
+        }
         self.refused = self.refused.saturating_add(1);
     }
 
@@ -166,6 +178,7 @@ impl CatchUp {
     /// When [`Self::step`] has something to do by itself.
     pub(super) fn due(&self, session: &Session) -> Option<Instant> {
         match self.state {
+            State::InSync if self.refused > 0 => Some(self.refused_at + LONGEST_PAUSE),
             State::InSync => None,
             State::Wanted { not_before, .. } => session.is_open().then_some(not_before),
             State::Asked { at, .. } => Some(at + PATIENCE),
@@ -192,6 +205,10 @@ impl CatchUp {
             State::Asked { at, .. } if now.since(at) >= PATIENCE => {
                 self.state = State::Wanted { reason: Reason::NoAnswer, not_before: now };
                 (false, Some(Notice::CatchingUp(Reason::NoAnswer)))
+            }
+            State::InSync if self.refused > 0 && now.since(self.refused_at) >= LONGEST_PAUSE => {
+                // It may have been a stranger's, or the peer speaks clearly by now.
+                (false, self.want(now, Reason::Refused))
             }
             State::Sweeping { cursor, swept } => {
                 let swept = swept + external.sweep(cursor, SLICE);

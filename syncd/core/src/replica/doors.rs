@@ -289,7 +289,7 @@ impl Replica {
             Err(_) => {
                 self.stats.link.malformed += 1;
                 self.stats.link.bad_payload += 1;
-                self.catch_up.refused();
+                self.catch_up.refused(now);
                 return;
             }
         };

@@ -108,6 +108,8 @@ pub enum Reason {
     LargeGap,
     /// A cache was full, and has room again.
     RoomAgain,
+    /// Frames were refused a minute ago: what they may have said is asked for again.
+    Refused,
     /// The peer stepped back after both were primary: its flows are taken over.
     PeerYielded,
 }
@@ -171,6 +173,7 @@ impl fmt::Display for Reason {
             }
             Self::LargeGap => "more frames were lost at once than the peer may have kept",
             Self::RoomAgain => "a cache was full and has room again",
+            Self::Refused => "frames were refused a minute ago",
             Self::PeerYielded => "the peer stepped back after both were primary",
         })
     }

@@ -233,6 +233,22 @@ fn a_refused_frame_is_a_divergence_until_the_next_answer() {
     transmitted(&mut replica, at(6));
     assert_eq!(replica.external().len(), 1, "nobody knows which flow it named");
     assert_eq!(replica.status(at(6)).sync, Sync::Diverged(Divergence::Refused { frames: 1 }));
+    // Once a minute it is looked at again: it may have been a stranger's.
+    let mut asks = |second: u64| {
+        let now = at(second * 1000);
+        replica.handle_timeout(now);
+        let sent = transmitted(&mut replica, now);
+        if let (Some((from, ..)), Some((to, ..))) = (sent.first(), sent.last()) {
+            let all = crate::wire::SeqRange { from: *from, to: *to };
+            peer.says(&mut replica, now, Control::Ack(all), Flags::NONE);
+        } else {
+            peer.says(&mut replica, now, Control::Alive, Flags::NONE);
+        }
+        sent.iter().any(|(.., frame)| *frame == Frame::Control(Control::Resync))
+    };
+    let asked_at: Vec<u64> = (1..=150).filter(|second| asks(*second)).collect();
+    assert_eq!(asked_at, [61]);
+    assert_eq!(replica.status(at(150_000)).sync, Sync::InSync);
 }
 
 #[test]
