@@ -57,6 +57,11 @@ impl Batch {
         self.add(token, |out, seq| encode::update_without_status(out, seq, flow, timeout));
     }
 
+    /// Adds a relaxation; see [`encode::relax`].
+    pub fn relax(&mut self, token: u32, flow: &Flow) {
+        self.add(token, |out, seq| encode::relax(out, seq, flow));
+    }
+
     /// Adds a deletion; see [`encode::delete`].
     pub fn delete(&mut self, token: u32, flow: &Flow) {
         self.add(token, |out, seq| encode::delete(out, seq, flow));

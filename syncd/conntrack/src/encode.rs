@@ -106,6 +106,16 @@ fn put_update(out: &mut Vec<u8>, seq: u32, whole: FlowRef<'_>, timeout: u32, wit
     });
 }
 
+/// Appends a request to take the packets of the TCP flow `flow` as they come, in both directions: what the kernel knows
+/// of its windows may be old. Its state, its timeout and all else stay. `ENOENT` when there is none.
+pub fn relax(out: &mut Vec<u8>, seq: u32, flow: &Flow) {
+    let flow = Flow { present: AttrSet::EMPTY, ..*flow };
+    request(out, kind::NEW, 0, seq, flow.family, |out| {
+        put_identity(out, &flow);
+        put_protoinfo(out, &flow, None);
+    });
+}
+
 /// Appends a request to delete `flow`: by original tuple and zone, and only this life of it when its id is known
 /// (`ENOENT` when the id differs).
 ///

@@ -9,7 +9,7 @@ use syncd_conntrack::{
     Batch, Decoded, Errno, EventError, EventSocket, Message, Messages, QuerySocket, RequestSocket, decode,
 };
 use syncd_core::flow::{
-    Address, AttrSet, Change, Family, Flow, Origin, Protocol, Status, TcpState, Tuple, Whole,
+    Address, AttrSet, Change, Family, Flow, Origin, Protocol, Status, TcpFlags, TcpState, Tuple, Whole,
 };
 
 const SAID: AttrSet = AttrSet::REPLY.with(AttrSet::STATUS);
@@ -260,6 +260,16 @@ fn an_update_changes_and_never_takes_back() {
         assert!(seen.status.has(Status::ASSURED | Status::SRC_NAT), "{seen}");
         assert!((110..=120).contains(&seen.timeout), "{seen}");
         assert_eq!((seen.tcp_scale_original, seen.tcp_scale_reply), (7, 9));
+        // Of whatever else the flow says, a relaxation changes nothing.
+        let told = Flow { tcp_state: TcpState::ESTABLISHED, timeout: 9999, mark: 77, ..tcp };
+        batch.relax(3, &told);
+        batch.relax(4, &flow(Family::V4, Protocol::TCP, 2));
+        assert_eq!(execute(&mut requests, &mut batch), [(3, Ok(())), (4, Err(Errno::ENOENT))]);
+        let relaxed = queries.get_by_original(&tcp).unwrap().unwrap();
+        assert_eq!((relaxed.tcp_state, relaxed.mark, relaxed.status), (seen.tcp_state, 0, seen.status));
+        assert!((100..=120).contains(&relaxed.timeout), "{relaxed}");
+        assert!(relaxed.tcp_flags_original.has(TcpFlags::BE_LIBERAL), "{:?}", relaxed.tcp_flags_original);
+        assert!(relaxed.tcp_flags_reply.has(TcpFlags::BE_LIBERAL), "{:?}", relaxed.tcp_flags_reply);
     });
 }
 

@@ -77,6 +77,7 @@ struct Around {
 enum What {
     Create(Whole),
     Update(Whole),
+    Relax(Key),
     Delete(Key),
     Find(Key),
     Dump,
@@ -107,6 +108,7 @@ impl Outside for Around {
         self.requests.push(match request {
             KernelRequest::Create { token, flow, .. } => (token, What::Create(flow.whole())),
             KernelRequest::Update { token, flow, .. } => (token, What::Update(flow.whole())),
+            KernelRequest::Relax { token, flow } => (token, What::Relax(flow.key())),
             KernelRequest::Delete { token, flow } => (token, What::Delete(flow.key())),
             KernelRequest::Find { token, flow, .. } => (token, What::Find(flow.key())),
             KernelRequest::Dump { token } => (token, What::Dump),
@@ -194,6 +196,10 @@ impl Router {
             What::Create(flow) | What::Update(flow) => {
                 self.table.insert(flow.original.source_port, *flow);
                 self.feed(now, Input::Kernel(KernelReply::Done(token)));
+            }
+            What::Relax(key) => {
+                let there = self.table.contains_key(&key.original.source_port);
+                self.feed(now, Input::Kernel(if there { KernelReply::Done(token) } else { gone }));
             }
             What::Delete(key) => {
                 let there = self.table.remove(&key.original.source_port).is_some();

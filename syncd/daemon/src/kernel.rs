@@ -239,6 +239,7 @@ impl Kernel {
             KernelRequest::Update { token, flow, timeout, with_status: false } => {
                 self.batch.update_without_status(token.0, flow, timeout);
             }
+            KernelRequest::Relax { token, flow } => self.batch.relax(token.0, flow),
             KernelRequest::Delete { token, flow } => self.batch.delete(token.0, flow),
             KernelRequest::Find { token, flow, by } => self.queries.ask(Ask::Find(token, by, *flow)),
             KernelRequest::Dump { token } => self.dump_when_read(token, Ask::Dump(token)),

@@ -254,6 +254,10 @@ impl Outside for Around {
                 }
                 (token, Want::Change)
             }
+            KernelRequest::Relax { token, flow } => {
+                encode::relax(out, 1, flow);
+                (token, Want::Change)
+            }
             KernelRequest::Delete { token, flow } => {
                 encode::delete(out, 1, flow);
                 (token, Want::Change)

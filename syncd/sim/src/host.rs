@@ -119,6 +119,8 @@ pub struct Turned {
     pub told_own: bool,
     /// Whether a flow of the kernel was destroyed although nobody takes over.
     pub destroyed: bool,
+    /// Flows that a router which stands by has removed from its kernel.
+    pub removed: Vec<Name>,
     /// When to wake the daemon.
     pub wake: Option<Instant>,
     /// What was asked of the kernel, and what it answered.
@@ -327,7 +329,11 @@ impl Host {
         turn(replica, local, &mut outside);
         let SimOutside { answers, datagrams_left, requests_left, mut turned, .. } = outside;
         turned.stats = *replica.stats();
-        turned.destroyed &= !took_over;
+        let stands_by = !replica.role().replicates();
+        turned.destroyed &= !took_over && !stands_by;
+        if !stands_by {
+            turned.removed.clear();
+        }
         let before = Glance::of(replica, local).unsettled();
         let takes_over = replica.takes_over();
         for (token, answer) in &answers {
@@ -392,10 +398,15 @@ impl Outside for SimOutside<'_> {
                 let done = self.kernel.update(now, flow.flow, timeout, with_status);
                 self.did(token, "update", flow.flow, done);
             }
+            KernelRequest::Relax { token, flow } => {
+                let done = self.kernel.relax(flow);
+                self.did(token, "relax", flow, done);
+            }
             KernelRequest::Delete { token, flow } => {
                 let done = self.kernel.delete(now, flow);
                 self.did(token, "delete", flow, done);
                 self.turned.destroyed = true;
+                self.turned.removed.push(Name::of(flow));
             }
             KernelRequest::Find { token, flow, by } => {
                 let tuple = match by {

@@ -47,6 +47,27 @@ fn an_update_says_a_mark_of_zero_and_never_nat() {
 }
 
 #[test]
+fn a_relaxation_says_nothing_but_that_packets_are_taken_as_they_come() {
+    let mut flow = udp();
+    flow.protocol = Protocol::TCP;
+    flow.tcp_state = TcpState::ESTABLISHED;
+    flow.present = AttrSet::ALL;
+    let mut request = Vec::new();
+    relax(&mut request, 1, &flow);
+    let said = attributes(&request);
+    let kinds: Vec<u16> = said.iter().map(|attribute| attribute.kind).collect();
+    assert_eq!(kinds, [cta::TUPLE_ORIG, cta::PROTOINFO]);
+    let of_tcp = said[1].nested().next().unwrap().unwrap();
+    let inner: Vec<(u16, Vec<u8>)> =
+        of_tcp.nested().map(Result::unwrap).map(|inner| (inner.kind, inner.value.to_vec())).collect();
+    let liberal = vec![TcpFlags::BE_LIBERAL; 2];
+    assert_eq!(
+        inner,
+        [(protoinfo::TCP_FLAGS_ORIGINAL, liberal.clone()), (protoinfo::TCP_FLAGS_REPLY, liberal)]
+    );
+}
+
+#[test]
 fn a_delete_names_the_tuple_and_the_life_if_known() {
     let mut flow = udp();
     assert_eq!(kinds(|out| delete(out, 1, &flow)), [cta::TUPLE_ORIG]);

@@ -33,6 +33,23 @@ const ZONES: usize = 64;
 /// Two sources contradict each other about which life of it this is: it waits to be looked up.
 const DOUBTED: u16 = 1 << 6;
 
+/// This router was primary when it got the flow: packets of it came here, or it was taken over.
+const GAINED: u16 = 1 << 7;
+
+/// The peer has seen its end while we stood by: it waits to be removed from our kernel.
+const CONDEMNED: u16 = 1 << 8;
+
+/// Which lives are told as births.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Births {
+    /// All that the peer has not acknowledged: whoever is primary says what is.
+    All,
+    /// Of these, those that an event has told: with what is older than we, nobody knows who has it now.
+    Heard,
+    /// Of these, those that this router has got as primary: whoever stands by has no others to tell of.
+    Gained,
+}
+
 /// What a change did to the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -68,6 +85,8 @@ pub struct InternalCache {
     zones: Vec<u16>,
     /// Slots that were doubted, once each; some of them may have settled since.
     doubted: VecDeque<Slot>,
+    /// The same of those whose end the peer has seen.
+    condemned: VecDeque<Slot>,
 }
 
 impl InternalCache {
@@ -84,6 +103,7 @@ impl InternalCache {
             graves: Vec::new(),
             zones: Vec::new(),
             doubted: VecDeque::new(),
+            condemned: VecDeque::new(),
         }
     }
 
@@ -150,14 +170,16 @@ impl InternalCache {
         zones.into_iter().find(|zone| lives(parent.key(*zone)))
     }
 
-    /// What the peer must be told about the flow in `slot`.
+    /// What the peer must be told about the flow in `slot`, when such lives are told as births.
     #[must_use]
-    pub fn news(&self, slot: Slot) -> Option<(Change, FlowRef<'_>)> {
+    pub fn news(&self, slot: Slot, births: Births) -> Option<(Change, FlowRef<'_>)> {
         let entry = self.table.get(slot)?;
-        let change = match (entry.is(DEAD), entry.is(UPDATED) && !entry.is(FRESH)) {
-            (true, _) => Change::Destroy,
-            (false, true) => Change::Update,
-            (false, false) => Change::New,
+        let change = if entry.is(DEAD) {
+            Change::Destroy
+        } else if is_birth(entry, births) {
+            Change::New
+        } else {
+            Change::Update
         };
         Some((change, self.table.flow(slot)?))
     }
@@ -172,6 +194,19 @@ impl InternalCache {
     #[must_use]
     pub fn has(&self, key: &Key) -> bool {
         self.table.find(key).is_some_and(|slot| self.is_alive(slot))
+    }
+
+    /// The living flow of this key.
+    #[must_use]
+    pub fn find(&self, key: &Key) -> Option<&Entry> {
+        self.table.find(key).and_then(|slot| self.table.get(slot)).filter(|entry| !entry.is(DEAD))
+    }
+
+    /// A flow of the peer is in our kernel, because we are primary. The peer may know it: it has told us of it.
+    pub fn took_over(&mut self, key: &Key) {
+        if let Some(slot) = self.table.find(key) {
+            self.entry(slot).marks |= GAINED | TOLD;
+        }
     }
 
     /// Living flows from slot `from` on.
@@ -301,9 +336,17 @@ impl InternalCache {
         self.entry(slot).marks |= TOLD;
     }
 
-    /// The peer has acknowledged what was sent last about the living flow in `slot`.
-    pub fn acknowledged(&mut self, slot: Slot) {
-        self.entry(slot).marks &= !FRESH;
+    /// The peer has acknowledged what was sent last about the living flow in `slot`, when such lives were told as births.
+    pub fn acknowledged(&mut self, slot: Slot, births: Births) {
+        let entry = self.entry(slot);
+        if is_birth(entry, births) {
+            entry.marks &= !FRESH;
+        }
+    }
+
+    /// The flow in `slot` came here because this router is primary.
+    pub fn gained(&mut self, slot: Slot) {
+        self.entry(slot).marks |= GAINED;
     }
 
     /// Frees the slot of an ended flow.
@@ -333,6 +376,48 @@ impl InternalCache {
             }
         }
         None
+    }
+
+    /// The peer, which has its packets, has seen the end of a flow while we stood by. If it lives here as it did there it is
+    /// left over, and waits to be removed. Says whether it does.
+    ///
+    /// Only a life with a known id, because nobody must remove the next one; and none that was born while we stood by:
+    /// that is a flow of this router's own.
+    pub fn condemn(&mut self, ended: &Flow) -> bool {
+        let Some(slot) = self.table.find(&ended.key()) else { return false };
+        let entry = self.entry(slot);
+        let same = entry.flow.reply == ended.reply && entry.flow.has(AttrSet::ID);
+        let own = entry.is(BORN) && !entry.is(GAINED);
+        if entry.is(DEAD) || entry.is(CONDEMNED) || !same || own {
+            return false;
+        }
+        entry.marks |= CONDEMNED;
+        self.condemned.push_back(slot);
+        true
+    }
+
+    /// The next flow whose end the peer has seen and which still lives here.
+    pub fn take_condemned(&mut self) -> Option<Slot> {
+        while let Some(slot) = self.condemned.pop_front() {
+            if let Some(entry) = self.table.get_mut(slot).filter(|entry| entry.is(CONDEMNED)) {
+                entry.marks &= !CONDEMNED;
+                if !entry.is(DEAD) {
+                    return Some(slot);
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether such a flow waits to be removed.
+    #[must_use]
+    pub fn has_condemned(&self) -> bool {
+        !self.condemned.is_empty()
+    }
+
+    /// We do not stand by any more: nothing is removed because of what the peer has seen.
+    pub fn pardon(&mut self) {
+        while self.take_condemned().is_some() {}
     }
 
     /// Whether a flow waits to be looked up.
@@ -399,7 +484,7 @@ impl InternalCache {
         self.table.stamp(slot, self.generation, said_by(flow));
         let entry = self.entry(slot);
         (entry.created, entry.changed) = (second, second);
-        entry.marks = entry.marks & !(UPDATED | BORN) | FRESH | mark;
+        entry.marks = entry.marks & !(UPDATED | BORN | GAINED | CONDEMNED) | FRESH | mark;
         Applied::Added(slot)
     }
 
@@ -467,6 +552,15 @@ impl InternalCache {
             entry.marks &= !DEAD;
             self.dead -= 1;
         }
+    }
+}
+
+/// Whether the living flow is told as a birth.
+fn is_birth(entry: &Entry, births: Births) -> bool {
+    match births {
+        Births::All => entry.is(FRESH) || !entry.is(UPDATED),
+        Births::Heard => entry.is(BORN) && (entry.is(FRESH) || !entry.is(UPDATED)),
+        Births::Gained => entry.is(GAINED) && entry.is(FRESH),
     }
 }
 

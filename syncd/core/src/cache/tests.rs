@@ -1,7 +1,7 @@
 //! What an event, a dump and the peer may do to a cache.
 
 use super::external::{self, ExternalCache, Failure};
-use super::internal::{Applied, InternalCache};
+use super::internal::{Applied, Births, InternalCache};
 use crate::flow::{Address, AttrSet, Change, Family, Flow, Protocol, Status, TcpState, Tuple};
 use crate::time::Instant;
 
@@ -28,18 +28,18 @@ fn internal() -> InternalCache {
 fn a_life_is_new_then_updated_then_ended_until_buried() {
     let mut cache = internal();
     let Applied::Added(slot) = cache.apply(Change::New, &flow(1, 7, 1), 0) else { panic!() };
-    assert_eq!(cache.news(slot).unwrap().0, Change::New);
+    assert_eq!(cache.news(slot, Births::All).unwrap().0, Change::New);
     cache.told(slot);
     assert_eq!(cache.apply(Change::Update, &flow(1, 7, 3), 1), Applied::Changed(slot));
     assert_eq!(
-        cache.news(slot).unwrap().0,
+        cache.news(slot, Births::All).unwrap().0,
         Change::New,
         "the peer may hold an earlier life, which UPD would keep"
     );
-    cache.acknowledged(slot);
-    assert_eq!(cache.news(slot).unwrap().0, Change::Update);
+    cache.acknowledged(slot, Births::All);
+    assert_eq!(cache.news(slot, Births::All).unwrap().0, Change::Update);
     assert_eq!(cache.apply(Change::Destroy, &flow(1, 7, 3), 2), Applied::Ended(slot));
-    assert_eq!(cache.news(slot).unwrap().0, Change::Destroy);
+    assert_eq!(cache.news(slot, Births::All).unwrap().0, Change::Destroy);
     assert_eq!((cache.len(), cache.dead()), (0, 1));
     cache.bury(slot);
     assert_eq!((cache.len(), cache.dead()), (0, 0));
@@ -95,7 +95,7 @@ fn a_flow_that_lives_again_before_its_end_was_told_is_new() {
     cache.told(slot);
     cache.apply(Change::Destroy, &flow(1, 7, 3), 0);
     assert_eq!(cache.apply(Change::New, &flow(1, 8, 1), 0), Applied::Added(slot));
-    assert_eq!(cache.news(slot).unwrap().0, Change::New);
+    assert_eq!(cache.news(slot, Births::All).unwrap().0, Change::New);
     assert_eq!((cache.len(), cache.dead()), (1, 0));
 }
 

@@ -202,6 +202,7 @@ fn kernel_requests<'a>(whole: FlowRef<'a>, expectation: &'a Expectation) -> Vec<
         KernelRequest::Expect(ExpectRequest::Delete { .. }) => 9,
         KernelRequest::Expect(ExpectRequest::Find { .. }) => 10,
         KernelRequest::Expect(ExpectRequest::Dump { .. }) => 11,
+        KernelRequest::Relax { .. } => 12,
     };
     let (token, flow) = (Token(1), whole.flow);
     all_of(
@@ -220,6 +221,7 @@ fn kernel_requests<'a>(whole: FlowRef<'a>, expectation: &'a Expectation) -> Vec<
             KernelRequest::Expect(ExpectRequest::Delete { token, expectation }),
             KernelRequest::Expect(ExpectRequest::Find { token, expectation }),
             KernelRequest::Expect(ExpectRequest::Dump { token }),
+            KernelRequest::Relax { token, flow },
         ],
         number,
     )

@@ -222,6 +222,10 @@ pub(super) fn put_kernel_request(request: &KernelRequest<'_>, out: &mut Vec<u8>)
             listen.put(out);
         }
         KernelRequest::Expect(request) => put_expect_request(request, out),
+        KernelRequest::Relax { token, flow } => {
+            put(12, token, out);
+            flow.put(out);
+        }
     }
 }
 
@@ -285,6 +289,7 @@ pub(super) fn take_kernel_request<'s>(
         9 => KernelRequest::Expect(ExpectRequest::Delete { token, expectation: scratch.expectation(from)? }),
         10 => KernelRequest::Expect(ExpectRequest::Find { token, expectation: scratch.expectation(from)? }),
         11 => KernelRequest::Expect(ExpectRequest::Dump { token }),
+        12 => KernelRequest::Relax { token, flow: scratch.flow(from)? },
         _ => return Err(Damage::Kind),
     })
 }

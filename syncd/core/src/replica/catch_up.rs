@@ -59,6 +59,8 @@ pub(super) struct CatchUp {
     refused_at: Instant,
     /// The next answer may have holes that no number shows.
     suspect: bool,
+    /// We stepped back, and the peer may not have heard that when it was said.
+    yields: bool,
     /// So many numbers later a peer is still trusted to have kept what it should send again.
     trusted: u32,
 }
@@ -74,6 +76,7 @@ impl CatchUp {
             refused: 0,
             refused_at: now,
             suspect: false,
+            yields: false,
             trusted,
         }
     }
@@ -118,19 +121,42 @@ impl CatchUp {
     /// Something happened after which we cannot be sure. A question under way covers what happened before it.
     pub(super) fn want(&mut self, now: Instant, reason: Reason) -> Option<Notice> {
         let news = self.state == State::InSync;
+        self.yields |= self.says_yielded() && reason != Reason::BecameBackup;
         self.state = State::Wanted { reason, not_before: now };
         news.then_some(Notice::CatchingUp(reason))
     }
 
     /// We stand by from now on. A backup is told of no ends, so what we hold from before may be stale; a commit has
     /// emptied the external cache, also of what was said in answer to a question that is still under way. A router
-    /// that never had another role has always been told.
-    pub(super) fn became_backup(&mut self, now: Instant, was_unknown: bool) -> Option<Notice> {
+    /// that never had another role has always been told. `unheard`: it was primary, and the peer cannot hear our question.
+    pub(super) fn became_backup(&mut self, now: Instant, was_unknown: bool, unheard: bool) -> Option<Notice> {
+        self.yields = unheard;
         if !was_unknown { self.want(now, Reason::BecameBackup) } else { None }
+    }
+
+    /// The role of a router that stands by has ended.
+    pub(super) const fn left_role(&mut self) {
+        self.yields = false;
+    }
+
+    /// To a primary that was told of births our question means that we have yielded (see [`super::twin`]), but it must not
+    /// come before they do. So whoever stepped back unheard asks once more when all that it had to tell is acknowledged.
+    pub(super) fn say_yielded(&mut self, now: Instant, session: &Session) {
+        let told = session.is_open() && session.queued() == 0 && session.in_flight() == 0;
+        if self.state == State::InSync && told && core::mem::take(&mut self.yields) {
+            self.state = State::Wanted { reason: Reason::BecameBackup, not_before: now };
+        }
+    }
+
+    /// Whether the question that is not answered yet is the one by which we step back.
+    fn says_yielded(&self) -> bool {
+        let (State::Wanted { reason, .. } | State::Asked { reason, .. }) = self.state else { return false };
+        reason == Reason::BecameBackup
     }
 
     /// The peer is gone: an unanswered question is asked again when it is back.
     pub(super) fn interrupt(&mut self, now: Instant) {
+        self.yields |= self.says_yielded();
         if let State::Asked { reason, .. } = self.state {
             self.state = State::Wanted { reason, not_before: now };
         }

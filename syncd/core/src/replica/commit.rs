@@ -53,7 +53,8 @@ const ROUNDS: u8 = 8;
 pub(super) enum Manner {
     /// The peer's: it was primary until now, and what stands here is left over.
     TakeOver,
-    /// Ours: we were and are primary. Only what we do not have is created, nothing gives way, births are heard on.
+    /// Ours: we were and are primary. Only what we do not have is created, nothing gives way, births are heard on. Of a
+    /// TCP flow that both have, packets are taken as they come: it may have gone on at the other router.
     Adopt,
     /// As for [`Manner::Adopt`], after a take-over: only what the kernel had no room for is tried again.
     Retry,
@@ -71,6 +72,8 @@ struct Open {
     token: Token,
     slot: Slot,
     key: Key,
+    /// It is in our kernel already; only its packets are to be taken as they come.
+    relaxes: bool,
 }
 
 /// What to ask of the kernel next.
@@ -80,6 +83,8 @@ pub(super) enum Next {
     ListenNew(bool),
     /// Create the flow in `slot` of the external cache.
     Create { token: Token, slot: Slot, timeout: u32 },
+    /// Take packets of the flow in `slot` of the external cache as they come.
+    Relax { token: Token, slot: Slot },
     /// The next step of the conflict `index`: see [`Commit::conflict`].
     Conflict { index: usize },
 }
@@ -97,6 +102,8 @@ pub(super) enum Settled {
     Replaced,
     /// Our kernel will not have this of a flow, which is tried again without.
     LeftOut(ExtraSet),
+    /// Packets of the flow are taken as they come.
+    Relaxed,
     /// The flow is in the kernel now.
     Written(Flow),
     /// The flow stays in the external cache.
@@ -252,7 +259,11 @@ impl Commit {
         let slot = self.next_slot(second, external, internal)?;
         let entry = external.get(slot).expect("just found");
         let token = tokens.next();
-        self.open.push_back(Open { token, slot, key: entry.flow.key() });
+        let relaxes = self.adopts() && internal.has(&entry.flow.key());
+        self.open.push_back(Open { token, slot, key: entry.flow.key(), relaxes });
+        if relaxes {
+            return Some(Next::Relax { token, slot });
+        }
         Some(Next::Create { token, slot, timeout: remaining(entry, second) })
     }
 
@@ -271,6 +282,10 @@ impl Commit {
         let token = reply.token();
         if let Some(index) = self.open.iter().position(|open| open.token == token) {
             let open = self.open.remove(index).expect("just found");
+            if open.relaxes {
+                // One that has ended meanwhile needs it no more.
+                return if reply.error().is_none() { Settled::Relaxed } else { Settled::Nothing };
+            }
             return self.created(second, open, reply, external);
         }
         let Some(index) = self.conflicts.iter().position(|conflict| conflict.awaits(token)) else {
@@ -334,7 +349,7 @@ impl Commit {
             external.get(*slot).is_some_and(|entry| {
                 let wanted = match self.manner {
                     Manner::TakeOver => true,
-                    Manner::Adopt => !is_over(&entry.flow) && !internal.has(&entry.flow.key()),
+                    Manner::Adopt => adopts(&entry.flow, round, internal),
                     Manner::Retry => {
                         let fails = may_try_again(external, *slot, entry, second);
                         round < 2 && fails && !internal.has(&entry.flow.key())
@@ -457,6 +472,16 @@ fn may_try_again(external: &ExternalCache, slot: Slot, entry: &Entry, second: u3
 fn is_over(flow: &Flow) -> bool {
     let states = [TcpState::TIME_WAIT, TcpState::CLOSE];
     flow.protocol == Protocol::TCP && flow.has(AttrSet::TCP_STATE) && states.contains(&flow.tcp_state)
+}
+
+/// Whether the flow of a peer that was primary, too, is to be taken over; or, where it lives here as well, its packets to be
+/// taken as they come: they went there meanwhile, and our kernel's view of their windows is old.
+fn adopts(flow: &Flow, round: u8, internal: &InternalCache) -> bool {
+    let here = internal.find(&flow.key()).map(|entry| &entry.flow);
+    let relaxes = |here: &Flow| {
+        round < 2 && flow.protocol == Protocol::TCP && here.reply == flow.reply && !is_over(here)
+    };
+    !is_over(flow) && here.is_none_or(relaxes)
 }
 
 /// Seconds a flow shall live in the kernel, `second` being now.

@@ -6,6 +6,7 @@ use super::commit::Settled;
 use super::kernel::{Errno, KernelReply};
 use super::notice::Notice;
 use super::resync::Ends;
+use super::role::Role;
 use super::status::Reason;
 use super::subject::Subject;
 use super::turn::ChannelId;
@@ -16,6 +17,9 @@ use crate::flow::{AttrSet, Change, ExtraSet, Flow, FlowRef, Origin};
 use crate::ftfw::{Arrival, Outgoing};
 use crate::time::Instant;
 use crate::wire::{self, Control, Flags, FrameError, FrameView, Seq, SeqRange};
+
+/// A hello whose number is so close to what was heard before is of the same life of the peer.
+const SAME_LIFE: u32 = 1 << 20;
 
 impl Replica {
     /// An event of our kernel.
@@ -97,6 +101,7 @@ impl Replica {
             }
             Settled::Refused => self.stats.commit.failed += 1,
             Settled::Conflict => self.stats.commit.conflicts += 1,
+            Settled::Relaxed => self.stats.commit.relaxed += 1,
             Settled::Replaced => self.stats.commit.replaced += 1,
             Settled::LeftOut(ExtraSet::HELPER) => self.stats.commit.without_helper += 1,
             Settled::LeftOut(ExtraSet::PARENT) => self.stats.commit.without_parent += 1,
@@ -118,6 +123,7 @@ impl Replica {
                 self.jobs.answer();
             }
             Command::PeerYielded => {
+                self.twin.settle();
                 self.jobs.append(self.role.on_peer_yielded());
                 self.jobs.wait(id);
                 self.step_jobs(now);
@@ -164,6 +170,9 @@ impl Replica {
 
     /// Numbers and hello of a frame.
     fn arrive(&mut self, now: Instant, seq: Seq, flags: Flags) -> Arrival {
+        // Each start draws its first number; whoever greets again for another reason goes on with its numbers.
+        let began_anew =
+            self.session.beyond(seq).is_none_or(|beyond| beyond.min(beyond.wrapping_neg()) > SAME_LIFE);
         let arrival = self.session.arrive(now, seq, flags);
         let stats = &mut self.stats.ftfw;
         stats.lost += u64::from(arrival.lost);
@@ -181,6 +190,9 @@ impl Replica {
         if let Some(requeued) = arrival.episode {
             self.stats.ftfw.hello_episodes += 1;
             self.stats.ftfw.requeued += u64::from(requeued);
+            if began_anew {
+                self.twin.started(now);
+            }
             self.tell(Some(Notice::PeerHello));
             if self.role.replicates() {
                 self.bulk.peer_hello(now);
@@ -241,6 +253,9 @@ impl Replica {
                 self.stats.ftfw.resyncs_received += 1;
                 self.session.hold_resync();
                 self.bulk.want(now, &self.internal);
+                if self.role == Role::Primary {
+                    self.twin.asked(now);
+                }
             }
         }
     }
@@ -248,10 +263,11 @@ impl Replica {
     fn acked(&mut self, now: Instant, range: SeqRange) {
         self.stats.ftfw.acks_received += 1;
         let (mut answered, mut oldest_gap) = (false, None::<Seq>);
+        let births = self.role.births();
         let Self { session, internal, expectations, .. } = self;
         session.acked(now, range, |outgoing| match outgoing {
             Outgoing::Item(item) => match Subject::from(item) {
-                Subject::Flow(slot) if internal.is_alive(slot) => internal.acknowledged(slot),
+                Subject::Flow(slot) if internal.is_alive(slot) => internal.acknowledged(slot, births),
                 Subject::Flow(slot) => internal.bury(slot),
                 Subject::Expectation(slot) if expectations.internal.is_alive(slot) => {}
                 Subject::Expectation(slot) => expectations.internal.bury(slot),
@@ -262,6 +278,9 @@ impl Replica {
             }
             Outgoing::Control(control) => answered |= control == Control::Resync,
         });
+        if self.session.peer_keeps() {
+            self.twin.is_ours();
+        }
         if let Some(beyond) = oldest_gap.and_then(|gap| self.session.beyond(gap)) {
             let (gap_stays, notice) = self.catch_up.gap_closed(now, beyond, self.session.peer_keeps());
             self.tell(notice);
@@ -294,6 +313,16 @@ impl Replica {
             }
         };
         self.stats.link.attributes_skipped += u64::from(decoded.skipped);
+        match decoded.change {
+            Change::New if self.role == Role::Primary => {
+                self.twin.told_birth(now, self.role_since);
+            }
+            Change::Destroy => {
+                let known = self.external.find(&decoded.flow.key()).and_then(|slot| self.external.get(slot));
+                self.ended_there(decoded.flow, known.map(|entry| entry.flow));
+            }
+            Change::New | Change::Update => {}
+        }
         let applied = self.external.apply(decoded.change, decoded.whole(), self.second(now));
         let stats = &mut self.stats.external;
         match applied {
@@ -332,6 +361,7 @@ impl Replica {
             flow.present = flow.present.without(AttrSet::ID.with(AttrSet::EXTRAS));
             let applied = self.internal.adopt(&flow, second);
             let origin = if self.commit.is_told_singly() { Origin::Kernel } else { Origin::Ourselves };
+            self.internal.took_over(&flow.key());
             self.news(applied, origin);
         }
     }

@@ -26,9 +26,15 @@ impl Replica {
             // A backup says no word of an end: its timers expire while the flow lives on the primary.
             self.unsaid += self.forget_ends();
         }
+        if role.replicates() {
+            self.internal.pardon();
+        }
+        self.twin.settle();
         self.jobs.replace(role);
+        self.catch_up.left_role();
         if role == Role::Backup {
-            let notice = self.catch_up.became_backup(now, from == Role::Unknown);
+            let unheard = from == Role::Primary && !self.session.is_open();
+            let notice = self.catch_up.became_backup(now, from == Role::Unknown, unheard);
             self.tell(notice);
         }
         self.step_jobs(now);
@@ -51,6 +57,10 @@ impl Replica {
             self.tell(Some(Notice::EndsUnheard { flows: self.internal.unheard() }));
         }
         self.tell(notice);
+        self.look_at_early_ends();
+        if self.twin.yields(now) {
+            self.jobs.append(self.role.on_peer_yielded());
+        }
         let blind = self.ends == Ends::Untold || self.internal.unheard() > 0;
         self.resync.repeat(blind);
         loop {

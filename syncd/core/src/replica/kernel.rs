@@ -19,7 +19,7 @@ pub enum By {
 
 /// Something the replica wants done in the kernel.
 ///
-/// `Create`, `Update` and `Delete` are answered by [`KernelReply::Done`] or [`KernelReply::Failed`];
+/// `Create`, `Update`, `Relax` and `Delete` are answered by [`KernelReply::Done`] or [`KernelReply::Failed`];
 /// `Find` by `Found` or `Failed` (`ENOENT` when there is none); `Dump` by `Begun`, any number of `Dumped`,
 /// then `Done` or `Failed`; `Count` by `Counted` or `Failed`; `ListenNew` by nothing.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +43,14 @@ pub enum KernelRequest<'a> {
         timeout: u32,
         /// Whether to set the status too; a kernel entry that is further answers `EBUSY`.
         with_status: bool,
+    },
+    /// A TCP flow may have gone on elsewhere: take packets as they come, whatever is known of its windows. Nothing else
+    /// of it changes.
+    Relax {
+        /// Name of this request.
+        token: Token,
+        /// Which flow.
+        flow: &'a Flow,
     },
     /// Remove this very life of a flow: original tuple, zone, and id when known.
     Delete {

@@ -19,6 +19,7 @@ mod expect_resync;
 mod expectations;
 mod jobs;
 mod kernel;
+mod leftover;
 mod notice;
 mod parents;
 mod resync;
@@ -29,11 +30,13 @@ mod subject;
 mod tokens;
 mod transmit;
 mod turn;
+mod twin;
 
 #[cfg(test)]
 mod tests;
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use audit::Audit;
 use bulk::Bulk;
@@ -44,11 +47,12 @@ use jobs::Jobs;
 use parents::Parents;
 use resync::Resync;
 use tokens::Tokens;
+use twin::Twin;
 
 use crate::cache::internal::Applied;
 use crate::cache::{ExternalCache, InternalCache, Slot};
 use crate::filter::Filter;
-use crate::flow::Origin;
+use crate::flow::{Flow, Origin};
 use crate::ftfw::channels::Channels;
 use crate::ftfw::{Item, Session};
 use crate::time::{Duration, Instant};
@@ -113,6 +117,7 @@ pub struct Replica {
     session: Session,
     channels: Channels,
     jobs: Jobs,
+    twin: Twin,
     resync: Resync,
     commit: Commit,
     bulk: Bulk,
@@ -123,6 +128,8 @@ pub struct Replica {
     notices: VecDeque<Notice>,
     sync: (Sync, Instant),
     full: (bool, bool),
+    /// Ends the peer has told of before we knew our kernel: see `leftover.rs`.
+    early_ends: Vec<Flow>,
     /// Ends the peer was not told, because a backup tells none.
     unsaid: u32,
 }
@@ -154,6 +161,7 @@ impl Replica {
             session,
             channels: Channels::new(config.channels),
             jobs: Jobs::default(),
+            twin: Twin::default(),
             resync: Resync::new(now),
             commit: Commit::new(now),
             bulk: Bulk::new(),
@@ -164,6 +172,7 @@ impl Replica {
             notices: VecDeque::new(),
             sync: (Sync::PeerLost { heard: None }, now),
             full: (false, false),
+            early_ends: Vec::new(),
             unsaid: 0,
         }
     }
@@ -180,8 +189,15 @@ impl Replica {
                 let flow = self.external.flow(slot).expect("just found");
                 return Some(KernelRequest::Create { token, flow, timeout });
             }
+            Some(Next::Relax { token, slot }) => {
+                let flow = &self.external.get(slot).expect("just found").flow;
+                return Some(KernelRequest::Relax { token, flow });
+            }
             Some(Next::Conflict { index }) => return Some(self.commit.conflict(index, &mut self.tokens)),
             None => {}
+        }
+        if self.removes_leftovers() {
+            return self.poll_leftover();
         }
         if let Some(request) = self.audit.poll(now, &mut self.tokens) {
             return Some(request);
@@ -232,7 +248,17 @@ impl Replica {
         let catch_up = if self.commit.is_idle() { self.catch_up.due(&self.session) } else { None };
         let (kernel, expectations, parents) =
             (self.resync.due(&self.internal), self.expectations.due(), self.parents.due());
-        let jobs = [bulk, catch_up, kernel, self.commit.due(), self.audit.due(), expectations, parents];
+        let jobs = [
+            bulk,
+            catch_up,
+            kernel,
+            self.commit.due(),
+            self.audit.due(),
+            expectations,
+            parents,
+            self.leftover_due(),
+            self.twin.due(),
+        ];
         core::iter::once(Some(self.session.due())).chain(jobs).flatten().min()
     }
 
@@ -383,6 +409,9 @@ impl Replica {
                     self.session.forget(item);
                     self.bulk.forgotten(item, &self.session);
                 }
+                if added && self.role == Role::Primary {
+                    self.internal.gained(slot);
+                }
                 if added {
                     self.reveal_expectations(slot, origin);
                 }
@@ -393,7 +422,9 @@ impl Replica {
             }
             Applied::Ended(slot) | Applied::Vanished(slot) => {
                 stats.destroyed += 1;
-                self.unsaid += u32::from(matches!(applied, Applied::Ended(_)));
+                // What is left over here and was removed, has ended there.
+                let untold = origin == Origin::Kernel && matches!(applied, Applied::Ended(_));
+                self.unsaid += u32::from(untold);
                 self.bury(slot);
             }
             Applied::Late => self.stats.kernel.late_destroys += 1,
@@ -456,6 +487,7 @@ impl Replica {
             // A router that crashed and is back with an empty table must not take from us what we are committing.
             return;
         }
+        self.catch_up.say_yielded(now, &self.session);
         if self.catch_up.is_complete(&self.session) {
             let doubted = self.catch_up.decide(now, &self.external, self.session.peer_keeps());
             self.stats.ftfw.resyncs_doubted += u64::from(doubted);

@@ -1,6 +1,8 @@
 //! Roles of a router and what entering one means: a list of jobs, as data. There is no second place where a
 //! failover is described.
 
+use crate::cache::internal::Births;
+
 /// What VRRP (or an operator) says this router is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Role {
@@ -51,6 +53,17 @@ impl Role {
         match self {
             Self::Primary => &[JobKind::Adopt, JobKind::AwaitPeer, JobKind::Adopt],
             Self::Unknown | Self::Backup | Self::Fault => &[],
+        }
+    }
+
+    /// Which flows are told as births. A birth is the word of a router that has the packets: by it a primary knows that
+    /// there is another (see [`super::twin`]).
+    #[must_use]
+    pub const fn births(self) -> Births {
+        match self {
+            Self::Primary => Births::All,
+            Self::Unknown => Births::Heard,
+            Self::Backup | Self::Fault => Births::Gained,
         }
     }
 

@@ -59,6 +59,8 @@ pub struct KernelStats {
     pub dumps: u64,
     /// Dumps that failed.
     pub dump_failures: u64,
+    /// Flows left over in our kernel that were removed because the peer has seen their end.
+    pub leftovers_removed: u64,
     /// Single look-ups to confirm the end of a flow or an expectation.
     pub confirmations: u64,
     /// Births and ends of expectations.
@@ -158,6 +160,8 @@ pub struct FtfwStats {
 pub struct CommitStats {
     /// Times the flows of a peer that stepped back were taken over.
     pub adoptions: u64,
+    /// TCP flows that both had by then, whose packets are taken as they come from now on.
+    pub relaxed: u64,
     /// Commits begun.
     pub begun: u64,
     /// Flows written to the kernel.

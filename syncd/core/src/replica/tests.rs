@@ -19,6 +19,7 @@ use crate::wire::{
 
 mod backlog;
 mod certainty;
+mod leftover;
 mod split;
 
 const LINK: ChannelId = ChannelId(0);
@@ -421,6 +422,7 @@ fn conflict(
             asked.push(std::format!("find by {by:?}"));
             Some(found.map_or(Played::Failed(token, Errno::ENOENT), |flow| Played::Found(token, flow)))
         }
+        KernelRequest::Relax { .. } => panic!("nothing is adopted"),
         KernelRequest::Delete { token, flow } => {
             asked.push(std::format!("delete {}", flow.original.source_port));
             Some(Played::Done(token))

@@ -22,7 +22,8 @@ impl Replica {
             Outgoing::Control(control) => encode_control(into, control, flags, seq),
             Outgoing::Item(item) => match Subject::from(item) {
                 Subject::Flow(slot) => {
-                    let (change, flow) = self.internal.news(slot).expect("what waits is in the cache");
+                    let (change, flow) =
+                        self.internal.news(slot, self.role.births()).expect("what waits is in the cache");
                     encode_flow(into, change, flags, seq, flow, self.wire)
                 }
                 Subject::Expectation(slot) => {

@@ -168,6 +168,7 @@ fn ours(out: &mut String, view: &StatisticsView) {
             ("Flows failed", commit.failed, "Flows replaced", commit.replaced),
             ("Without helper", commit.without_helper, "Without parent", commit.without_parent),
             ("Adoptions", commit.adoptions, "Conflicts", commit.conflicts),
+            ("Flows relaxed", commit.relaxed, "Leftovers removed", view.kernel.leftovers_removed),
         ],
     );
 }

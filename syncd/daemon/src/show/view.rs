@@ -296,6 +296,7 @@ struct KernelStatsFields {
     unheard_ends: u64,
     dumps: u64,
     dump_failures: u64,
+    leftovers_removed: u64,
     confirmations: u64,
     expectation_events: u64,
     expectations_filtered: u64,
@@ -352,6 +353,7 @@ struct FtfwStatsFields {
 #[serde(remote = "CommitStats")]
 struct CommitStatsFields {
     adoptions: u64,
+    relaxed: u64,
     begun: u64,
     committed: u64,
     failed: u64,

@@ -308,6 +308,18 @@ impl Kernel {
         Ok(())
     }
 
+    /// Takes packets of a flow as they come. The model has no windows, so nothing is seen of it but the event.
+    ///
+    /// # Errors
+    /// `ENOENT`, or at times that there is no memory.
+    pub fn relax(&mut self, flow: &Flow) -> Result<(), Errno> {
+        let name = *self.tuples.get(&Name::of(flow)).ok_or(Errno::ENOENT)?;
+        self.refuse(&[Errno::EAGAIN, Errno::ENOMEM])?;
+        let said = self.entries.get(&name).expect("each tuple belongs to an entry").flow.present;
+        self.tell(Origin::Ourselves, Change::Update, &name, said);
+        Ok(())
+    }
+
     /// Removes this very life of a flow.
     ///
     /// # Errors

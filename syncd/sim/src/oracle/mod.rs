@@ -90,6 +90,8 @@ pub struct Oracle {
     pub kept: u64,
     /// Flows that were taken over from a peer that yielded.
     pub adopted: u64,
+    /// Flows that a router which stood by had left over, and removed.
+    pub leftovers: u64,
 }
 
 type Verdict = Result<(), String>;
@@ -97,7 +99,7 @@ type Verdict = Result<(), String>;
 impl Default for Oracle {
     fn default() -> Self {
         let known = |side: Side| Known { name: side.first_name(), ..Known::default() };
-        Self { sides: Side::BOTH.map(known), kept: 0, adopted: 0 }
+        Self { sides: Side::BOTH.map(known), kept: 0, adopted: 0, leftovers: 0 }
     }
 }
 
@@ -262,6 +264,19 @@ impl Oracle {
             Err(format!("{} does not notice that its peer is silent", self.name(side)))
         } else {
             Ok(())
+        }
+    }
+
+    /// `side`, which stands by, has removed flows from its kernel: only what its peer says has ended.
+    pub fn removed(&mut self, side: Side, names: &[Name]) -> Verdict {
+        let history = &self.sides[side.other().index()].history;
+        let ended = |name: &&Name| history.get(*name).is_some_and(|told| told.contains(&None));
+        self.leftovers += names.len() as u64;
+        match names.iter().find(|name| !ended(name)) {
+            None => Ok(()),
+            Some(name) => {
+                Err(format!("{} stands by and removed {name:?}, which nobody ended", self.name(side)))
+            }
         }
     }
 

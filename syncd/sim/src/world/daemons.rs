@@ -220,6 +220,7 @@ impl World {
             let name = self.hosts[side.index()].name;
             return Err(format!("{name}: a flow was destroyed although no commit takes over"));
         }
+        self.oracle.removed(side, &turned.removed)?;
         for bytes in turned.sent {
             self.oracle.sent(side, &bytes, &self.hosts, now)?;
             self.send(side, glance, &bytes);
