@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::options::{Options, Overrides};
-use crate::world::{Outcome, World};
+use crate::world::{Outcome, Untold, World};
 
 thread_local! {
     static SEED: Cell<Option<u64>> = const { Cell::new(None) };
@@ -31,6 +31,12 @@ pub struct Swept {
     pub events: u64,
     /// Acknowledged flows that survived a failover.
     pub kept: u64,
+    /// Flows that were taken over from a peer that yielded.
+    pub adopted: u64,
+    /// Flows that a router which stood by had left over, and removed.
+    pub leftovers: u64,
+    /// Splits that healed without a word of VRRP, and their flows.
+    pub untold: Untold,
     /// Milliseconds until the slowest had converged.
     pub slowest: u128,
     /// Those that failed.
@@ -84,6 +90,11 @@ impl Swept {
         self.seeds += 1;
         self.events += outcome.events;
         self.kept += outcome.kept;
+        self.adopted += outcome.adopted;
+        self.leftovers += outcome.leftovers;
+        self.untold.heals += outcome.untold.heals;
+        self.untold.saved += outcome.untold.saved;
+        self.untold.forsaken += outcome.untold.forsaken;
         self.slowest = self.slowest.max(outcome.converged_after.map_or(0, |after| after.as_millis()));
         let differs =
             again.is_some_and(|again| again != outcome).then(|| "two runs left two traces".to_owned());

@@ -53,12 +53,11 @@ impl Oracle {
             return;
         }
         let flows = replica.external().iter_from(0).map(|(_, entry)| entry.flow);
-        let over = |flow: &Flow| [TcpState::TIME_WAIT, TcpState::CLOSE].contains(&flow.tcp_state);
         let free = |tuple: Name| host.kernel.find(&tuple).is_none();
         // What ended here a moment ago, and nobody has said so yet, it takes for living.
         let unknown = |flow: &Flow| !replica.internal().has(&flow.key());
         let names = flows
-            .filter(|flow| !over(flow) && unknown(flow) && free(Name::of(flow)) && free(Name::reply(flow)))
+            .filter(|flow| !is_over(flow) && unknown(flow) && free(Name::of(flow)) && free(Name::reply(flow)))
             .map(|flow| Name::of(&flow))
             .filter(|name| peer.kernel.get(name).is_some());
         self.sides[side.index()].adopting = Some((now, names.collect()));
@@ -84,8 +83,11 @@ impl Oracle {
         }
         if let Some((since, names)) = known.adopting.take() {
             let ended = |name: &Name| peer.kernel.get(name).is_none();
-            let kept =
-                |name: &&Name| host.kernel.lived_since(name, since) || refused.contains(*name) || ended(name);
+            // Other jobs may have been first, and the flow over meanwhile.
+            let over = external.iter_from(0).map(|(_, entry)| &entry.flow).filter(|flow| is_over(flow));
+            let over = crate::kernel::names(over);
+            let excused = |name: &Name| refused.contains(name) || over.contains(name) || ended(name);
+            let kept = |name: &&Name| host.kernel.lived_since(name, since) || excused(name);
             if let Some(name) = names.iter().find(|name| !kept(name)) {
                 return Err(format!("{} did not adopt {name:?}", known.name));
             }
@@ -101,4 +103,9 @@ impl Oracle {
         let known = self.sides.iter().find(owes)?;
         Some(format!("{} has not adopted what its peer yielded", known.name))
     }
+}
+
+/// Whether no more packets of the flow are expected.
+fn is_over(flow: &Flow) -> bool {
+    [TcpState::TIME_WAIT, TcpState::CLOSE].contains(&flow.tcp_state)
 }

@@ -4,12 +4,19 @@
 //! after, in any order. Facts: after a partition the router of lower priority steps back, the other one has no
 //! transition and only hears that there was somebody (`MASTER_RX_LOWER_PRI`), several times.
 
+use syncd_core::flow::{Flow, TcpState};
 use syncd_core::replica::{Reason, Role, Status, Sync};
-use syncd_core::time::Duration;
+use syncd_core::time::{Duration, Instant};
 
 use super::{Event, Verdict, World};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Name};
 use crate::trace::Side;
+
+/// A split that lasted for so long has made two primaries, also where a daemon hears of it late.
+const LASTS: Duration = Duration::from_millis(900);
+
+/// So long after the start of a run both daemons have said hello long ago, and whoever is primary has been it for long.
+const UNDER_WAY: Duration = Duration::from_secs(9);
 
 /// A moment that an operator waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +112,7 @@ impl World {
 
     /// The routers do not hear each other's adverts: each one that runs is primary.
     pub(super) fn part(&mut self) {
-        self.split = true;
+        (self.split, self.parted) = (true, self.now);
         for side in Side::BOTH {
             if !self.powered[side.index()] {
                 continue;
@@ -124,11 +131,34 @@ impl World {
         }
         self.vrrp[Side::Second.index()] = Role::Backup;
         self.own(Side::First);
-        for _ in 0..self.splits.between(1, 3) {
+        // Where the lower priority hears first, it steps back before the higher one has heard anything.
+        let told = self.splits.between(0, 3);
+        let lasted = self.now.since(self.parted) > LASTS && self.parted.since(Instant::PAST) > UNDER_WAY;
+        self.untold.heals += u64::from(told == 0 && lasted);
+        for _ in 0..told {
             let soon = Duration::from_micros(self.splits.below(100_000));
             self.plan(self.now + soon, Event::Yield(Side::First));
         }
         self.plan_role(Side::Second, 200);
+    }
+
+    /// At the end of a run, after splits of which VRRP told the survivor nothing: what became of the flows that were born at
+    /// the other router only.
+    pub(super) fn count_forsaken(&mut self) {
+        if self.untold.heals == 0 {
+            return;
+        }
+        let [survivor, other] = &self.hosts;
+        let over = [TcpState::TIME_WAIT, TcpState::CLOSE];
+        let lives = |(_, flow): &(&Name, &Flow)| self.filter.accepts(flow) && !over.contains(&flow.tcp_state);
+        for (name, flow) in other.kernel.flows().filter(lives) {
+            let free = |tuple: Name| survivor.kernel.find(&tuple).is_none();
+            let never = survivor.kernel.born(name).is_none() && free(*name) && free(Name::reply(flow));
+            let here =
+                survivor.kernel.born(name) > other.kernel.born(name) && survivor.kernel.get(name).is_some();
+            self.untold.forsaken += u64::from(never);
+            self.untold.saved += u64::from(here);
+        }
     }
 
     fn own(&mut self, side: Side) {

@@ -113,8 +113,26 @@ pub struct Outcome {
     pub converged_after: Option<Duration>,
     /// Acknowledged flows that survived failovers.
     pub kept: u64,
+    /// Flows that were taken over from a peer that yielded, and that its peer's VRRP had told of.
+    pub adopted: u64,
+    /// Flows that a router which stood by had left over, and removed.
+    pub leftovers: u64,
+    /// Of a split that healed without a word of VRRP to the survivor.
+    pub untold: Untold,
     /// What went wrong, and when.
     pub failure: Option<String>,
+}
+
+/// What became of flows that began at the other router while both were primary, when only the dedicated link could tell
+/// the survivor that they were two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Untold {
+    /// Such splits that lasted, and were not at the start of the daemons.
+    pub heals: u64,
+    /// Flows of that router's that live on through the survivor.
+    pub saved: u64,
+    /// Flows that could, and do not.
+    pub forsaken: u64,
 }
 
 /// The world.
@@ -133,6 +151,9 @@ pub struct World {
     owners: [bool; 2],
     /// The routers do not hear each other's adverts.
     split: bool,
+    /// When that began.
+    parted: Instant,
+    untold: Untold,
     /// Whether each router has power.
     powered: [bool; 2],
     /// The machine in this place is gone for good, and the next one is not there yet.
@@ -180,6 +201,8 @@ impl World {
             vrrp: [Role::Primary, Role::Backup],
             owners: [true, false],
             split: false,
+            parted: Instant::PAST,
+            untold: Untold::default(),
             powered: [true; 2],
             gone: [false; 2],
             orders: Vec::new(),
@@ -210,6 +233,9 @@ impl World {
             events: self.trace.events(),
             converged_after: verdict.as_ref().ok().copied(),
             kept: self.oracle.kept,
+            adopted: self.oracle.adopted,
+            leftovers: self.oracle.leftovers,
+            untold: self.untold,
             failure: verdict.err().map(|why| format!("at {seconds:.6}s: {why}")),
         }
     }
@@ -247,6 +273,7 @@ impl World {
                     if self.now.since(at) >= STABLE {
                         Side::BOTH.into_iter().try_for_each(|side| self.audit(side))?;
                         self.oracle.owed().map_or(Ok(()), Err)?;
+                        self.count_forsaken();
                         return Ok(at.since(end));
                     }
                 }
