@@ -202,3 +202,13 @@ fn overload_full_cache() {
 fn ftp_ipv6() {
     scenario("ftp-ipv6");
 }
+
+#[test]
+fn split() {
+    scenario("split");
+}
+
+#[test]
+fn split_unlinked() {
+    scenario("split-unlinked");
+}
