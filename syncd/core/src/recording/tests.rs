@@ -17,7 +17,7 @@ use crate::flow::{
 };
 use crate::replica::{
     By, ChannelId, Command, Config, Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Notice, Reason,
-    Refusal, Reply, RequestId, Role, Token,
+    Refusal, Reply, RequestId, Role, Step, Token,
 };
 use crate::time::Instant;
 use crate::wire::Options;
@@ -138,6 +138,7 @@ fn reasons() -> Vec<Reason> {
         Reason::PeerYielded => 14,
         Reason::Backlog => 15,
         Reason::Refused => 16,
+        Reason::Operator => 17,
     };
     all_of(
         vec![
@@ -158,6 +159,7 @@ fn reasons() -> Vec<Reason> {
             Reason::PeerYielded,
             Reason::Backlog,
             Reason::Refused,
+            Reason::Operator,
         ],
         number,
     )
@@ -297,10 +299,17 @@ fn commands() -> Vec<Command> {
         Command::Role(Role::Backup) => 2,
         Command::Role(Role::Fault) => 3,
         Command::PeerYielded => 4,
+        Command::Step(Step::Commit) => 5,
+        Command::Step(Step::ReloadInternal) => 6,
+        Command::Step(Step::Bulk) => 7,
+        Command::Step(Step::AskPeer) => 8,
+        Command::Step(Step::ResetExternal) => 9,
     };
     let mut all: Vec<Command> =
         [Role::Unknown, Role::Primary, Role::Backup, Role::Fault].map(Command::Role).to_vec();
     all.push(Command::PeerYielded);
+    let steps = [Step::Commit, Step::ReloadInternal, Step::Bulk, Step::AskPeer, Step::ResetExternal];
+    all.extend(steps.map(Command::Step));
     all_of(all, number)
 }
 
@@ -309,10 +318,12 @@ fn replies() -> Vec<Reply> {
         Reply::Done => 0,
         Reply::Refused(Refusal::Overtaken { .. }) => 1,
         Reply::Refused(Refusal::TooManyWaiting) => 2,
+        Reply::Refused(Refusal::PeerSilent) => 3,
     };
     let by = Role::Primary;
     let overtaken = Reply::Refused(Refusal::Overtaken { by });
-    all_of(vec![Reply::Done, overtaken, Reply::Refused(Refusal::TooManyWaiting)], number)
+    let refused = [Refusal::TooManyWaiting, Refusal::PeerSilent].map(Reply::Refused);
+    all_of([Reply::Done, overtaken].into_iter().chain(refused).collect(), number)
 }
 
 fn inputs<'a>(flow: FlowRef<'a>, expectation: &'a Expectation) -> Vec<Input<'a>> {

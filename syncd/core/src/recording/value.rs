@@ -11,7 +11,7 @@ use crate::filter::{Filter, Helpers, Network};
 use crate::flow::{Address, FlowRef, Protocol};
 use crate::replica::{
     By, Command, Config, Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Notice, Reason, Refusal,
-    Reply, Role, Token,
+    Reply, Role, Step, Token,
 };
 use crate::wire::Options;
 use crate::wire::datagram::LONGEST_FRAME;
@@ -343,6 +343,7 @@ impl Coded for Command {
                 role.put(out);
             }
             Self::PeerYielded => out.push(1),
+            Self::Step(step) => put1(2, step, out),
         }
     }
 
@@ -350,7 +351,31 @@ impl Coded for Command {
         Ok(match u8::take(from)? {
             0 => Self::Role(Coded::take(from)?),
             1 => Self::PeerYielded,
+            2 => Self::Step(Coded::take(from)?),
             _ => return Err(Damage::Kind),
+        })
+    }
+}
+
+impl Coded for Step {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Self::Commit => 0,
+            Self::ReloadInternal => 1,
+            Self::Bulk => 2,
+            Self::AskPeer => 3,
+            Self::ResetExternal => 4,
+        });
+    }
+
+    fn take(from: &mut Bytes<'_>) -> Result<Self, Damage> {
+        Ok(match u8::take(from)? {
+            0 => Self::Commit,
+            1 => Self::ReloadInternal,
+            2 => Self::Bulk,
+            3 => Self::AskPeer,
+            4 => Self::ResetExternal,
+            _ => return Err(Damage::Value),
         })
     }
 }
@@ -364,6 +389,7 @@ impl Coded for Reply {
                 by.put(out);
             }
             Self::Refused(Refusal::TooManyWaiting) => out.push(2),
+            Self::Refused(Refusal::PeerSilent) => out.push(3),
         }
     }
 
@@ -372,6 +398,7 @@ impl Coded for Reply {
             0 => Self::Done,
             1 => Self::Refused(Refusal::Overtaken { by: Coded::take(from)? }),
             2 => Self::Refused(Refusal::TooManyWaiting),
+            3 => Self::Refused(Refusal::PeerSilent),
             _ => return Err(Damage::Kind),
         })
     }
@@ -535,6 +562,7 @@ impl Coded for Reason {
             Self::PeerYielded => 14,
             Self::Backlog => 15,
             Self::Refused => 16,
+            Self::Operator => 17,
         });
     }
 
@@ -557,6 +585,7 @@ impl Coded for Reason {
             14 => Self::PeerYielded,
             15 => Self::Backlog,
             16 => Self::Refused,
+            17 => Self::Operator,
             _ => return Err(Damage::Value),
         })
     }

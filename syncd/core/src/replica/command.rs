@@ -17,6 +17,24 @@ pub enum Command {
     /// (keepalived's `MASTER_RX_LOWER_PRI`). Means something to a primary only; may be said any number of times.
     /// Answered when its flows are taken over.
     PeerYielded,
+    /// One step that an operator wants by itself, whatever the role. Answered when it is done.
+    Step(Step),
+}
+
+/// What an operator may want besides a role. None of them throws anything away before its replacement is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// External cache into the kernel. During a commit: that one.
+    Commit,
+    /// Kernel into the internal cache: read again and compared.
+    ReloadInternal,
+    /// Internal cache to the peer. Answered at once: the rest is the queue's.
+    Bulk,
+    /// Ask the peer for its internal cache. Answered at once.
+    AskPeer,
+    /// Ask the peer for its internal cache, and wait until the external cache is exactly that; what could not be
+    /// committed goes too. Refused while the peer is silent.
+    ResetExternal,
 }
 
 /// The answer to a [`Command`].
@@ -38,6 +56,8 @@ pub enum Refusal {
     },
     /// Too many commands wait for their answer.
     TooManyWaiting,
+    /// The peer is silent, and only it could say what the external cache should be.
+    PeerSilent,
 }
 
 impl fmt::Display for Refusal {
@@ -46,7 +66,10 @@ impl fmt::Display for Refusal {
             Self::Overtaken { by } => {
                 write!(f, "overtaken: the router became {} before this role's jobs were done", by.name())
             }
-            Self::TooManyWaiting => f.write_str("too many role commands are waiting already; try again"),
+            Self::TooManyWaiting => f.write_str("too many commands are waiting already; try again"),
+            Self::PeerSilent => {
+                f.write_str("the peer is silent: nothing could take the place of what is held of it")
+            }
         }
     }
 }

@@ -128,6 +128,7 @@ impl Replica {
                 self.jobs.wait(id);
                 self.step_jobs(now);
             }
+            Command::Step(step) => self.take_step(now, id, step),
         }
     }
 

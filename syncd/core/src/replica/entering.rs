@@ -2,6 +2,7 @@
 //! room again or ends were never told. Tested in `tests.rs` and by the simulator.
 
 use super::Replica;
+use super::command::{Refusal, RequestId, Step};
 use super::commit::Manner;
 use super::notice::Notice;
 use super::resync::Ends;
@@ -40,6 +41,29 @@ impl Replica {
         self.step_jobs(now);
     }
 
+    /// One step that an operator wants.
+    pub(super) fn take_step(&mut self, now: Instant, id: RequestId, step: Step) {
+        let job = match step {
+            Step::Commit => JobKind::Commit,
+            Step::ReloadInternal => JobKind::ReloadInternal,
+            Step::Bulk => JobKind::Bulk,
+            Step::ResetExternal if self.session.is_silent() => {
+                return self.jobs.refuse(id, Refusal::PeerSilent);
+            }
+            Step::ResetExternal => JobKind::Refetch,
+            Step::AskPeer => {
+                let notice = self.catch_up.want(now, Reason::Operator);
+                self.tell(notice);
+                JobKind::RequestResync
+            }
+        };
+        if step != Step::AskPeer {
+            self.jobs.append(&[job]);
+        }
+        self.jobs.wait_for(id, Some(job));
+        self.step_jobs(now);
+    }
+
     /// Begins and ends jobs as far as it goes.
     pub(super) fn step_jobs(&mut self, now: Instant) {
         self.commit.try_again(now);
@@ -74,6 +98,9 @@ impl Replica {
                     self.commit.is_idle() && self.expectations.has_written()
                 }
                 Some((JobKind::AwaitPeer, until)) => self.catch_up.completed() >= until,
+                Some((JobKind::Refetch, until)) => {
+                    self.catch_up.completed() >= until || self.session.is_silent()
+                }
                 Some((JobKind::ReloadInternal, until)) => {
                     self.resync.completed() >= until && self.expectations.has_read()
                 }
@@ -110,6 +137,12 @@ impl Replica {
             }
             JobKind::AwaitPeer => {
                 let notice = self.catch_up.want(now, Reason::PeerYielded);
+                self.tell(notice);
+                self.catch_up.completed() + 1
+            }
+            JobKind::Refetch => {
+                self.external.forgive();
+                let notice = self.catch_up.want(now, Reason::Operator);
                 self.tell(notice);
                 self.catch_up.completed() + 1
             }

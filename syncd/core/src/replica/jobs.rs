@@ -15,14 +15,15 @@ pub(super) struct Jobs {
     queue: VecDeque<JobKind>,
     /// Whether the first of the queue was begun, and what it waits for (a count of dumps).
     begun: Option<u32>,
-    waiting: VecDeque<RequestId>,
+    /// Who waits, and for which job; for all of them if for none.
+    waiting: VecDeque<(RequestId, Option<JobKind>)>,
     replies: VecDeque<(RequestId, Reply)>,
 }
 
 impl Jobs {
     /// The jobs of a new role take the place of what was left. Whoever waited for them is told.
     pub(super) fn replace(&mut self, role: Role) {
-        for id in core::mem::take(&mut self.waiting) {
+        for (id, _) in core::mem::take(&mut self.waiting) {
             self.replies.push_back((id, Reply::Refused(Refusal::Overtaken { by: role })));
         }
         self.begun = None;
@@ -38,11 +39,21 @@ impl Jobs {
 
     /// Somebody waits for the end of the jobs.
     pub(super) fn wait(&mut self, id: RequestId) {
+        self.wait_for(id, None);
+    }
+
+    /// Somebody waits for the end of one job, or of all.
+    pub(super) fn wait_for(&mut self, id: RequestId, job: Option<JobKind>) {
         if self.waiting.len() == WAITING {
-            self.replies.push_back((id, Reply::Refused(Refusal::TooManyWaiting)));
+            self.refuse(id, Refusal::TooManyWaiting);
         } else {
-            self.waiting.push_back(id);
+            self.waiting.push_back((id, job));
         }
+    }
+
+    /// Answers without waiting.
+    pub(super) fn refuse(&mut self, id: RequestId, refusal: Refusal) {
+        self.replies.push_back((id, Reply::Refused(refusal)));
     }
 
     /// The job to begin, if the first was not begun yet.
@@ -66,13 +77,16 @@ impl Jobs {
         self.begun = None;
     }
 
-    /// Answers whoever waits, if nothing is left to do.
+    /// Answers whoever waits for what is no longer to be done.
     pub(super) fn answer(&mut self) {
-        if self.queue.is_empty() {
-            for id in core::mem::take(&mut self.waiting) {
-                self.replies.push_back((id, Reply::Done));
+        let Self { queue, waiting, replies, .. } = self;
+        waiting.retain(|(id, job)| {
+            let waits = job.map_or(!queue.is_empty(), |job| queue.contains(&job));
+            if !waits {
+                replies.push_back((*id, Reply::Done));
             }
-        }
+            waits
+        });
     }
 
     /// The next answer.

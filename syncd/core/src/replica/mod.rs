@@ -58,7 +58,7 @@ use crate::ftfw::{Item, Session};
 use crate::time::{Duration, Instant};
 use crate::wire::{Datagram, Options, Seq};
 
-pub use command::{Command, Refusal, Reply, RequestId};
+pub use command::{Command, Refusal, Reply, RequestId, Step};
 pub use kernel::{By, Errno, ExpectRequest, KernelReply, KernelRequest, Token};
 pub use notice::Notice;
 pub use resync::Ends;
@@ -287,6 +287,18 @@ impl Replica {
     #[must_use]
     pub fn tells_what_it_writes(&self) -> bool {
         self.commit.is_told_singly()
+    }
+
+    /// The dedicated link that is used; none while all are down.
+    #[must_use]
+    pub const fn channel(&self) -> Option<ChannelId> {
+        self.channels.current()
+    }
+
+    /// Which flows are told to the peer.
+    #[must_use]
+    pub const fn filter(&self) -> &Filter {
+        &self.filter
     }
 
     /// Our role.

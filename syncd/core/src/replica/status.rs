@@ -112,6 +112,8 @@ pub enum Reason {
     Refused,
     /// The peer stepped back after both were primary: its flows are taken over.
     PeerYielded,
+    /// An operator asked for it.
+    Operator,
 }
 
 /// Why the routers do not know the same although everything works.
@@ -175,6 +177,7 @@ impl fmt::Display for Reason {
             Self::RoomAgain => "a cache was full and has room again",
             Self::Refused => "frames were refused a minute ago",
             Self::PeerYielded => "the peer stepped back after both were primary",
+            Self::Operator => "an operator asked for it",
         })
     }
 }

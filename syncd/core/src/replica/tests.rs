@@ -21,6 +21,7 @@ mod backlog;
 mod certainty;
 mod leftover;
 mod split;
+mod steps;
 
 const LINK: ChannelId = ChannelId(0);
 

@@ -1,0 +1,95 @@
+//! What an operator may want by itself, besides a role: nothing goes before its replacement is here.
+
+use super::*;
+
+fn wants(replica: &mut Replica, now: Instant, id: u64, step: Step) {
+    replica.handle_command(now, RequestId(id), Command::Step(step));
+}
+
+fn replies(replica: &mut Replica) -> Vec<(u64, Reply)> {
+    core::iter::from_fn(|| replica.poll_reply()).map(|(id, reply)| (id.0, reply)).collect()
+}
+
+#[test]
+fn a_reset_of_the_external_cache_removes_what_the_peer_does_not_name_when_it_has_named_the_rest() {
+    let (mut replica, mut peer) = settled();
+    for port in [1, 2] {
+        peer.tells(&mut replica, at(3), Change::New, &flow(port));
+    }
+    transmitted(&mut replica, at(3));
+    wants(&mut replica, at(4), 7, Step::ResetExternal);
+    let sent = transmitted(&mut replica, at(4));
+    let asked = sent.iter().find(|(.., frame)| *frame == Frame::Control(Control::Resync)).expect("asked").0;
+    assert_eq!(replica.status(at(5)).sync, Sync::CatchingUp(Reason::Operator));
+    assert_eq!((replica.external().len(), replies(&mut replica).len()), (2, 0), "nothing is thrown away yet");
+    peer.tells(&mut replica, at(5), Change::New, &flow(2));
+    peer.says(&mut replica, at(6), Control::Ack(wire_range(asked)), Flags::NONE);
+    transmitted(&mut replica, at(6));
+    replica.handle_timeout(at(6));
+    assert_eq!(replica.external().len(), 1);
+    assert_eq!(replies(&mut replica), [(7, Reply::Done)]);
+}
+
+#[test]
+fn a_reset_of_the_external_cache_is_refused_while_nobody_could_fill_it_again() {
+    let (mut replica, mut peer) = settled();
+    peer.tells(&mut replica, at(3), Change::New, &flow(1));
+    let mut now = at(3);
+    for _ in 0..10 {
+        now = replica.poll_timeout().expect("hello").max(now + Duration::from_millis(500));
+        replica.handle_timeout(now);
+        transmitted(&mut replica, now);
+    }
+    wants(&mut replica, now, 7, Step::ResetExternal);
+    assert_eq!(replies(&mut replica), [(7, Reply::Refused(Refusal::PeerSilent))]);
+    assert_eq!(replica.external().len(), 1);
+}
+
+#[test]
+fn a_reset_that_waits_ends_when_the_peer_goes() {
+    let (mut replica, _) = settled();
+    wants(&mut replica, at(3), 7, Step::ResetExternal);
+    wants(&mut replica, at(3), 8, Step::Bulk);
+    let mut now = at(3);
+    for _ in 0..10 {
+        now = replica.poll_timeout().expect("hello").max(now + Duration::from_millis(500));
+        replica.handle_timeout(now);
+        transmitted(&mut replica, now);
+    }
+    assert_eq!(replies(&mut replica), [(7, Reply::Done), (8, Reply::Done)]);
+    assert!(matches!(replica.status(now).sync, Sync::PeerLost { .. }), "and the status says so");
+}
+
+#[test]
+fn the_kernels_table_is_read_and_told_again() {
+    let (mut replica, _) = settled();
+    replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
+    assert_eq!(flows(&mut replica, at(3)), [(Change::New, 1)]);
+    wants(&mut replica, at(4), 7, Step::ReloadInternal);
+    wants(&mut replica, at(4), 8, Step::Bulk);
+    assert_eq!(replies(&mut replica), []);
+    play_kernel(&mut replica, at(4), |_, request| match request {
+        KernelRequest::Dump { token } => Some(Played::Done(token)),
+        KernelRequest::Find { token, flow, .. } => Some(Played::Found(token, *flow)),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(replies(&mut replica), [(7, Reply::Done), (8, Reply::Done)]);
+    assert_eq!(flows(&mut replica, at(5)).len(), 1, "the bulk");
+}
+
+#[test]
+fn a_commit_that_is_wanted_during_the_one_of_a_role_is_that_one() {
+    let (mut replica, mut peer) = settled();
+    peer.tells(&mut replica, at(3), Change::New, &flow(1));
+    role(&mut replica, at(4), Role::Primary);
+    wants(&mut replica, at(4), 7, Step::Commit);
+    play_kernel(&mut replica, at(4), |_, request| match request {
+        KernelRequest::Create { token, .. } => Some(Played::Done(token)),
+        // The reload of the role is not answered: nobody waits for it who wants only the commit.
+        _ => None,
+    });
+    assert_eq!(replies(&mut replica), [(7, Reply::Done)]);
+    assert_eq!((replica.stats().commit.begun, replica.stats().commit.committed), (1, 1));
+    role(&mut replica, at(5), Role::Backup);
+    assert_eq!(replies(&mut replica)[0], (1, Reply::Refused(Refusal::Overtaken { by: Role::Backup })));
+}
