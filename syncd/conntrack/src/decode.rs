@@ -15,7 +15,7 @@ use syncd_core::flow::{
 
 use crate::message::MessageView;
 use crate::nla::{Attribute, DecodeError, Fault};
-use crate::uapi::{cta, flag, kind, protoinfo};
+use crate::uapi::{counters, cta, flag, kind, protoinfo};
 
 pub(crate) use tuple::read_tuple;
 
@@ -38,6 +38,32 @@ pub struct Decoded {
     pub skipped: u16,
     /// Attributes that measure and that no kernel lets anybody set: use count, counters, timestamps.
     pub measured: u16,
+    /// What it has carried, original and reply; nothing unless `nf_conntrack_acct` is 1.
+    pub carried: [Carried; 2],
+}
+
+/// What one direction of a flow has carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Carried {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, headers of IP included.
+    pub bytes: u64,
+}
+
+impl Carried {
+    fn read(counters: &Attribute<'_>) -> Result<Self, DecodeError> {
+        let mut read = Self::default();
+        for counter in counters.nested() {
+            let counter = counter?;
+            match counter.kind {
+                counters::PACKETS => read.packets = u64::from_be_bytes(counter.bytes()?),
+                counters::BYTES => read.bytes = u64::from_be_bytes(counter.bytes()?),
+                _ => {}
+            }
+        }
+        Ok(read)
+    }
 }
 
 impl Decoded {
@@ -60,12 +86,12 @@ pub fn decode(message: &MessageView<'_>, ours: &[u32]) -> Result<Decoded, Decode
     for attribute in message.attributes() {
         reading.take(&attribute?)?;
     }
-    let Reading { flow, extras, has_original, skipped, measured, .. } = reading;
+    let Reading { flow, extras, has_original, skipped, measured, carried, .. } = reading;
     if !has_original {
         return Err(message.error(Fault::NoOriginal));
     }
     let Whole { flow, extras } = Whole::new(flow, extras);
-    Ok(Decoded { change, origin, flow, extras, skipped, measured })
+    Ok(Decoded { change, origin, flow, extras, skipped, measured, carried })
 }
 
 /// What happened, if the message is about an object of that subsystem. `ctnetlink_conntrack_event` says NEW with CREATE
@@ -104,6 +130,7 @@ struct Reading {
     reply_protocol: Option<Protocol>,
     skipped: u16,
     measured: u16,
+    carried: [Carried; 2],
 }
 
 impl Reading {
@@ -115,6 +142,7 @@ impl Reading {
             reply_protocol: None,
             skipped: 0,
             measured: 0,
+            carried: [Carried { packets: 0, bytes: 0 }; 2],
         }
     }
 
@@ -164,7 +192,11 @@ impl Reading {
             cta::TUPLE_MASTER => self.parent(attribute)?,
             cta::SEQ_ADJ_ORIG => self.sequence(attribute, 0)?,
             cta::SEQ_ADJ_REPLY => self.sequence(attribute, 1)?,
-            cta::USE | cta::COUNTERS_ORIG | cta::COUNTERS_REPLY | cta::TIMESTAMP | cta::TIMESTAMP_EVENT => {
+            cta::COUNTERS_ORIG | cta::COUNTERS_REPLY => {
+                self.carried[usize::from(attribute.kind == cta::COUNTERS_REPLY)] = Carried::read(attribute)?;
+                self.measured = self.measured.saturating_add(1);
+            }
+            cta::USE | cta::TIMESTAMP | cta::TIMESTAMP_EVENT => {
                 self.measured = self.measured.saturating_add(1);
             }
             _ => self.skip(),

@@ -29,9 +29,11 @@ pub mod socket;
 pub mod uapi;
 
 pub use batch::Batch;
-pub use decode::{Decoded, decode};
+pub use decode::{Carried, Decoded, decode};
 pub use expect::{DecodedExpectation, decode_expectation};
 pub use message::{Message, MessageView, Messages};
 pub use nix::errno::Errno;
 pub use nla::DecodeError;
-pub use socket::{DumpSummary, EventError, EventSocket, QueryError, QuerySocket, RequestSocket, SocketError};
+pub use socket::{
+    DumpSummary, EventError, EventSocket, ProcessorStats, QueryError, QuerySocket, RequestSocket, SocketError,
+};

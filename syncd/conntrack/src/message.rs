@@ -20,6 +20,8 @@ mod field {
     pub(super) const PORT: Range<usize> = 12..16;
     pub(super) const CODE: Range<usize> = 16..20;
     pub(super) const FAMILY: usize = 16;
+    /// Big-endian.
+    pub(super) const RESOURCE: Range<usize> = 18..20;
 }
 
 /// The messages of one datagram. Iterating ends after the first error.
@@ -162,6 +164,12 @@ impl<'a> MessageView<'a> {
     #[must_use]
     pub fn family(&self) -> u8 {
         self.bytes[field::FAMILY]
+    }
+
+    /// `nfgen_res_id`: of which processor a count is.
+    #[must_use]
+    pub fn resource(&self) -> u16 {
+        u16::from_be_bytes(self.array(field::RESOURCE))
     }
 
     /// Whether the dump it belongs to is inconsistent (`NLM_F_DUMP_INTR`).

@@ -5,6 +5,7 @@
 //! socket (`EBUSY`) and because answers must not wait behind events. Tested in `tests/kernel.rs`.
 
 mod event;
+mod operator;
 mod query;
 mod request;
 
@@ -18,6 +19,7 @@ use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 pub use event::{EventError, EventSocket};
+pub use operator::ProcessorStats;
 pub use query::{DumpSummary, QueryError, QuerySocket};
 pub use request::RequestSocket;
 

@@ -32,6 +32,8 @@ pub mod kind {
     pub const GET: u8 = 1;
     /// `IPCTNL_MSG_CT_DELETE`, `IPCTNL_MSG_EXP_DELETE`: delete, and its event.
     pub const DELETE: u8 = 2;
+    /// `IPCTNL_MSG_CT_GET_STATS_CPU`: what each processor has counted.
+    pub const GET_STATS_CPU: u8 = 4;
     /// `IPCTNL_MSG_CT_GET_STATS`: how many entries there are.
     pub const GET_STATS: u8 = 5;
 }
@@ -184,6 +186,28 @@ pub mod synproxy {
 pub mod stats {
     /// How many entries this network namespace has.
     pub const ENTRIES: u16 = 1;
+}
+
+/// `CTA_STATS_*`: the answer to [`kind::GET_STATS_CPU`].
+pub mod cpu_stats {
+    #![expect(missing_docs, reason = "the kernel's own list; meanings are in `ProcessorStats`")]
+    pub const FOUND: u16 = 2;
+    pub const INVALID: u16 = 4;
+    pub const INSERT: u16 = 8;
+    pub const INSERT_FAILED: u16 = 9;
+    pub const DROP: u16 = 10;
+    pub const EARLY_DROP: u16 = 11;
+    pub const ERROR: u16 = 12;
+    pub const SEARCH_RESTART: u16 = 13;
+    pub const CLASH_RESOLVE: u16 = 14;
+    pub const CHAIN_TOOLONG: u16 = 15;
+}
+
+/// `CTA_COUNTERS_*`: what a direction of a flow has carried, with `nf_conntrack_acct` only.
+pub mod counters {
+    #![expect(missing_docs, reason = "the kernel's own list")]
+    pub const PACKETS: u16 = 1;
+    pub const BYTES: u16 = 2;
 }
 
 /// `CTA_EXPECT_*` and `CTA_EXPECT_NAT_*`: attributes of an expectation. Integers are big-endian.

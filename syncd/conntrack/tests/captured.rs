@@ -109,6 +109,8 @@ fn what_is_not_carried_is_counted() {
     assert_eq!(counts(event_with(&["[NEW]", "sctp"])), (0, 1), "the event's timestamp");
     let destroyed = event_with(&["[DESTROY]", "udp", "packets=1"]);
     assert_eq!(counts(destroyed), (0, 4), "two counters, start and stop, the event's timestamp");
+    let [original, reply] = event_with(&["[DESTROY]", "udp", "packets=1"]).carried;
+    assert!(original.packets == 1 && original.bytes > 28, "{original:?} {reply:?}");
 }
 
 #[test]

@@ -473,3 +473,27 @@ fn a_large_table_is_dumped_whole() {
         assert_eq!(queries.count().unwrap(), 5000);
     });
 }
+
+#[test]
+fn an_operator_sees_what_each_processor_counted_and_empties_the_table() {
+    sandbox::run("an_operator_sees_what_each_processor_counted_and_empties_the_table", || {
+        let mut requests = RequestSocket::open().unwrap();
+        let mut queries = QuerySocket::open().unwrap();
+        let flows = [udp(1), udp(2), flow(Family::V6, Protocol::TCP, 3)];
+        create_all(&mut requests, &flows, 300);
+        // Flows that netlink makes are counted as entered, like those of packets.
+        let counted = queries.processors().unwrap();
+        let cpus: Vec<u16> = counted.iter().map(|of| of.cpu).collect();
+        assert!((0..).zip(&cpus).all(|(at, cpu)| at == *cpu) && !cpus.is_empty(), "{cpus:?}");
+        assert_eq!(counted.iter().map(|of| of.insert).sum::<u32>(), 3, "{counted:?}");
+        let mut carried = Vec::new();
+        queries
+            .dump_carried(|flow| carried.push((flow.flow.original.source_port, flow.carried[0].bytes)))
+            .unwrap();
+        carried.sort_unstable();
+        assert_eq!(carried, [(1, 0), (2, 0), (3, 0)]);
+        queries.remove_all_flows().unwrap();
+        assert_eq!(queries.count().unwrap(), 0);
+        queries.remove_all_expectations().unwrap();
+    });
+}

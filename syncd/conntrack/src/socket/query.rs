@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use syncd_core::flow::{Expectation, Flow, Whole};
 
 use super::{Link, Received, SocketError};
-use crate::decode::decode;
+use crate::decode::{Decoded, decode};
 use crate::expect::decode_expectation;
 use crate::message::{Message, MessageView, Messages};
 use crate::nla::DecodeError;
@@ -103,9 +103,7 @@ impl QuerySocket {
     /// # Errors
     /// See [`QueryError`]; what was handed over until then is a part.
     pub fn dump(&mut self, mut on_batch: impl FnMut(&[Whole])) -> Result<DumpSummary, QueryError> {
-        // A dump that was given up goes on in the kernel and refuses the next one on its socket (`EBUSY`), so each has
-        // a fresh one.
-        self.link = Self::link().map_err(QueryError::Socket)?;
+        self.renew()?;
         self.ask(encode::dump)?;
         let mut summary = DumpSummary::default();
         loop {
@@ -132,12 +130,27 @@ impl QuerySocket {
         }
     }
 
+    /// Every flow of this network namespace with what it has carried, one by one; no snapshot either.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub fn dump_carried(&mut self, mut on_flow: impl FnMut(&Decoded)) -> Result<(), QueryError> {
+        self.renew()?;
+        self.converse(encode::dump, |message| {
+            // What does not read is left out, as in every dump.
+            if let Ok(decoded) = decode(&message, &[]) {
+                on_flow(&decoded);
+            }
+            Ok(())
+        })
+    }
+
     /// Every expectation of this network namespace, with how they were read. There are never many.
     ///
     /// # Errors
     /// See [`QueryError`]; `Refused` with `EINVAL` or `EOPNOTSUPP` where the kernel knows of none.
     pub fn dump_expectations(&mut self) -> Result<(Vec<Expectation>, DumpSummary), QueryError> {
-        self.link = Self::link().map_err(QueryError::Socket)?;
+        self.renew()?;
         let (mut found, mut summary) = (Vec::new(), DumpSummary::default());
         self.converse(expect::dump, |message| {
             summary.interrupted |= message.is_interrupted();
@@ -209,6 +222,13 @@ impl QuerySocket {
         count.ok_or(QueryError::Lost)
     }
 
+    /// A dump that was given up goes on in the kernel and refuses the next one on its socket (`EBUSY`), so each has a
+    /// fresh one.
+    pub(super) fn renew(&mut self) -> Result<(), QueryError> {
+        self.link = Self::link().map_err(QueryError::Socket)?;
+        Ok(())
+    }
+
     fn link() -> Result<Link, SocketError> {
         let link = Link::open(false)?;
         link.short_answers()?;
@@ -227,7 +247,7 @@ impl QuerySocket {
     }
 
     /// Asks, and reads until the acknowledgement.
-    fn converse(
+    pub(super) fn converse(
         &mut self,
         question: impl FnOnce(&mut Vec<u8>, u32),
         mut on_message: impl FnMut(MessageView<'_>) -> Result<(), DecodeError>,
