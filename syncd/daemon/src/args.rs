@@ -1,16 +1,18 @@
 //! What can be typed. The verbs are VyOS's own op-mode words. Says nothing about what they do: `main` does.
 
+mod show;
+
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use syncd_core::flow::Family;
 
 use crate::control::DEFAULT_SOCKET;
-use crate::control::protocol::Cache;
 use crate::decode::Ports;
+
+pub(crate) use show::{Conntrack, Log, Show, Sync};
 
 /// Keeps the connections of a router pair through a failover; speaks conntrackd's protocol.
 #[derive(Debug, Parser)]
@@ -94,6 +96,27 @@ pub(crate) enum Verb {
     /// Show what the daemon or the kernel knows.
     #[command(subcommand)]
     Show(Show),
+    /// Make something equal to its source again, or empty the kernel's table.
+    #[command(subcommand)]
+    Reset(Reset),
+    /// Begin again.
+    #[command(subcommand)]
+    Restart(Restart),
+    /// Follow what the daemon says, beginning with its last lines.
+    #[command(subcommand)]
+    Monitor(Monitor),
+    /// Print every notice of the daemon as it happens.
+    ///
+    /// With --json one object a line: what happened as a word, what belongs to it, and the sentence of the log. Numbers
+    /// count up; a gap means that this program was too slow to take them all.
+    Watch {
+        /// First what was said lately.
+        #[arg(long)]
+        all: bool,
+        /// Of which daemon, and how to answer.
+        #[command(flatten)]
+        question: Question,
+    },
 }
 
 /// A port, or `any`.
@@ -128,59 +151,6 @@ impl RoleWord {
     }
 }
 
-/// After `show`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Show {
-    /// The replication of flows.
-    ConntrackSync {
-        /// What of it.
-        #[command(subcommand)]
-        what: Sync,
-    },
-    /// The kernel's connection tracking.
-    Conntrack {
-        /// What of it.
-        #[command(subcommand)]
-        what: Conntrack,
-    },
-}
-
-/// After `show conntrack-sync`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Sync {
-    /// Role, whether both routers know the same, last commit.
-    Status(Question),
-    /// Everything that is counted.
-    Statistics(Question),
-    /// Flows of this router's kernel, or what its helpers expect.
-    InternalCache {
-        /// Which of its two tables.
-        #[arg(default_value = "main")]
-        table: TableWord,
-        /// Of which daemon, and how to answer.
-        #[command(flatten)]
-        question: Question,
-    },
-    /// Flows, or expectations, of the peer; after a commit, what could not be committed and why.
-    ExternalCache {
-        /// Which of its two tables.
-        #[arg(default_value = "main")]
-        table: TableWord,
-        /// Of which daemon, and how to answer.
-        #[command(flatten)]
-        question: Question,
-    },
-}
-
-/// A table of a cache; VyOS's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TableWord {
-    /// Flows.
-    Main,
-    /// Expectations.
-    Expect,
-}
-
 /// A question to a daemon.
 #[derive(Debug, Args)]
 pub(crate) struct Question {
@@ -192,51 +162,54 @@ pub(crate) struct Question {
     pub(crate) output: Output,
 }
 
-impl Sync {
-    /// The question, and the cache if it is about one.
-    pub(crate) const fn question(&self) -> (&Question, Option<Cache>) {
-        match self {
-            Self::Status(question) | Self::Statistics(question) => (question, None),
-            Self::InternalCache { table: TableWord::Main, question } => (question, Some(Cache::Internal)),
-            Self::InternalCache { table: TableWord::Expect, question } => {
-                (question, Some(Cache::InternalExpectations))
-            }
-            Self::ExternalCache { table: TableWord::Main, question } => (question, Some(Cache::External)),
-            Self::ExternalCache { table: TableWord::Expect, question } => {
-                (question, Some(Cache::ExternalExpectations))
-            }
-        }
-    }
-}
-
-/// After `show conntrack`.
+/// After `reset`.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Conntrack {
-    /// The table of this network namespace; needs no daemon.
-    Table {
-        /// Which flows.
-        family: FamilyWord,
+pub(crate) enum Reset {
+    /// One of the daemon's caches. Nothing is thrown away before its replacement is here.
+    ConntrackSync {
+        /// Which one.
+        #[command(subcommand)]
+        what: ResetCache,
+    },
+    /// Empty the kernel's table and its expectations, in this network namespace; needs no daemon.
+    ///
+    /// Every connection through this router is cut that is not let in anew by a rule; a primary's peer hears of the ends,
+    /// too. Asks before it does so.
+    Conntrack {
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
         /// How to answer.
         #[command(flatten)]
         output: Output,
     },
 }
 
-/// A family as it is typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FamilyWord {
-    /// IPv4.
-    Ipv4,
-    /// IPv6.
-    Ipv6,
+/// After `reset conntrack-sync`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ResetCache {
+    /// Read the kernel's table again, compare, and send all of it to the peer.
+    InternalCache(Question),
+    /// Ask the peer for all its flows, and drop what it does not name.
+    ///
+    /// Refused while the peer is silent: what is here of it is all there is then.
+    ExternalCache(Question),
 }
 
-impl FamilyWord {
-    /// The family.
-    pub(crate) const fn family(self) -> Family {
-        match self {
-            Self::Ipv4 => Family::V4,
-            Self::Ipv6 => Family::V6,
-        }
-    }
+/// After `restart`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Restart {
+    /// The daemon, with its arguments and as the same process.
+    ///
+    /// The role is kept, the caches are filled anew by the kernel and the peer. Refused during a commit, and while the
+    /// configuration would keep the daemon from coming up.
+    ConntrackSync(Question),
+}
+
+/// After `monitor`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Monitor {
+    /// The log.
+    #[command(subcommand)]
+    Log(Log),
 }

@@ -3,6 +3,7 @@
 //! Receives and sends datagrams and knows which links are up; never looks into a datagram, and a failed send is
 //! counted, not an error, because the protocol repairs loss. Driven by the event loop; tested end to end.
 
+mod links;
 mod socket;
 
 use std::io::{self, ErrorKind};
@@ -12,6 +13,8 @@ use syncd_core::replica::ChannelId;
 use syncd_core::wire::payload_limit;
 
 use crate::config::{Config, Interface, Link};
+use crate::show::view::{LinkTraffic, LinkView};
+use links::{LinkNews, LinkState};
 use socket::Sockets;
 
 pub(crate) use socket::OpenError;
@@ -42,7 +45,7 @@ pub(crate) enum Sent {
 pub(crate) struct Channels {
     channels: Vec<Channel>,
     buffer: Box<[u8]>,
-    errors: ChannelErrors,
+    news: LinkNews,
 }
 
 #[derive(Debug)]
@@ -52,6 +55,8 @@ struct Channel {
     buffer_bytes: usize,
     index: Option<u32>,
     up: bool,
+    state: LinkState,
+    traffic: LinkTraffic,
     /// None after the interface went away and until it is back.
     sockets: Option<Sockets>,
 }
@@ -71,12 +76,15 @@ impl Channels {
                 buffer_bytes: config.channel_buffer,
                 index: None,
                 up: false,
+                state: LinkState::default(),
+                traffic: LinkTraffic::default(),
                 sockets: None,
             };
             channel.open()?;
             channels.push(channel);
         }
-        Ok(Self { channels, buffer: vec![0; LONGEST_DATAGRAM].into(), errors: ChannelErrors::default() })
+        let news = LinkNews::open().map_err(|error| OpenError::news(&config.links, error))?;
+        Ok(Self { channels, buffer: vec![0; LONGEST_DATAGRAM].into(), news })
     }
 
     /// How many bytes a datagram may have so that no link has to fragment it.
@@ -87,13 +95,34 @@ impl Channels {
     }
 
     /// What went wrong so far.
-    pub(crate) const fn errors(&self) -> ChannelErrors {
-        self.errors
+    pub(crate) fn errors(&self) -> ChannelErrors {
+        let mut all = ChannelErrors::default();
+        for channel in &self.channels {
+            all.send += channel.traffic.send_errors;
+            all.receive += channel.traffic.receive_errors;
+        }
+        all
     }
 
-    /// Ready when a datagram waits on any channel.
+    /// The dedicated links as an operator sees them; `active` is the one that is sent on.
+    pub(crate) fn views(&self, active: Option<ChannelId>) -> Vec<LinkView> {
+        let view = |(channel, id): (&Channel, u8)| LinkView {
+            interface: channel.link.interface.clone(),
+            state: channel.state.word().to_owned(),
+            active: active == Some(ChannelId(id)),
+            traffic: channel.traffic,
+        };
+        self.channels.iter().zip(0..).map(view).collect()
+    }
+
+    /// Whether the kernel has said that an interface changed since this was asked last.
+    pub(crate) fn take_link_news(&self) -> bool {
+        self.news.take()
+    }
+
+    /// Ready when a datagram waits on any channel, or an interface has changed.
     pub(crate) fn poll_read(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut ready = Poll::Pending;
+        let mut ready = self.news.poll(context);
         for sockets in self.channels.iter().filter_map(|channel| channel.sockets.as_ref()) {
             if sockets.ready.poll_read(context).is_ready() {
                 ready = Poll::Ready(());
@@ -104,20 +133,25 @@ impl Channels {
 
     /// Hands over at most `budget` datagrams per channel.
     pub(crate) fn gather(&mut self, budget: usize, mut take: impl FnMut(ChannelId, &[u8])) {
-        for (channel, id) in self.channels.iter().zip(0..) {
+        for (channel, id) in self.channels.iter_mut().zip(0..) {
+            let traffic = &mut channel.traffic;
             let Some(sockets) = channel.sockets.as_ref().filter(|sockets| sockets.ready.is_readable()) else {
                 continue;
             };
             for _ in 0..budget {
                 match sockets.receive.recv(&mut self.buffer) {
-                    Ok(len) => take(ChannelId(id), &self.buffer[..len]),
+                    Ok(len) => {
+                        traffic.datagrams_received += 1;
+                        traffic.bytes_received += len as u64;
+                        take(ChannelId(id), &self.buffer[..len]);
+                    }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         sockets.ready.exhausted();
                         break;
                     }
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     // A pending error of the socket: reading it clears it.
-                    Err(_) => self.errors.receive += 1,
+                    Err(_) => traffic.receive_errors += 1,
                 }
             }
         }
@@ -125,15 +159,19 @@ impl Channels {
 
     /// Sends one datagram.
     pub(crate) fn send(&mut self, id: ChannelId, datagram: &[u8]) -> Sent {
-        let sockets = self.channels.get(usize::from(id.0)).and_then(|channel| channel.sockets.as_ref());
-        let Some(sockets) = sockets else {
-            self.errors.send += 1;
+        let Some(channel) = self.channels.get_mut(usize::from(id.0)) else { return Sent::Done };
+        let traffic = &mut channel.traffic;
+        let Some(sockets) = &channel.sockets else {
+            traffic.send_errors += 1;
             return Sent::Done;
         };
         match sockets.send.send_to(datagram, sockets.target) {
-            Ok(_) => {}
+            Ok(_) => {
+                traffic.datagrams_sent += 1;
+                traffic.bytes_sent += datagram.len() as u64;
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Sent::Later,
-            Err(_) => self.errors.send += 1,
+            Err(_) => traffic.send_errors += 1,
         }
         Sent::Done
     }
@@ -145,8 +183,9 @@ impl Channels {
     ///
     /// When the kernel refuses the list of interfaces.
     pub(crate) fn refresh(&mut self, mut tell: impl FnMut(ChannelId, bool)) -> io::Result<()> {
-        let interfaces = Interface::all()?;
+        let (interfaces, states) = (Interface::all()?, LinkState::all()?);
         for (channel, id) in self.channels.iter_mut().zip(0..) {
+            channel.state = states.get(&channel.link.interface).copied().unwrap_or_default();
             let interface = interfaces.iter().find(|interface| interface.name == channel.link.interface);
             let index = interface.and_then(Interface::index);
             if channel.index != index {
@@ -166,6 +205,11 @@ impl Channels {
             }
         }
         Ok(())
+    }
+
+    /// What the kernel said of the channel's interface at the last look.
+    pub(crate) fn state(&self, id: ChannelId) -> &'static str {
+        self.channels.get(usize::from(id.0)).map_or("?", |channel| channel.state.word())
     }
 
     /// Name of the channel's interface.

@@ -7,24 +7,26 @@
 mod rhythm;
 
 use std::future::poll_fn;
+use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use syncd_core::replica::{Command, Notice, Reply, RequestId, Role};
+use serde_json::json;
+use syncd_core::replica::{ChannelId, Command, Notice, Reply, RequestId, Role};
 use syncd_core::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 
 use crate::channels::Channels;
 use crate::clock;
-use crate::control::protocol::{self, Request, Response};
+use crate::control::protocol::{self, FilterView, PAGE, Request, Response};
 use crate::control::server::Call;
 use crate::doors::Doors;
 use crate::journal::{Journal, Level};
 use crate::kernel::Kernel;
 use crate::last_role::{LastRole, Transition};
 use crate::outside::{Outbox, Surroundings};
-use crate::show::flows;
+use crate::show::page::{self, Ask};
 use crate::show::view::{Current, DaemonView, Setting, StatisticsView, StatusView};
 use crate::signals::Signal;
 use crate::timer::{self, Timer};
@@ -74,6 +76,19 @@ pub(crate) struct Parts {
     pub(crate) journal: Journal,
     /// What tasks say.
     pub(crate) inputs: Inputs,
+    /// Whether a daemon that starts now would come up, and if not, why.
+    pub(crate) rehearse: fn(&Path) -> anyhow::Result<()>,
+    /// The configuration file.
+    pub(crate) config_file: PathBuf,
+}
+
+/// How the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// For good.
+    Stop,
+    /// To begin again.
+    Restart,
 }
 
 /// The loop.
@@ -94,6 +109,9 @@ pub(crate) struct EventLoop {
     /// The transition that is being entered again after a restart.
     kept: Option<Transition>,
     fifo_garbage: u64,
+    ending: Option<Ending>,
+    /// The dedicated link that was used at the last look.
+    active: Option<ChannelId>,
 }
 
 /// When the next round begins.
@@ -137,6 +155,8 @@ impl EventLoop {
             last: None,
             kept: None,
             fifo_garbage: 0,
+            ending: None,
+            active: None,
             parts,
         })
     }
@@ -147,24 +167,31 @@ impl EventLoop {
         self.enter(clock::now(), kept.role, None);
     }
 
-    /// Runs until a signal ends it.
+    /// Runs until a signal or an operator ends it.
     ///
     /// # Errors
     ///
     /// When a socket of the kernel's connection tracking breaks.
-    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self) -> anyhow::Result<Ending> {
         timer::be_punctual()?;
         let done = self.until_signal().await;
         self.parts.replica.end_recording(clock::now());
         done
     }
 
-    async fn until_signal(&mut self) -> anyhow::Result<()> {
+    async fn until_signal(&mut self) -> anyhow::Result<Ending> {
         loop {
             let now = clock::now();
             let next = self.round(now)?;
             if let Ok(Signal::End) = self.parts.inputs.signals.try_recv() {
-                return Ok(());
+                return Ok(Ending::Stop);
+            }
+            if let Some(ending) = self.ending {
+                // Lets the server hand over the answer; a client that misses it sees the end itself.
+                for _ in 0..8 {
+                    yield_now().await;
+                }
+                return Ok(ending);
             }
             match next {
                 Next::Now => yield_now().await,
@@ -177,7 +204,7 @@ impl EventLoop {
                     let due = self.parts.replica.poll_timeout().unwrap_or(self.links_due).min(self.links_due);
                     self.timer.ring_by(due)?;
                     if let Some(Signal::End) = poll_fn(|context| self.poll(context)).await {
-                        return Ok(());
+                        return Ok(Ending::Stop);
                     }
                 }
             }
@@ -257,7 +284,7 @@ impl EventLoop {
         for call in std::mem::take(&mut self.calls) {
             self.answer(now, call);
         }
-        if now >= self.links_due {
+        if self.parts.channels.take_link_news() || now >= self.links_due {
             self.links_due = now + LOOK_AT_LINKS;
             self.look_at_links(now);
             self.parts.kernel.look_at_drops(now, &mut self.parts.replica);
@@ -274,11 +301,38 @@ impl EventLoop {
         for (channel, up) in changes {
             let interface = channels.interface(channel);
             if up {
-                journal.say(Level::Info, format_args!("dedicated link {interface} is up"));
+                let details = json!({ "interface": interface });
+                let text = format_args!("dedicated link {interface} is up");
+                journal.happened(Level::Info, "link-up", &details, text);
             } else {
-                journal.say(Level::Warn, format_args!("dedicated link {interface} is down"));
+                let state = channels.state(channel);
+                let details = json!({ "interface": interface, "state": state });
+                let text = format_args!("dedicated link {interface} is down ({state})");
+                journal.happened(Level::Warn, "link-down", &details, text);
             }
             replica.handle_channel(now, channel, up);
+        }
+        self.look_at_active();
+    }
+
+    /// Tells when another link is used than before.
+    fn look_at_active(&mut self) {
+        let Parts { replica, channels, journal, .. } = &self.parts;
+        let active = replica.channel();
+        if active == std::mem::replace(&mut self.active, active) {
+            return;
+        }
+        let name = active.map(|channel| channels.interface(channel));
+        let details = json!({ "interface": name });
+        match name {
+            Some(name) => {
+                let text = format_args!("device {name} becomes dedicated link");
+                journal.happened(Level::Info, "link-active", &details, text);
+            }
+            None => {
+                let text = "no dedicated link works: nothing is replicated";
+                journal.happened(Level::Error, "link-none", &details, text);
+            }
         }
     }
 
@@ -286,12 +340,29 @@ impl EventLoop {
         let Parts { replica, setting, .. } = &self.parts;
         let response = match call.request {
             Request::Status => {
-                let view = StatusView::new(now, &replica.status(now), setting, self.last);
+                let links = self.parts.channels.views(replica.channel());
+                let view = StatusView::new(now, &replica.status(now), setting, self.last, links);
                 Response::Status(Box::new(view))
             }
             Request::Statistics => Response::Statistics(Box::new(self.statistics(now))),
-            Request::Cache { cache, from, form } => {
-                Response::Page(flows::page(replica, replica.second(now), cache, from, form))
+            Request::Cache { cache, from, form, selection, most } => {
+                let most = most.map_or(PAGE, |most| most as usize);
+                match selection.read() {
+                    Ok(chosen) => {
+                        let ask = Ask { cache, from, form, chosen, most };
+                        Response::Page(page::page(replica, replica.second(now), ask))
+                    }
+                    Err(wrong) => Response::refused(wrong, "see 'syncd show --help'"),
+                }
+            }
+            Request::Filter => Response::Filter(FilterView::new(replica.filter())),
+            Request::Stop => self.end(Ending::Stop),
+            Request::Restart => self.restart(now),
+            // The server has the lines.
+            Request::Told { .. } => Response::Told(Vec::new()),
+            Request::Step { step, wait } => {
+                let waits = if wait { Some(call.answer) } else { answer(call.answer, Response::Done) };
+                return self.command(now, Command::Step(step.step()), waits);
             }
             Request::Role { role, group, wait } => {
                 match protocol::wanted_role(&setting.sync_group, &role, group.as_deref()) {
@@ -308,34 +379,62 @@ impl EventLoop {
         drop(call.answer.send(response));
     }
 
+    fn end(&mut self, ending: Ending) -> Response {
+        self.ending = Some(ending);
+        Response::Done
+    }
+
+    /// Ends to begin again, unless that would hurt.
+    fn restart(&mut self, now: Instant) -> Response {
+        let commit = self.parts.replica.status(now).commit;
+        if let Some(commit) = commit.filter(|commit| commit.end.is_none()) {
+            let done = commit.committed;
+            let reason =
+                format!("cannot restart while a commit is in progress ({done} flows are written so far)");
+            return Response::refused(
+                reason,
+                "wait until 'syncd show conntrack-sync status' says that it is done",
+            );
+        }
+        match (self.parts.rehearse)(&self.parts.config_file) {
+            Ok(()) => self.end(Ending::Restart),
+            Err(wrong) => {
+                let reason =
+                    format!("a daemon that starts now would not come up, so this one goes on: {wrong:#}");
+                Response::refused(reason, "correct it and try again")
+            }
+        }
+    }
+
     /// Tells the replica what keepalived says.
     fn follow(&mut self, now: Instant, said: Vrrp) {
         match said {
             Vrrp::Role(role) => self.enter(now, role, None),
-            Vrrp::PeerYielded => {
-                let id = RequestId(self.next_id);
-                self.next_id += 1;
-                self.parts.replica.handle_command(now, id, Command::PeerYielded);
-            }
+            Vrrp::PeerYielded => self.command(now, Command::PeerYielded, None),
         }
     }
 
     /// Tells the replica its role; whoever waits is answered when the role's jobs are done.
     fn enter(&mut self, now: Instant, role: Role, waits: Option<oneshot::Sender<Response>>) {
+        self.command(now, Command::Role(role), waits);
+    }
+
+    fn command(&mut self, now: Instant, command: Command, waits: Option<oneshot::Sender<Response>>) {
         let id = RequestId(self.next_id);
         self.next_id += 1;
         self.waiting.extend(waits.map(|waits| (id, waits)));
-        self.parts.replica.handle_command(now, id, Command::Role(role));
+        self.parts.replica.handle_command(now, id, command);
     }
 
     fn statistics(&self, now: Instant) -> StatisticsView {
         let Parts { replica, kernel, channels, transport, .. } = &self.parts;
         let (errors, counts) = (channels.errors(), kernel.counts());
+        let status = replica.status(now);
         let daemon = DaemonView {
             uptime_s: now.since(self.start).as_secs(),
             role: replica.role().name().to_owned(),
             transport: (*transport).to_owned(),
-            active_interface: self.outbox.last_target().map(|channel| channels.interface(channel).to_owned()),
+            active_interface: replica.channel().map(|channel| channels.interface(channel).to_owned()),
             send_errors: errors.send,
             receive_errors: errors.receive,
             event_buffer_bytes: kernel.event_buffer() as u64,
@@ -344,6 +443,13 @@ impl EventLoop {
             batches_refused: counts.batches_refused,
             events_dropped: counts.events_dropped,
             fifo_garbage: self.fifo_garbage,
+            bytes_processed: counts.bytes,
+            packets_processed: counts.packets,
+            queued: status.queued,
+            in_flight: status.in_flight,
+            ended: replica.internal().dead(),
+            expect_sync: replica.filter().wants_expectations(),
+            links: channels.views(replica.channel()),
         };
         let current = Current {
             internal: replica.internal().len(),
@@ -380,4 +486,11 @@ impl EventLoop {
             }
         }
     }
+}
+
+/// Answers at once; nobody waits.
+fn answer(client: oneshot::Sender<Response>, response: Response) -> Option<oneshot::Sender<Response>> {
+    // A client that has gone wants no answer.
+    drop(client.send(response));
+    None
 }

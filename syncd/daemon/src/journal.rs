@@ -1,8 +1,11 @@
-//! What the daemon says by itself: one line each, on standard error, with a level by consequence.
+//! What the daemon says by itself: one line each, on standard error and to whoever watches, with a level by consequence.
 //!
 //! error: something operators must act on now; warn: worth waking someone; info: roles, peer, jobs. No line per flow
 //! or per packet, save for flows a commit could not write. Under systemd the level is journald's prefix, else a word.
 //! Tested in `journal/tests.rs`.
+
+mod details;
+pub(crate) mod told;
 
 #[cfg(test)]
 mod tests;
@@ -10,9 +13,14 @@ mod tests;
 use std::env;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use syncd_core::replica::Notice;
+
+use crate::clock;
+use told::{LineView, Told};
 
 /// By consequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,30 +44,56 @@ impl Level {
     }
 }
 
-/// Where lines go.
-#[derive(Debug)]
+/// Where lines go. Clones say the same.
+#[derive(Clone, Debug)]
 pub(crate) struct Journal {
     /// Whether journald reads our standard error.
     journald: bool,
+    told: Arc<Told>,
 }
 
 impl Journal {
     /// Standard error, as it is connected now.
     pub(crate) fn new() -> Self {
-        Self { journald: env::var_os("JOURNAL_STREAM").is_some() }
+        Self { journald: env::var_os("JOURNAL_STREAM").is_some(), told: Arc::new(Told::new()) }
+    }
+
+    /// The last lines, for whoever asks on the control socket.
+    pub(crate) const fn told(&self) -> &Arc<Told> {
+        &self.told
     }
 
     /// One line. A standard error that is closed is nobody's loss but the reader's.
     pub(crate) fn say(&self, level: Level, text: impl Display) {
+        self.tell(level, "said", Map::new(), text.to_string());
+    }
+
+    /// The same with a word for what happened and what belongs to it.
+    pub(crate) fn happened(&self, level: Level, event: &str, details: &Value, text: impl Display) {
+        self.tell(level, event, details.as_object().cloned().unwrap_or_default(), text.to_string());
+    }
+
+    fn tell(&self, level: Level, event: &str, details: Map<String, Value>, text: String) {
         let (number, word) = level.marks();
         let line =
             if self.journald { format!("<{number}>{text}\n") } else { format!("syncd: {word}: {text}\n") };
         drop(io::stderr().write_all(line.as_bytes()));
+        self.told.say(LineView {
+            version: 1,
+            number: 0,
+            unix_ms: clock::unix_millis(),
+            monotonic_ns: clock::now().as_nanos(),
+            level: word.to_owned(),
+            event: event.to_owned(),
+            details,
+            text,
+        });
     }
 
     /// What the replica says.
     pub(crate) fn notice(&self, notice: &Notice) {
-        self.say(level(notice), Line(notice));
+        let (event, details) = details::details(notice);
+        self.tell(level(notice), event, details, Line(notice).to_string());
     }
 
     /// The receive buffer for events was enlarged after an overrun, or could not be.

@@ -12,6 +12,7 @@ use syncd_conntrack::{
     Batch, DecodeError, EventError, EventSocket, Message, MessageView, Messages, RequestSocket, SocketError,
     decode, decode_expectation,
 };
+use syncd_core::flow::Change;
 use syncd_core::replica::{Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Token};
 use syncd_core::time::Instant;
 
@@ -38,6 +39,10 @@ pub(crate) struct KernelCounts {
     pub(crate) batches_refused: u64,
     /// Events the kernel could not deliver, attempts to deliver an end again included.
     pub(crate) events_dropped: u64,
+    /// Bytes that ended flows had carried.
+    pub(crate) bytes: u64,
+    /// Packets that ended flows had carried.
+    pub(crate) packets: u64,
 }
 
 /// A dump that was asked for.
@@ -155,9 +160,8 @@ impl Kernel {
                     self.counts.malformed += 1;
                     continue;
                 };
-                match hand_over(&view, &ours, now, replica) {
-                    Ok(skipped) => self.counts.attributes_skipped += u64::from(skipped),
-                    Err(_) => self.counts.malformed += 1,
+                if hand_over(&view, &ours, now, replica, &mut self.counts).is_err() {
+                    self.counts.malformed += 1;
                 }
             }
         }
@@ -316,21 +320,28 @@ impl Kernel {
     }
 }
 
-/// Hands one event to the replica. Says how many of its attributes are not carried.
+/// Hands one event to the replica, and counts which of its attributes are not carried.
 fn hand_over(
     view: &MessageView<'_>,
     ours: &[u32],
     now: Instant,
     replica: &mut Doors,
-) -> Result<u16, DecodeError> {
+    counts: &mut KernelCounts,
+) -> Result<(), DecodeError> {
     if view.is_about_expectation() {
         let event = decode_expectation(view, ours)?;
         replica.handle_expectation(now, event.origin, event.change, &event.expectation);
-        return Ok(event.skipped);
+        counts.attributes_skipped += u64::from(event.skipped);
+        return Ok(());
     }
     let event = decode(view, ours)?;
     replica.handle_flow(now, event.origin, event.change, event.whole());
-    Ok(event.skipped)
+    counts.attributes_skipped += u64::from(event.skipped);
+    if event.change == Change::Destroy {
+        counts.bytes += event.carried.iter().map(|carried| carried.bytes).sum::<u64>();
+        counts.packets += event.carried.iter().map(|carried| carried.packets).sum::<u64>();
+    }
+    Ok(())
 }
 
 /// Sees to it that flows carry events from their birth. Says which ones do not, and why not if it cannot.

@@ -13,6 +13,8 @@
 //! | [`last_role`] | the role, over a restart |
 //! | [`control`] | the control socket |
 //! | [`show`] | the operator's views |
+//! | [`operate`], [`log`] | what an operator does and follows |
+//! | [`front`] | the letters of conntrackd, for the scripts people have |
 //! | [`decode`] | what a capture of a dedicated link says |
 //! | [`journal`] | what the daemon says by itself |
 //! | [`recorder`] | everything the replica hears and does, in a file |
@@ -30,9 +32,12 @@ mod control;
 mod decode;
 mod doors;
 mod event_loop;
+mod front;
 mod journal;
 mod kernel;
 mod last_role;
+mod log;
+mod operate;
 mod outside;
 mod ready;
 mod recorder;
@@ -50,10 +55,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Arguments, Conntrack, Output, Show, Sync, Verb};
+use args::{Arguments, Log, Monitor, Output, Restart, Verb};
 use control::client::{CallError, Client};
 use control::protocol::Request;
-use show::print;
 
 /// Refused or failed.
 const FAILED: u8 = 1;
@@ -63,6 +67,10 @@ const UNREACHABLE: u8 = 3;
 /// The program.
 #[must_use]
 pub fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    if words.next().is_some_and(|name| front::is_meant(&name)) {
+        return front::main(words);
+    }
     let arguments = Arguments::parse();
     let mut out = BufWriter::new(io::stdout().lock());
     let done = obey(&arguments.verb, &mut out).and_then(|code| Ok(out.flush().map(|()| code)?));
@@ -94,24 +102,13 @@ fn obey(verb: &Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             }
         }
         Verb::Decode { file, port, output } => decode::print(file, *port, output.json, out)?,
-        Verb::Show(Show::ConntrackSync { what }) => show_sync(what, out)?,
-        Verb::Show(Show::Conntrack { what: Conntrack::Table { family, output } }) => {
-            print::table(family.family(), output.json, out)?;
-        }
+        Verb::Show(show) => operate::show(show, out)?,
+        Verb::Reset(reset) => operate::reset(reset, out)?,
+        Verb::Restart(Restart::ConntrackSync(question)) => operate::restart(question, out)?,
+        Verb::Monitor(Monitor::Log(Log::ConntrackSync(question))) => log::monitor(question, out)?,
+        Verb::Watch { all, question } => log::watch(*all, question, out)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn show_sync(what: &Sync, out: &mut impl Write) -> anyhow::Result<()> {
-    let (question, cache) = what.question();
-    let mut client = Client::connect(&question.control.socket)?;
-    let json = question.output.json;
-    match (what, cache) {
-        (_, Some(cache)) => print::cache(&mut client, cache, json, out)?,
-        (Sync::Statistics(_), None) => print::statistics(&mut client, json, out)?,
-        (_, None) => print::status(&mut client, json, out)?,
-    }
-    Ok(())
 }
 
 fn check(file: &Path, output: &Output, out: &mut impl Write) -> anyhow::Result<ExitCode> {

@@ -18,24 +18,18 @@ pub(crate) struct Outbox {
     datagrams: Vec<Datagram>,
     targets: Vec<ChannelId>,
     sent: usize,
-    last_target: Option<ChannelId>,
 }
 
 impl Outbox {
     /// An empty outbox for datagrams of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         let datagrams = (0..DATAGRAMS).map(|_| Datagram::with_limit(limit)).collect();
-        Self { datagrams, targets: Vec::with_capacity(DATAGRAMS), sent: 0, last_target: None }
+        Self { datagrams, targets: Vec::with_capacity(DATAGRAMS), sent: 0 }
     }
 
     /// Whether no further datagram has room.
     pub(crate) const fn is_full(&self) -> bool {
         self.targets.len() == DATAGRAMS
-    }
-
-    /// Where the last datagram went.
-    pub(crate) const fn last_target(&self) -> Option<ChannelId> {
-        self.last_target
     }
 
     /// Sends what waits. Whether all of it left; if not, the link's socket is full and the rest waits.
@@ -71,7 +65,6 @@ impl Outside for Surroundings<'_> {
 
     fn transmit(&mut self, channel: ChannelId) {
         self.outbox.targets.push(channel);
-        self.outbox.last_target = Some(channel);
     }
 
     fn can_request(&self) -> bool {

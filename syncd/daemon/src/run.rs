@@ -1,7 +1,9 @@
 //! `syncd run`: from a configuration to a running daemon, in the order that keeps failures harmless: read, check, claim
 //! the control socket, open links and kernel, then loop. Tested end to end.
 
-use std::path::Path;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -17,7 +19,7 @@ use crate::config::{self, Config, Interface, Transport};
 use crate::control::claim::Claim;
 use crate::control::server;
 use crate::doors::Doors;
-use crate::event_loop::{EventLoop, Inputs, Parts};
+use crate::event_loop::{Ending, EventLoop, Inputs, Parts};
 use crate::journal::{Journal, Level};
 use crate::kernel::{self, Kernel};
 use crate::last_role::LastRole;
@@ -39,10 +41,30 @@ pub(crate) fn run(config_file: &Path, socket: &Path, record: Option<&Path>) -> a
     let own = config.check_system(&Interface::all().context("cannot list the interfaces")?)?;
     let claim = Claim::take(socket)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(serve(&config, &own, socket, claim, record));
+    let done = runtime.block_on(serve(&config, &own, socket, claim, record, config_file));
     // The query thread may be in the middle of a dump; it ends with the process.
     runtime.shutdown_background();
-    done
+    match done? {
+        Ending::Stop => Ok(()),
+        Ending::Restart => begin_again(),
+    }
+}
+
+/// Whether a daemon with this file would come up now, as far as can be said without trying.
+fn rehearse(config_file: &Path) -> anyhow::Result<()> {
+    let config = config::load(config_file)?;
+    config.check_system(&Interface::all().context("cannot list the interfaces")?)?;
+    Ok(())
+}
+
+/// Becomes the same program with the same arguments: who supervises the process sees no end. After an upgrade of the
+/// package it is the new one.
+fn begin_again() -> anyhow::Result<()> {
+    let ours = std::env::current_exe().context("cannot find our own program")?;
+    let text = ours.to_string_lossy().into_owned();
+    let path = text.strip_suffix(" (deleted)").map_or(ours, PathBuf::from);
+    let error = Command::new(&path).arg0("syncd").args(std::env::args_os().skip(1)).exec();
+    Err(error).with_context(|| format!("cannot begin again as {}; start syncd by hand", path.display()))
 }
 
 async fn serve(
@@ -51,7 +73,8 @@ async fn serve(
     socket: &Path,
     claim: Claim,
     record: Option<&Path>,
-) -> anyhow::Result<()> {
+    config_file: &Path,
+) -> anyhow::Result<Ending> {
     let journal = Journal::new();
     let (tell_signals, signals) = mpsc::channel(1);
     // Before anything else that a signal could leave behind.
@@ -75,11 +98,11 @@ async fn serve(
     let (tell_vrrp, vrrp) = mpsc::channel(WAITING);
     if let Some(path) = &config.notify_fifo {
         let fifo = Fifo::open(path, &config.sync_group)?;
-        tokio::spawn(follow(fifo, tell_vrrp, Journal::new()));
+        tokio::spawn(follow(fifo, tell_vrrp, journal.clone()));
     }
     let claim = Arc::new(claim);
     let (tell_calls, calls) = mpsc::channel(WAITING);
-    let server = tokio::spawn(server::serve(Arc::clone(&claim), tell_calls));
+    let server = tokio::spawn(server::serve(Arc::clone(&claim), tell_calls, Arc::clone(journal.told())));
 
     let start = clock::now();
     let datagram_limit = u16::try_from(channels.payload_limit()).unwrap_or(u16::MAX);
@@ -87,11 +110,13 @@ async fn serve(
         replica: doors(start, replica_config(config, ends, table_limit), datagram_limit, record)?,
         kernel,
         channels,
-        setting: setting(config),
+        setting: setting(config, start),
         transport: transport(config),
         last_role: LastRole::beside(socket),
-        journal,
+        journal: journal.clone(),
         inputs: Inputs { calls, vrrp, signals },
+        rehearse,
+        config_file: config_file.to_owned(),
     };
     let kept = parts.last_role.read();
     parts.journal.say(Level::Info, "initialization completed");
@@ -104,7 +129,7 @@ async fn serve(
     // The last owner of the claim removes the socket's file.
     drop(server.await);
     drop(claim);
-    Journal::new().say(Level::Info, "---- shutdown received ----");
+    journal.say(Level::Info, "---- shutdown received ----");
     done
 }
 
@@ -166,12 +191,24 @@ fn replica_config(config: &Config, ends: Ends, table_limit: Option<u32>) -> repl
     }
 }
 
-fn setting(config: &Config) -> Setting {
+fn setting(config: &Config, start: Instant) -> Setting {
     Setting {
         sync_interface: config.links.iter().map(|link| link.interface.clone()).collect(),
         sync_group: config.sync_group.clone(),
         expect_sync: config.expect_sync.clone(),
+        has_fifo: config.notify_fifo.is_some(),
+        start,
+        journal_unit: journal_unit(),
     }
+}
+
+/// The unit of systemd that started us, if journald reads our standard error: the last part of our cgroup.
+fn journal_unit() -> Option<String> {
+    std::env::var_os("JOURNAL_STREAM")?;
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let unit =
+        groups.lines().find_map(|line| line.rsplit('/').next().filter(|last| last.ends_with(".service")));
+    unit.map(str::to_owned)
 }
 
 fn transport(config: &Config) -> &'static str {

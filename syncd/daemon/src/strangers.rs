@@ -10,10 +10,11 @@ use std::path::Path;
 use syncd_core::replica::Replica;
 
 use crate::config::Interface;
-use crate::control::protocol::{self, Cache, Form, Request, Response};
+use crate::control::protocol::{self, Cache, Form, PAGE, Request, Response};
 use crate::control::{LONGEST_RECORD, server};
 use crate::decode::{self, Ports};
-use crate::show::flows;
+use crate::show::page::{self, Ask};
+use crate::show::selection::Chosen;
 use crate::vrrp::Vrrp;
 use crate::{config, vrrp};
 
@@ -45,7 +46,11 @@ pub fn request(record: &[u8]) -> Vec<u8> {
                 Ok(_) => Response::Done,
             }
         }
-        Ok(Request::Status | Request::Statistics | Request::Cache { .. }) => Response::Done,
+        Ok(Request::Cache { selection, .. }) => match selection.read() {
+            Ok(_) => Response::Done,
+            Err(wrong) => Response::refused(wrong, "see 'syncd show --help'"),
+        },
+        Ok(_) => Response::Done,
     };
     protocol::encode(&response)
 }
@@ -81,10 +86,11 @@ pub fn capture(file: &[u8], json: bool) -> (Vec<u8>, Option<String>) {
 pub fn pages(replica: &Replica) {
     for cache in [Cache::Internal, Cache::External, Cache::InternalExpectations, Cache::ExternalExpectations]
     {
-        for form in [Form::Lines, Form::Objects] {
+        for form in [Form::Lines, Form::Objects, Form::Xml] {
             let mut next = Some(0);
             while let Some(from) = next {
-                let page = flows::page(replica, u32::MAX, cache, from, form);
+                let ask = Ask { cache, from, form, chosen: Chosen::default(), most: PAGE };
+                let page = page::page(replica, u32::MAX, ask);
                 next = page.next;
                 let record = protocol::encode(&Response::Page(page));
                 assert!(record.len() <= LONGEST_RECORD, "a page of {} bytes", record.len());

@@ -34,6 +34,13 @@ impl OpenError {
         };
         Self { attempt, interface: link.interface.clone(), remedy, source }
     }
+
+    /// The kernel does not tell when the links change.
+    pub(super) fn news(links: &[Link], source: io::Error) -> Self {
+        let names: Vec<&str> = links.iter().map(|link| link.interface.as_str()).collect();
+        let remedy = "rtnetlink is needed: see 'ip monitor link'";
+        Self { attempt: "hear of changes of", interface: names.join(", "), remedy, source }
+    }
 }
 
 /// The sockets of one channel.

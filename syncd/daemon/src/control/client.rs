@@ -65,6 +65,16 @@ impl Client {
         Ok(Self { socket, path: path.to_owned(), buffer: vec![0; LONGEST_RECORD] })
     }
 
+    /// Begins the conversation anew.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Unreachable`].
+    pub(crate) fn reconnect(&mut self) -> Result<(), CallError> {
+        *self = Self::connect(&self.path)?;
+        Ok(())
+    }
+
     /// Asks and waits for the answer.
     ///
     /// # Errors
@@ -73,6 +83,16 @@ impl Client {
     pub(crate) fn call(&mut self, request: &Request) -> Result<Response, CallError> {
         let hung_up = |_: io::Error| CallError::HungUp { path: self.path.clone() };
         self.socket.write(&protocol::encode(request)).map_err(hung_up)?;
+        self.next()
+    }
+
+    /// Waits for the next part of an answer that has no end; see [`Request::Told`].
+    ///
+    /// # Errors
+    ///
+    /// See [`CallError`].
+    pub(crate) fn next(&mut self) -> Result<Response, CallError> {
+        let hung_up = |_: io::Error| CallError::HungUp { path: self.path.clone() };
         let len = self.socket.read(&mut self.buffer).map_err(hung_up)?;
         if len == 0 {
             return Err(CallError::HungUp { path: self.path.clone() });

@@ -5,9 +5,12 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use syncd_core::replica::Role;
+use syncd_core::filter::{Filter, Network};
+use syncd_core::replica::{Role, Step};
 
+use crate::journal::told::LineView;
 use crate::show::expectations::ExpectationView;
+use crate::show::selection::Selection;
 use crate::show::view::{FlowView, StatisticsView, StatusView, role_named};
 
 /// The version of this protocol.
@@ -32,6 +35,12 @@ pub(crate) enum Request {
         from: u32,
         /// How the flows shall be written.
         form: Form,
+        /// Which of them.
+        #[serde(default)]
+        selection: Selection,
+        /// At most so many; a page holds no more than [`PAGE`] anyway.
+        #[serde(default)]
+        most: Option<u32>,
     },
     /// This router has that role from now on.
     Role {
@@ -42,6 +51,77 @@ pub(crate) enum Request {
         /// Whether to answer only when the role's jobs are done.
         wait: bool,
     },
+    /// One step by itself.
+    Step {
+        /// Which one.
+        step: StepWord,
+        /// Whether to answer only when it is done.
+        wait: bool,
+    },
+    /// Which flows are told to the peer.
+    Filter,
+    /// End.
+    Stop,
+    /// End, and begin again as the same process with the same arguments.
+    Restart,
+    /// What the daemon said by itself.
+    Told {
+        /// Only lines after this number; 0 for all that are kept.
+        after: u64,
+        /// Whether to go on with every line as it comes, until the client hangs up.
+        follow: bool,
+    },
+}
+
+/// A step, as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum StepWord {
+    /// External cache into the kernel.
+    Commit,
+    /// Kernel into the internal cache.
+    ReloadInternal,
+    /// Internal cache to the peer.
+    Bulk,
+    /// Ask the peer for its internal cache.
+    AskPeer,
+    /// Make the external cache equal to the peer's internal one.
+    ResetExternal,
+}
+
+impl StepWord {
+    /// As the replica knows it.
+    pub(crate) const fn step(self) -> Step {
+        match self {
+            Self::Commit => Step::Commit,
+            Self::ReloadInternal => Step::ReloadInternal,
+            Self::Bulk => Step::Bulk,
+            Self::AskPeer => Step::AskPeer,
+            Self::ResetExternal => Step::ResetExternal,
+        }
+    }
+}
+
+/// Which flows are told to the peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FilterView {
+    /// IANA's numbers; all protocols if empty.
+    pub(crate) accepted: Vec<u8>,
+    /// Networks whose flows are not told.
+    pub(crate) ignored: Vec<String>,
+}
+
+impl FilterView {
+    /// As it is.
+    pub(crate) fn new(filter: &Filter) -> Self {
+        let (accepted, ignored, _) = filter.parts();
+        let network =
+            |network: &Network| format!("{}/{}", network.address().ip(network.family()), network.prefix());
+        Self {
+            accepted: accepted.iter().map(|protocol| protocol.0).collect(),
+            ignored: ignored.iter().map(network).collect(),
+        }
+    }
 }
 
 /// A cache.
@@ -66,6 +146,8 @@ pub(crate) enum Form {
     Lines,
     /// One object each.
     Objects,
+    /// One element of conntrackd's XML each, as a line.
+    Xml,
 }
 
 /// What a client gets.
@@ -78,7 +160,11 @@ pub(crate) enum Response {
     Statistics(Box<StatisticsView>),
     /// To [`Request::Cache`].
     Page(Page),
-    /// To [`Request::Role`]: done, or begun when nobody waits.
+    /// To [`Request::Filter`].
+    Filter(FilterView),
+    /// To [`Request::Told`]: some lines, none when there are no more and nobody follows.
+    Told(Vec<LineView>),
+    /// To every other request: done, or begun when nobody waits.
     Done,
     /// It was not done.
     Refused {
@@ -124,7 +210,7 @@ pub(crate) fn wanted_role(ours: &str, word: &str, group: Option<&str>) -> Result
 /// Some flows, or expectations, of a cache.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Page {
-    /// For [`Form::Lines`].
+    /// For [`Form::Lines`] and [`Form::Xml`].
     pub(crate) lines: Vec<String>,
     /// For [`Form::Objects`].
     pub(crate) flows: Vec<FlowView>,
@@ -133,6 +219,13 @@ pub(crate) struct Page {
     pub(crate) expectations: Vec<ExpectationView>,
     /// Where the next page begins; none after the last.
     pub(crate) next: Option<u32>,
+}
+
+impl Page {
+    /// How many flows or expectations are in it.
+    pub(crate) const fn len(&self) -> usize {
+        self.lines.len() + self.flows.len() + self.expectations.len()
+    }
 }
 
 /// A record: the version, then what is said.

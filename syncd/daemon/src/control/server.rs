@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::LONGEST_RECORD;
 use super::claim::Claim;
 use super::protocol::{self, Request, Response};
+use crate::journal::told::Told;
 use crate::ready::Ready;
 
 /// So many clients are served at once.
@@ -37,7 +38,7 @@ pub(crate) struct Call {
 /// # Errors
 ///
 /// When the listening socket is broken.
-pub(crate) async fn serve(claim: Arc<Claim>, calls: mpsc::Sender<Call>) -> io::Result<()> {
+pub(crate) async fn serve(claim: Arc<Claim>, calls: mpsc::Sender<Call>, told: Arc<Told>) -> io::Result<()> {
     let ready = Ready::to_read(claim.socket())?;
     let places = Arc::new(Semaphore::new(MAX_CLIENTS));
     loop {
@@ -59,10 +60,10 @@ pub(crate) async fn serve(claim: Arc<Claim>, calls: mpsc::Sender<Call>) -> io::R
             drop((&socket).write(&protocol::encode(&full)));
             continue;
         };
-        let calls = calls.clone();
+        let (calls, told) = (calls.clone(), Arc::clone(&told));
         tokio::spawn(async move {
             // Whatever ends the conversation, it is the client's: nobody here waits for it.
-            drop(converse(&socket, &calls).await);
+            drop(converse(&socket, &calls, &told).await);
             drop(place);
         });
     }
@@ -84,7 +85,7 @@ fn is_trusted(socket: &Socket) -> bool {
         .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
 }
 
-async fn converse(socket: &Socket, calls: &mpsc::Sender<Call>) -> io::Result<()> {
+async fn converse(socket: &Socket, calls: &mpsc::Sender<Call>, told: &Told) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     let ready = Ready::to_read_and_write(socket)?;
     let mut buffer = vec![0; LONGEST_RECORD];
@@ -95,12 +96,40 @@ async fn converse(socket: &Socket, calls: &mpsc::Sender<Call>) -> io::Result<()>
             return Ok(());
         }
         let response = match understand(&buffer[..len]) {
+            Ok(Request::Told { after, follow: true }) => return follow(socket, &ready, told, after).await,
+            Ok(Request::Told { after, follow: false }) => Response::Told(told.after(after)),
             Ok(request) => ask(request, calls).await,
             Err(refused) => refused,
         };
-        let record = protocol::encode(&response);
-        let mut to = socket;
-        timeout(PATIENCE, ready.write(|| to.write(&record))).await??;
+        answer(socket, &ready, &response).await?;
+    }
+}
+
+async fn answer(socket: &Socket, ready: &Ready, response: &Response) -> io::Result<()> {
+    let record = protocol::encode(response);
+    let mut to = socket;
+    timeout(PATIENCE, ready.write(|| to.write(&record))).await??;
+    Ok(())
+}
+
+/// Hands over every line after `number` as it comes, until the client hangs up. One that does not take them is dropped
+/// like every other.
+async fn follow(socket: &Socket, ready: &Ready, told: &Told, mut number: u64) -> io::Result<()> {
+    let mut news = told.subscribe();
+    loop {
+        news.borrow_and_update();
+        let lines = told.after(number);
+        if let Some(last) = lines.last() {
+            number = last.number;
+            answer(socket, ready, &Response::Told(lines)).await?;
+            continue;
+        }
+        let mut from = socket;
+        // Whatever the client says now, it is over: it has hung up, or it does not know what it asked for.
+        tokio::select! {
+            changed = news.changed() => if changed.is_err() { return Ok(()) },
+            _ = ready.read(|| from.read(&mut [0])) => return Ok(()),
+        }
     }
 }
 

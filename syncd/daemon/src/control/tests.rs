@@ -14,6 +14,7 @@ use super::claim::{Claim, ClaimError};
 use super::client::{CallError, Client};
 use super::protocol::{self, Request, Response};
 use super::server::{self, Call, MAX_CLIENTS};
+use crate::journal::told::Told;
 
 /// A directory of its own, removed at the end.
 struct Directory(PathBuf);
@@ -96,7 +97,7 @@ fn served(name: &str, talk: impl FnOnce(PathBuf)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
             let (tell, mut calls) = mpsc::channel::<Call>(1);
-            tokio::spawn(server::serve(claim, tell));
+            tokio::spawn(server::serve(claim, tell, Arc::new(Told::new())));
             let answer = async {
                 while let Some(call) = calls.recv().await {
                     drop(call.answer.send(Response::Done));

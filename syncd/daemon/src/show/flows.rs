@@ -2,13 +2,12 @@
 //! Tested in `show/tests.rs`.
 
 use serde::{Deserialize, Serialize};
+use syncd_conntrack::Decoded;
 use syncd_core::cache::external::Failure;
-use syncd_core::flow::{AttrSet, Expectation, ExtraSet, Family, FlowRef, Protocol, Status, Tuple};
-use syncd_core::replica::{Errno, Replica};
+use syncd_core::flow::{AttrSet, ExtraSet, Family, FlowRef, Protocol, Status, Tuple};
+use syncd_core::replica::Errno;
 
-use super::expectations::{self, ExpectationView};
 use super::extras::ExtrasView;
-use crate::control::protocol::{Cache, Form, PAGE, Page};
 
 /// A flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +38,14 @@ pub(crate) struct FlowView {
     pub(crate) age: Option<u32>,
     /// Why it could not be committed, if that was tried.
     pub(crate) failure: Option<String>,
+    /// The kernel's number for it; of the kernel's own table only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
+    pub(crate) id: Option<u32>,
+    /// What it has carried, original and reply: packets, bytes; of the kernel's own table, with `nf_conntrack_acct`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
+    pub(crate) carried: Option<[[u64; 2]; 2]>,
     /// What few flows have.
     #[serde(flatten)]
     pub(crate) extras: ExtrasView,
@@ -47,18 +54,35 @@ pub(crate) struct FlowView {
 /// One direction of a flow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TupleView {
-    source: String,
-    target: String,
+    /// Who sends.
+    pub(crate) source: String,
+    /// Who receives.
+    pub(crate) target: String,
+    /// What tells flows between them apart.
     #[serde(flatten)]
-    ends: Ends,
+    pub(crate) ends: Ends,
 }
 
 /// What tells flows between the same addresses apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Ends {
-    Icmp { icmp_id: u16, icmp_type: u8, icmp_code: u8 },
-    Ports { source_port: u16, target_port: u16 },
+pub(crate) enum Ends {
+    /// Of ICMP.
+    Icmp {
+        /// Identifier.
+        icmp_id: u16,
+        /// Type.
+        icmp_type: u8,
+        /// Code.
+        icmp_code: u8,
+    },
+    /// Of everything else; 0 where there are none.
+    Ports {
+        /// Of who sends.
+        source_port: u16,
+        /// Of who receives.
+        target_port: u16,
+    },
 }
 
 impl FlowView {
@@ -66,7 +90,6 @@ impl FlowView {
     pub(crate) fn new<'a>(flow: impl Into<FlowRef<'a>>, age: Option<u32>, failure: Option<&Failure>) -> Self {
         let flow: FlowRef<'_> = flow.into();
         let tuple = |tuple| TupleView::new(flow.family, flow.protocol, tuple);
-        let has_state = flow.protocol == Protocol::TCP && flow.has(AttrSet::TCP_STATE);
         let has_status = |bits| flow.has(AttrSet::STATUS) && flow.status.has(bits);
         Self {
             family: family_name(flow.family).to_owned(),
@@ -76,20 +99,39 @@ impl FlowView {
             mark: if flow.has(AttrSet::MARK) { flow.mark } else { 0 },
             original: tuple(&flow.original),
             reply: flow.has(AttrSet::REPLY).then(|| tuple(&flow.reply)),
-            state: if has_state {
-                Some(flow.tcp_state.name().to_owned())
-            } else {
-                let sctp = flow.extras.filter(|extras| extras.has(ExtraSet::SCTP_STATE));
-                sctp.map(|extras| extras.sctp_state.name().to_owned())
-            },
+            state: state_name(flow).map(str::to_owned),
             assured: has_status(Status::ASSURED),
             seen_reply: has_status(Status::SEEN_REPLY),
             timeout: flow.has(AttrSet::TIMEOUT).then_some(flow.timeout),
             age,
             failure: failure.map(failure_text),
+            id: None,
+            carried: None,
             extras: flow.extras.map(ExtrasView::new).unwrap_or_default(),
         }
     }
+}
+
+impl FlowView {
+    /// A flow of the kernel's own table.
+    pub(crate) fn of_kernel(flow: &Decoded) -> Self {
+        let carried = flow.carried.map(|carried| [carried.packets, carried.bytes]);
+        let whole = flow.whole();
+        Self {
+            id: whole.has(AttrSet::ID).then_some(whole.id),
+            carried: (carried != [[0; 2]; 2]).then_some(carried),
+            ..Self::new(whole, None, None)
+        }
+    }
+}
+
+/// The name of the state of TCP's or SCTP's tracking.
+pub(crate) fn state_name(flow: FlowRef<'_>) -> Option<&'static str> {
+    if flow.protocol == Protocol::TCP && flow.has(AttrSet::TCP_STATE) {
+        return Some(flow.tcp_state.name());
+    }
+    let sctp = flow.extras.filter(|extras| extras.has(ExtraSet::SCTP_STATE));
+    sctp.map(|extras| extras.sctp_state.name())
 }
 
 impl TupleView {
@@ -121,7 +163,7 @@ pub(crate) const fn family_name(family: Family) -> &'static str {
 }
 
 /// A flow as a line.
-fn line(whole: FlowRef<'_>, age: u32, failure: Option<&Failure>) -> String {
+pub(crate) fn line(whole: FlowRef<'_>, age: u32, failure: Option<&Failure>) -> String {
     // The time the kernel would keep it is not shown: it is old news, and conntrackd does not show it either.
     let mut flow = *whole.flow;
     flow.present = flow.present.without(AttrSet::TIMEOUT);
@@ -136,78 +178,5 @@ fn failure_text(failure: &Failure) -> String {
     match failure.existing {
         Some(existing) => format!("{errno}, in its place: {existing}"),
         None => errno.to_string(),
-    }
-}
-
-/// One page of a cache, as of `second` of the replica's clock.
-pub(crate) fn page(replica: &Replica, second: u32, cache: Cache, from: u32, form: Form) -> Page {
-    let mut page = Page::default();
-    let age = |created: u32| second.saturating_sub(created);
-    match cache {
-        Cache::Internal => {
-            let flows = replica.internal().iter_from(from);
-            let flows =
-                flows.map(|(slot, entry)| (slot.0, replica.internal().flow(slot), age(entry.created), None));
-            fill(&mut page, flows, form);
-        }
-        Cache::External => {
-            let flows = replica.external().iter_from(from).map(|(slot, entry)| {
-                let (flow, failure) = (replica.external().flow(slot), replica.external().failure(slot));
-                (slot.0, flow, age(entry.created), failure)
-            });
-            fill(&mut page, flows, form);
-        }
-        Cache::InternalExpectations => {
-            let found = replica.internal_expectations().iter_from(from);
-            let found = found.map(|(slot, entry)| (slot.0, &entry.expectation, age(entry.created), None));
-            fill_expectations(&mut page, found, form);
-        }
-        Cache::ExternalExpectations => {
-            let cache = replica.external_expectations();
-            let found = cache
-                .iter_from(from)
-                .map(|(slot, entry)| (slot.0, &entry.expectation, age(entry.created), cache.failure(slot)));
-            fill_expectations(&mut page, found, form);
-        }
-    }
-    page
-}
-
-/// Fills a page with flows: slot, flow, age, failure.
-fn fill<'a>(
-    page: &mut Page,
-    flows: impl Iterator<Item = (u32, Option<FlowRef<'a>>, u32, Option<Failure>)>,
-    form: Form,
-) {
-    for (slot, flow, age, failure) in flows {
-        if page.lines.len() + page.flows.len() == PAGE {
-            page.next = Some(slot);
-            return;
-        }
-        let Some(flow) = flow else { continue };
-        match form {
-            Form::Lines => page.lines.push(line(flow, age, failure.as_ref())),
-            Form::Objects => page.flows.push(FlowView::new(flow, Some(age), failure.as_ref())),
-        }
-    }
-}
-
-/// Fills a page with expectations: slot, expectation, age, error number.
-fn fill_expectations<'a>(
-    page: &mut Page,
-    found: impl Iterator<Item = (u32, &'a Expectation, u32, Option<u16>)>,
-    form: Form,
-) {
-    for (slot, expectation, age, failure) in found {
-        if page.lines.len() + page.expectations.len() == PAGE {
-            page.next = Some(slot);
-            return;
-        }
-        match form {
-            Form::Lines => page.lines.push(expectations::line(expectation, age, failure)),
-            Form::Objects => {
-                page.expectations.push(ExpectationView::new(expectation, Some(age), failure));
-            }
-        }
     }
 }

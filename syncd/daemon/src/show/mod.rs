@@ -1,14 +1,21 @@
 //! The operator's views: what the daemon knows, as text and as JSON.
 //!
-//! [`view`] makes values of the replica's state, [`text`] makes lines of values, [`print`] writes either. JSON is a
-//! contract: every document says `"version": 1`, times are monotonic nanoseconds, and fields are only ever added.
+//! [`view`] makes values of the replica's state, [`text`], [`statistics`], [`table`] and [`xml`] make lines of values,
+//! [`print`] writes any of them. JSON is a contract: every document says `"version": 1` and has a schema in
+//! `docs/schema`, times are monotonic nanoseconds, and fields are only ever added.
 
 pub(crate) mod expectations;
 pub(crate) mod extras;
 pub(crate) mod flows;
+pub(crate) mod page;
 pub(crate) mod print;
+pub(crate) mod processors;
+pub(crate) mod selection;
+pub(crate) mod statistics;
+pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod view;
+pub(crate) mod xml;
 
 #[cfg(test)]
 mod tests;

@@ -6,14 +6,18 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use syncd_conntrack::{QueryError, QuerySocket};
-use syncd_core::flow::{Family, Whole};
+use syncd_conntrack::{Decoded, QueryError, QuerySocket};
+use syncd_core::flow::Family;
 
 use super::flows::FlowView;
-use super::text;
+use super::processors::ProcessorsView;
+use super::selection::Selection;
+use super::table::{self, CacheFormat, TableFormat};
+use super::{statistics as counters, text};
 use crate::clock;
 use crate::control::client::{CallError, Client};
-use crate::control::protocol::{Cache, Form, Request, Response};
+use crate::control::protocol::{Cache, Form, PAGE, Page, RecordError, Request, Response};
+use crate::show::view::{StatisticsView, StatusView};
 
 /// Why nothing, or not all, was printed.
 #[derive(Debug, thiserror::Error)]
@@ -30,83 +34,195 @@ pub(crate) enum ShowError {
     /// Standard output is gone; a closed pipe is success and decided at the top.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
+    /// What is wanted makes no sense. clap has refused it already where it was typed.
+    #[error("{0}")]
+    Selection(String),
+}
+
+/// How a list is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style<F> {
+    /// As text.
+    Text(F),
+    /// As conntrackd's `-x`.
+    Xml,
+    /// As one document.
+    Json,
+}
+
+/// Which part of a list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Part {
+    /// What is wanted.
+    pub(crate) selection: Selection,
+    /// At most so many.
+    pub(crate) limit: Option<u64>,
+    /// From this slot of the cache on.
+    pub(crate) from: u32,
+}
+
+/// What the daemon says of itself.
+pub(crate) fn ask_status(client: &mut Client) -> Result<StatusView, CallError> {
+    match client.call(&Request::Status)? {
+        Response::Status(view) => Ok(*view),
+        _ => Err(unexpected()),
+    }
+}
+
+/// What the daemon has counted.
+pub(crate) fn ask_statistics(client: &mut Client) -> Result<StatisticsView, CallError> {
+    match client.call(&Request::Statistics)? {
+        Response::Statistics(view) => Ok(*view),
+        _ => Err(unexpected()),
+    }
 }
 
 /// `show conntrack-sync status`.
 pub(crate) fn status(client: &mut Client, json: bool, out: &mut impl Write) -> Result<(), ShowError> {
-    match client.call(&Request::Status)? {
-        Response::Status(view) if json => document(out, &view),
-        Response::Status(view) => Ok(out.write_all(text::status(&view, clock::unix_seconds()).as_bytes())?),
-        _ => Err(unexpected()),
+    let view = ask_status(client)?;
+    if json {
+        return document(out, &view);
     }
+    Ok(out.write_all(text::status(&view, clock::unix_seconds()).as_bytes())?)
 }
 
 /// `show conntrack-sync statistics`.
-pub(crate) fn statistics(client: &mut Client, json: bool, out: &mut impl Write) -> Result<(), ShowError> {
-    match client.call(&Request::Statistics)? {
-        Response::Statistics(view) if json => document(out, &view),
-        Response::Statistics(view) => Ok(out.write_all(text::statistics(&view).as_bytes())?),
-        _ => Err(unexpected()),
+pub(crate) fn statistics(
+    client: &mut Client,
+    json: bool,
+    detail: bool,
+    out: &mut impl Write,
+) -> Result<(), ShowError> {
+    let view = ask_statistics(client)?;
+    if json {
+        return document(out, &view);
     }
+    Ok(out.write_all(counters::statistics(&view, detail).as_bytes())?)
 }
 
-/// `show conntrack-sync internal-cache` and `external-cache`.
+/// `show conntrack-sync internal-cache` and `external-cache`. Says where it could go on, if the limit ended it.
 pub(crate) fn cache(
     client: &mut Client,
     cache: Cache,
-    json: bool,
+    style: Style<CacheFormat>,
+    part: &Part,
     out: &mut impl Write,
-) -> Result<(), ShowError> {
-    let form = if json { Form::Objects } else { Form::Lines };
+) -> Result<Option<u32>, ShowError> {
+    let form = match style {
+        Style::Json | Style::Text(CacheFormat::Table) => Form::Objects,
+        Style::Xml => Form::Xml,
+        Style::Text(CacheFormat::Lines) => Form::Lines,
+    };
     let name = match cache {
         Cache::Internal | Cache::External => "flows",
         Cache::InternalExpectations | Cache::ExternalExpectations => "expectations",
     };
-    let mut list = List::begin(out, json, name)?;
-    let mut next = Some(0);
-    while let Some(from) = next {
-        let Response::Page(page) = client.call(&Request::Cache { cache, from, form })? else {
-            return Err(unexpected());
-        };
-        for line in &page.lines {
-            list.line(line)?;
-        }
-        for flow in &page.flows {
-            list.object(flow)?;
-        }
-        for expectation in &page.expectations {
-            list.object(expectation)?;
-        }
-        next = page.next;
+    let mut list = List::begin(out, style == Style::Json, name)?;
+    if style == Style::Text(CacheFormat::Table) {
+        table::cache_head(list.out)?;
     }
-    list.end()
+    let mut left = part.limit.unwrap_or(u64::MAX);
+    let mut next = Some(part.from);
+    while let Some(from) = next.filter(|_| left > 0) {
+        let most = u32::try_from(left).unwrap_or(u32::MAX).min(u32::try_from(PAGE).unwrap_or(u32::MAX));
+        let selection = part.selection.clone();
+        let request = Request::Cache { cache, from, form, selection, most: Some(most) };
+        let Response::Page(page) = ask_again(client, &request)? else {
+            return Err(unexpected().into());
+        };
+        left = left.saturating_sub(page.len() as u64);
+        next = page.next;
+        show_page(&mut list, &page, style)?;
+    }
+    list.end(next)?;
+    Ok(next)
+}
+
+/// Asks, once more if the daemon has hung up: whoever reads page by page may leave us waiting for longer than a daemon
+/// waits for a client, and a page says itself where it begins.
+fn ask_again(client: &mut Client, request: &Request) -> Result<Response, CallError> {
+    match client.call(request) {
+        Err(CallError::HungUp { .. }) => {
+            client.reconnect()?;
+            client.call(request)
+        }
+        answer => answer,
+    }
+}
+
+fn show_page<W: Write>(
+    list: &mut List<'_, W>,
+    page: &Page,
+    style: Style<CacheFormat>,
+) -> Result<(), ShowError> {
+    for line in &page.lines {
+        writeln!(list.out, "{line}")?;
+    }
+    for flow in &page.flows {
+        if style == Style::Json { list.object(flow)? } else { table::cached(flow, list.out)? }
+    }
+    for expectation in &page.expectations {
+        if style == Style::Json { list.object(expectation)? } else { table::expected(expectation, list.out)? }
+    }
+    Ok(())
 }
 
 /// `show conntrack table ipv4|ipv6`: the kernel's own table in this network namespace; no daemon is needed.
-pub(crate) fn table(family: Family, json: bool, out: &mut impl Write) -> Result<(), ShowError> {
-    let mut list = List::begin(out, json, "flows")?;
-    let mut written = Ok(());
-    let mut print = |flow: &Whole| {
-        if json { list.object(&FlowView::new(flow, None, None)) } else { list.line(&flow.to_string()) }
-    };
-    QuerySocket::open()?.dump(|flows| {
-        for flow in flows.iter().filter(|flow| flow.family == family) {
-            if written.is_ok() {
-                written = print(flow);
+pub(crate) fn table(
+    family: Family,
+    style: Style<TableFormat>,
+    part: &Part,
+    out: &mut impl Write,
+) -> Result<(), ShowError> {
+    let chosen = part.selection.read().map_err(ShowError::Selection)?;
+    let limit = part.limit.unwrap_or(u64::MAX);
+    let mut list = List::begin(out, style == Style::Json, "flows")?;
+    let (mut shown, mut written) = (0, Ok(()));
+    let mut take = |flow: &Decoded| -> Result<(), ShowError> {
+        if flow.flow.family != family || shown == limit || !chosen.admits(flow.whole()) {
+            return Ok(());
+        }
+        shown += 1;
+        match style {
+            Style::Json => list.object(&FlowView::of_kernel(flow)),
+            Style::Xml => Ok(writeln!(list.out, "{}", super::xml::flow(flow.whole()))?),
+            Style::Text(format) => {
+                if shown == 1 {
+                    table::head(family, format, list.out)?;
+                }
+                Ok(table::flow(flow, format, list.out)?)
             }
+        }
+    };
+    QuerySocket::open()?.dump_carried(|flow| {
+        if written.is_ok() {
+            written = take(flow);
         }
     })?;
     written?;
-    list.end()
+    if shown == 0 && matches!(style, Style::Text(TableFormat::Table | TableFormat::Wide)) {
+        writeln!(list.out, "{}", table::NOTHING)?;
+    }
+    list.end(None)
 }
 
-fn unexpected() -> ShowError {
-    let malformed =
-        crate::control::protocol::RecordError::Malformed("an answer to another question".to_owned());
-    ShowError::Call(malformed.into())
+/// `show conntrack statistics`.
+pub(crate) fn processors(json: bool, out: &mut impl Write) -> Result<(), ShowError> {
+    let mut socket = QuerySocket::open()?;
+    let view = ProcessorsView::new(socket.count()?, &socket.processors()?);
+    if json {
+        return document(out, &view);
+    }
+    Ok(out.write_all(view.text().as_bytes())?)
 }
 
-fn document(out: &mut impl Write, value: &impl Serialize) -> Result<(), ShowError> {
+/// An answer to another question.
+pub(crate) fn unexpected() -> CallError {
+    RecordError::Malformed("an answer to another question".to_owned()).into()
+}
+
+/// One JSON document and a line feed.
+pub(crate) fn document(out: &mut impl Write, value: &impl Serialize) -> Result<(), ShowError> {
     serde_json::to_writer(&mut *out, value).map_err(io::Error::from)?;
     Ok(out.write_all(b"\n")?)
 }
@@ -126,10 +242,6 @@ impl<'o, W: Write> List<'o, W> {
         Ok(Self { out, json, first: true })
     }
 
-    fn line(&mut self, line: &str) -> Result<(), ShowError> {
-        Ok(writeln!(self.out, "{line}")?)
-    }
-
     fn object(&mut self, value: &impl Serialize) -> Result<(), ShowError> {
         let separator: &[u8] = if self.first { b"\n" } else { b",\n" };
         self.first = false;
@@ -137,9 +249,14 @@ impl<'o, W: Write> List<'o, W> {
         Ok(serde_json::to_writer(&mut *self.out, value).map_err(io::Error::from)?)
     }
 
-    fn end(self) -> Result<(), ShowError> {
+    /// `next`: where it could go on.
+    fn end(self, next: Option<u32>) -> Result<(), ShowError> {
         if self.json {
-            self.out.write_all(b"\n]}\n")?;
+            self.out.write_all(b"\n]")?;
+            if let Some(next) = next {
+                write!(self.out, ",\"next\":{next}")?;
+            }
+            self.out.write_all(b"}\n")?;
         }
         Ok(())
     }

@@ -1,10 +1,8 @@
-//! Values as text: conntrackd's and VyOS's own lines where they have them, ours after them. Tested in `show/tests.rs`.
+//! The status as text: VyOS's own lines, ours after them. Tested in `show/tests.rs`.
 
 use std::fmt::Write;
 
-use syncd_core::replica::CacheStats;
-
-use super::view::{CacheView, CommitView, ProgressView, StatisticsView, StatusView};
+use super::view::{CommitView, LinkView, ProgressView, StatusView};
 
 /// `show conntrack-sync status`, read at `unix_now` of the wall clock.
 pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
@@ -16,6 +14,7 @@ pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
     let ago = |at: u64| span(view.monotonic_ns.saturating_sub(at));
     let wall = |at: u64| utc(unix_now.saturating_sub(view.monotonic_ns.saturating_sub(at) / 1_000_000_000));
     row("sync-interface", view.sync_interface.join(" "));
+    row("links", view.links.iter().map(link).collect::<Vec<_>>().join(", "));
     row("failover-mechanism", format!("{} [sync-group {}]", view.failover_mechanism, view.sync_group));
     row(
         "last state transition",
@@ -24,6 +23,9 @@ pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
             |last| format!("{} at {}", vrrp_word(&last.role), utc(last.unix_seconds)),
         ),
     );
+    let expect_sync =
+        if view.expect_sync.is_empty() { "disabled".to_owned() } else { view.expect_sync.join(" ") };
+    row("ExpectationSync", expect_sync);
     row("role", format!("{} for {}", view.role, ago(view.role_since_ns)));
     let reason = view.sync.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let progress = view.sync.progress.map(progress).unwrap_or_default();
@@ -32,7 +34,6 @@ pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
     row("external flows", view.external_flows.to_string());
     if !view.expect_sync.is_empty() {
         let (internal, external) = (view.internal_expectations, view.external_expectations);
-        row("expect-sync", view.expect_sync.join(" "));
         row("expectations", format!("{internal} internal, {external} external"));
     }
     row("to be sent", format!("{} queued, {} not acknowledged", view.queued, view.in_flight));
@@ -41,6 +42,11 @@ pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
         view.commit.as_ref().map_or_else(|| "none".to_owned(), |commit| last_commit(commit, ago)),
     );
     out
+}
+
+/// `eth2 RUNNING, active`.
+fn link(link: &LinkView) -> String {
+    format!("{} {}{}", link.interface, link.state, if link.active { " (active)" } else { "" })
 }
 
 /// ` (n of m)`.
@@ -91,128 +97,4 @@ pub(crate) fn utc(unix_seconds: u64) -> String {
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
-/// `show conntrack-sync statistics`: conntrackd's blocks first, with its widths, then ours.
-pub(crate) fn statistics(view: &StatisticsView) -> String {
-    let mut out = String::new();
-    cache(&mut out, "cache internal", &view.internal);
-    cache(&mut out, "cache external", &view.external);
-    traffic(&mut out, view);
-    pair(
-        &mut out,
-        "message tracking:",
-        &[("Malformed msgs", view.link.malformed, "Lost msgs", view.ftfw.lost)],
-    );
-    ours(&mut out, view);
-    rare(&mut out, view);
-    out
-}
-
-fn cache(out: &mut String, name: &str, cache: &CacheView) {
-    let CacheView { current, stats } = cache;
-    let CacheStats { created, create_failed, updated, destroyed, swept } = stats;
-    // Writing to a string cannot fail, here and below.
-    _ = writeln!(out, "{name}:");
-    _ = writeln!(out, "current active connections:\t{current:>12}");
-    _ = writeln!(out, "connections created:\t\t{created:>12}\tfailed:\t{create_failed:>12}");
-    _ = writeln!(out, "connections updated:\t\t{updated:>12}\tfailed:\t{:>12}", 0);
-    _ = writeln!(out, "connections destroyed:\t\t{destroyed:>12}\tfailed:\t{:>12}", 0);
-    _ = writeln!(out, "connections swept:\t\t{swept:>12}\n");
-}
-
-fn traffic(out: &mut String, view: &StatisticsView) {
-    let (link, daemon) = (&view.link, &view.daemon);
-    let device = daemon.active_interface.as_deref().unwrap_or("none");
-    let title = format!("{} traffic (active device={device}):", daemon.transport);
-    pair(
-        out,
-        &title,
-        &[
-            ("Bytes sent", link.bytes_sent, "Bytes recv", link.bytes_received),
-            ("Pckts sent", link.datagrams_sent, "Pckts recv", link.datagrams_received),
-            ("Error send", daemon.send_errors, "Error recv", daemon.receive_errors),
-        ],
-    );
-}
-
-fn ours(out: &mut String, view: &StatisticsView) {
-    let (kernel, ftfw, link, commit) = (&view.kernel, &view.ftfw, &view.link, &view.commit);
-    pair(
-        out,
-        "kernel events:",
-        &[
-            ("New", kernel.events_new, "Update", kernel.events_update),
-            ("Destroy", kernel.events_destroy, "Filtered", kernel.filtered),
-            ("Overruns", kernel.overruns, "Dumps", kernel.dumps),
-            ("Counts that differ", kernel.count_mismatches, "Dropped", view.daemon.events_dropped),
-        ],
-    );
-    pair(
-        out,
-        "reliability:",
-        &[
-            ("Frames sent", link.frames_sent, "Frames recv", link.frames_received),
-            ("Acks sent", ftfw.acks_sent, "Acks recv", ftfw.acks_received),
-            ("Nacks sent", ftfw.nacks_sent, "Nacks recv", ftfw.nacks_received),
-            ("Flows resent", ftfw.resent, "Flows requeued", ftfw.requeued),
-            ("Hellos of the peer", ftfw.hello_episodes, "Silences of the peer", ftfw.peer_lost),
-            ("Resyncs asked", ftfw.resyncs_asked, "Bulks sent", ftfw.bulks),
-        ],
-    );
-    pair(
-        out,
-        "commits:",
-        &[
-            ("Commits", commit.begun, "Flows committed", commit.committed),
-            ("Flows failed", commit.failed, "Flows replaced", commit.replaced),
-            ("Without helper", commit.without_helper, "Without parent", commit.without_parent),
-            ("Adoptions", commit.adoptions, "Conflicts", commit.conflicts),
-            ("Flows relaxed", commit.relaxed, "Leftovers removed", view.kernel.leftovers_removed),
-        ],
-    );
-}
-
-/// What travels beside flows, and what the dialect has no words for.
-fn rare(out: &mut String, view: &StatisticsView) {
-    let (kernel, link, commit) = (&view.kernel, &view.link, &view.commit);
-    let (internal, external) = (&view.internal_expectations, &view.external_expectations);
-    pair(
-        out,
-        "expectations:",
-        &[
-            ("Internal", u64::from(internal.current), "External", u64::from(external.current)),
-            ("Kernel events", kernel.expectation_events, "Filtered", kernel.expectations_filtered),
-            (
-                "Received",
-                external.stats.created + external.stats.updated,
-                "Not kept",
-                link.expectations_skipped,
-            ),
-            ("Committed", commit.expectations_committed, "Failed", commit.expectations_failed),
-        ],
-    );
-    pair(
-        out,
-        "not carried:",
-        &[
-            ("Attributes not sent", link.attributes_unsaid, "Attributes not kept", link.attributes_skipped),
-            (
-                "Ambiguous frames sent",
-                link.ambiguous_sent,
-                "Event attributes",
-                view.daemon.event_attributes_skipped,
-            ),
-        ],
-    );
-}
-
-/// A block of two columns, as conntrackd's.
-fn pair(out: &mut String, title: &str, rows: &[(&str, u64, &str, u64)]) {
-    _ = writeln!(out, "{title}");
-    let width = rows.iter().map(|(left, ..)| left.len()).max().unwrap_or(0);
-    for (left, left_count, right, right_count) in rows {
-        _ = writeln!(out, "{left_count:>20} {left:<width$} {right_count:>20} {right}");
-    }
-    out.push('\n');
 }

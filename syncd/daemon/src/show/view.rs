@@ -23,6 +23,12 @@ pub(crate) struct Setting {
     pub(crate) sync_group: String,
     /// The helpers whose expectations are replicated, in the words of the configuration.
     pub(crate) expect_sync: Vec<String>,
+    /// Whether keepalived says the role through a FIFO; else whoever commands says it.
+    pub(crate) has_fifo: bool,
+    /// When the daemon started.
+    pub(crate) start: Instant,
+    /// The unit of systemd whose journal has our lines, if there is one.
+    pub(crate) journal_unit: Option<String>,
 }
 
 /// `show conntrack-sync status`.
@@ -52,6 +58,10 @@ pub(crate) struct StatusView {
     pub(crate) in_flight: u32,
     /// The dedicated links.
     pub(crate) sync_interface: Vec<String>,
+    /// The same with their state, as the kernel tells it.
+    pub(crate) links: Vec<LinkView>,
+    /// Who says the role: `notify-fifo` or `commands`.
+    pub(crate) role_source: String,
     /// `vrrp`.
     pub(crate) failover_mechanism: String,
     /// The VRRP sync group.
@@ -60,8 +70,43 @@ pub(crate) struct StatusView {
     pub(crate) expect_sync: Vec<String>,
     /// The last change of role.
     pub(crate) last_transition: Option<TransitionView>,
+    /// The unit of systemd whose journal has the daemon's lines; none if the daemon alone has them.
+    pub(crate) journal_unit: Option<String>,
+    /// When the daemon started, monotonic.
+    pub(crate) started_ns: u64,
     /// When this was written, monotonic.
     pub(crate) monotonic_ns: u64,
+}
+
+/// A dedicated link. Counts since the start of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LinkView {
+    /// Its interface.
+    pub(crate) interface: String,
+    /// `RUNNING`, `NO-CARRIER`, `DOWN` or `ABSENT`.
+    pub(crate) state: String,
+    /// Whether it is the one that is sent on.
+    pub(crate) active: bool,
+    /// What went over it.
+    #[serde(flatten)]
+    pub(crate) traffic: LinkTraffic,
+}
+
+/// What went over one dedicated link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LinkTraffic {
+    /// Payload bytes sent.
+    pub(crate) bytes_sent: u64,
+    /// Payload bytes received.
+    pub(crate) bytes_received: u64,
+    /// Datagrams sent.
+    pub(crate) datagrams_sent: u64,
+    /// Datagrams received.
+    pub(crate) datagrams_received: u64,
+    /// Datagrams that could not be sent.
+    pub(crate) send_errors: u64,
+    /// Errors while receiving.
+    pub(crate) receive_errors: u64,
 }
 
 /// Whether both routers know the same.
@@ -110,7 +155,13 @@ pub(crate) struct TransitionView {
 
 impl StatusView {
     /// The status as of `now`.
-    pub(crate) fn new(now: Instant, status: &Status, setting: &Setting, last: Option<Transition>) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        status: &Status,
+        setting: &Setting,
+        last: Option<Transition>,
+        links: Vec<LinkView>,
+    ) -> Self {
         Self {
             version: 1,
             role: status.role.name().to_owned(),
@@ -124,6 +175,8 @@ impl StatusView {
             queued: status.queued,
             in_flight: status.in_flight,
             sync_interface: setting.sync_interface.clone(),
+            links,
+            role_source: if setting.has_fifo { "notify-fifo" } else { "commands" }.to_owned(),
             failover_mechanism: "vrrp".to_owned(),
             sync_group: setting.sync_group.clone(),
             expect_sync: setting.expect_sync.clone(),
@@ -131,6 +184,8 @@ impl StatusView {
                 role: last.role.name().to_owned(),
                 unix_seconds: last.unix_seconds,
             }),
+            journal_unit: setting.journal_unit.clone(),
+            started_ns: setting.start.as_nanos(),
             monotonic_ns: now.as_nanos(),
         }
     }
@@ -229,6 +284,20 @@ pub(crate) struct DaemonView {
     pub(crate) events_dropped: u64,
     /// Lines of the FIFO that made no sense.
     pub(crate) fifo_garbage: u64,
+    /// Bytes that ended flows had carried; nothing unless `nf_conntrack_acct` is 1.
+    pub(crate) bytes_processed: u64,
+    /// Packets that ended flows had carried.
+    pub(crate) packets_processed: u64,
+    /// Flows and expectations waiting to be sent.
+    pub(crate) queued: u32,
+    /// Flows and expectations sent and not acknowledged.
+    pub(crate) in_flight: u32,
+    /// Ended flows that keep their place until the peer has heard of it.
+    pub(crate) ended: u32,
+    /// Whether expectations are replicated.
+    pub(crate) expect_sync: bool,
+    /// The dedicated links.
+    pub(crate) links: Vec<LinkView>,
 }
 
 /// How much is in each cache.

@@ -1,0 +1,75 @@
+//! What the daemon said lately: the last lines are kept for `show log`, and whoever watches hears each as it comes.
+//!
+//! Bounded by a number of lines; a watcher that is too slow misses some and is told how many by their numbers. Never
+//! waits for anybody. Tested in `journal/tests.rs`.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+/// So many lines are kept: some 200 kB, and what a night of failovers says.
+const KEPT: usize = 1000;
+/// So many lines go into one record at most.
+const PAGE: usize = 100;
+
+/// A line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LineView {
+    /// Of this document.
+    pub(crate) version: u32,
+    /// Counts up from 1; where one is missing, a line was missed.
+    pub(crate) number: u64,
+    /// When, in milliseconds since 1970.
+    pub(crate) unix_ms: u64,
+    /// When, monotonic.
+    pub(crate) monotonic_ns: u64,
+    /// `error`, `warn` or `info`.
+    pub(crate) level: String,
+    /// What happened, as a word: `role-entered`, `commit-done` ...; `said` for what has none.
+    pub(crate) event: String,
+    /// What belongs to it: counts, roles, durations in seconds.
+    pub(crate) details: Map<String, Value>,
+    /// The line itself.
+    pub(crate) text: String,
+}
+
+/// The last lines, and who waits for the next.
+#[derive(Debug)]
+pub(crate) struct Told {
+    lines: Mutex<VecDeque<LineView>>,
+    last: watch::Sender<u64>,
+}
+
+impl Told {
+    /// Nothing was said.
+    pub(crate) fn new() -> Self {
+        Self { lines: Mutex::default(), last: watch::Sender::new(0) }
+    }
+
+    /// Keeps a line; its number is given here.
+    pub(crate) fn say(&self, line: LineView) {
+        let mut lines = self.lines.lock().expect("nobody panics with it");
+        if lines.len() == KEPT {
+            lines.pop_front();
+        }
+        let number = *self.last.borrow() + 1;
+        lines.push_back(LineView { number, ..line });
+        // Under the lock, so that numbers and lines agree.
+        self.last.send_replace(number);
+    }
+
+    /// The first lines after `number`, as many as go into a record.
+    pub(crate) fn after(&self, number: u64) -> Vec<LineView> {
+        let lines = self.lines.lock().expect("nobody panics with it");
+        let newer = lines.iter().filter(|line| line.number > number);
+        newer.take(PAGE).cloned().collect()
+    }
+
+    /// Tells of every new line.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.last.subscribe()
+    }
+}

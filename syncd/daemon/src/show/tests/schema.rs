@@ -1,0 +1,191 @@
+//! The schema of every document, in `docs/schema`: made from documents in which everything that there can be is there,
+//! and from such in which all is missing that may be. A key that is added appears here; one that goes is noticed.
+//!
+//! `INSTA_UPDATE=always` writes them, like snapshots.
+
+use std::collections::BTreeMap;
+use std::{env, fs, path::PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::statistics::counted;
+use super::table::of_kernel;
+use super::*;
+use crate::control::protocol::FilterView;
+use crate::journal::told::LineView;
+
+/// What was seen at one place.
+#[derive(Default)]
+struct Seen {
+    kinds: Vec<&'static str>,
+    members: BTreeMap<String, (Seen, usize)>,
+    items: Option<Box<Seen>>,
+    objects: usize,
+}
+
+impl Seen {
+    fn look(&mut self, value: &Value) {
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        if !self.kinds.contains(&kind) {
+            self.kinds.push(kind);
+            self.kinds.sort_unstable();
+        }
+        if let Value::Array(items) = value {
+            let seen = self.items.get_or_insert_default();
+            items.iter().for_each(|item| seen.look(item));
+        }
+        if let Value::Object(members) = value {
+            self.objects += 1;
+            for (name, value) in members {
+                let (seen, times) = self.members.entry(name.clone()).or_default();
+                seen.look(value);
+                *times += 1;
+            }
+        }
+    }
+
+    fn schema(&self) -> Map<String, Value> {
+        let mut schema = Map::new();
+        let kinds = match self.kinds.as_slice() {
+            [one] => json!(one),
+            many => json!(many),
+        };
+        schema.insert("type".to_owned(), kinds);
+        if let Some(items) = &self.items {
+            schema.insert("items".to_owned(), Value::Object(items.schema()));
+        }
+        if self.objects > 0 && !self.members.is_empty() {
+            let properties: Map<String, Value> =
+                self.members.iter().map(|(name, (seen, _))| (name.clone(), seen.schema().into())).collect();
+            let always = self.members.iter().filter(|(_, (_, times))| *times == self.objects);
+            let required: Vec<&String> = always.map(|(name, _)| name).collect();
+            schema.insert("properties".to_owned(), properties.into());
+            schema.insert("required".to_owned(), json!(required));
+        }
+        schema
+    }
+}
+
+/// Holds the committed schema against these documents.
+fn hold(name: &str, title: &str, documents: &[Value]) {
+    let mut seen = Seen::default();
+    documents.iter().for_each(|document| seen.look(document));
+    let mut schema = seen.schema();
+    schema["properties"]["version"] = json!({ "const": 1 });
+    schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+    schema.insert("title".to_owned(), json!(title));
+    let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/schema/{name}.schema.json"));
+    if env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        fs::create_dir_all(path.parent().expect("a directory")).unwrap();
+        fs::write(&path, &text).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(committed, text, "{name}: write it with INSTA_UPDATE=always and read the difference");
+}
+
+fn value(of: &impl serde::Serialize) -> Value {
+    serde_json::to_value(of).unwrap()
+}
+
+#[test]
+fn status() {
+    let full = value(&super::status(Sync::CatchingUp(Reason::GapOpen)));
+    let mut bare = super::status(Sync::InSync);
+    (bare.commit, bare.last_transition, bare.journal_unit) = (None, None, None);
+    let mut running = super::status(Sync::InSync);
+    running.commit.as_mut().expect("there is one").end_ns = None;
+    let mut unknown = super::status(Sync::CatchingUp(Reason::GapOpen));
+    unknown.sync.progress.as_mut().expect("there is one").of = None;
+    let documents = [full, value(&bare), value(&running), value(&unknown)];
+    hold("status", "syncd show conntrack-sync status --json", &documents);
+}
+
+#[test]
+fn statistics() {
+    let mut without = counted();
+    without.daemon.active_interface = None;
+    let documents = [value(&counted()), value(&without)];
+    hold("statistics", "syncd show conntrack-sync statistics --json", &documents);
+}
+
+#[test]
+fn flows() {
+    let v4 = |last| Address::from_v4([10, 1, 0, last]);
+    let echo = Flow::new(Family::V4, Protocol::ICMP, Tuple::icmp(v4(1), v4(2), 77, 8, 0));
+    let failure = Failure { errno: 17, existing: None };
+    let mut unanswered = echo;
+    unanswered.present = AttrSet::TIMEOUT;
+    let mut dccp = rare(echo);
+    dccp.extras.said(ExtraSet::DCCP);
+    dccp.extras.said(ExtraSet::HELPER);
+    let flows = [
+        value(&FlowView::new(&echo, Some(3), Some(&failure))),
+        value(&FlowView::new(&unanswered, None, None)),
+        value(&FlowView::new(&dccp, Some(3), None)),
+        value(&of_kernel()),
+    ];
+    let documents =
+        [json!({ "version": 1, "flows": flows }), json!({ "version": 1, "flows": flows, "next": 128 })];
+    hold("flows", "syncd show conntrack table and conntrack-sync caches --json", &documents);
+}
+
+#[test]
+fn expectations() {
+    let original = Tuple { source_port: 33_601, target_port: 21, ..Tuple::default() };
+    let parent = Parent { original, family: Family::V4, protocol: Protocol::TCP };
+    let plain = Expectation::new(parent, Protocol::TCP, original, original);
+    let full = Expectation {
+        helper: HelperName::new(b"ftp").unwrap(),
+        class: Some(0),
+        timeout: Some(300),
+        nat: Some(ExpectNat { tuple: original, protocol: Protocol::TCP, direction: 1 }),
+        function: FnName::new(b"nat-follow-master").unwrap(),
+        flags: ExpectFlags(ExpectFlags::PERMANENT),
+        ..plain
+    };
+    let expectations = [
+        value(&ExpectationView::new(&plain, None, None)),
+        value(&ExpectationView::new(&full, Some(4), Some(2))),
+    ];
+    let documents = [
+        json!({ "version": 1, "expectations": expectations }),
+        json!({ "version": 1, "expectations": expectations, "next": 128 }),
+    ];
+    hold("expectations", "syncd show conntrack-sync caches expect --json", &documents);
+}
+
+#[test]
+fn processors() {
+    hold("processors", "syncd show conntrack statistics --json", &[value(&table::processors())]);
+}
+
+#[test]
+fn lines() {
+    let line = LineView {
+        version: 1,
+        number: 7,
+        unix_ms: 1_709_210_096_123,
+        monotonic_ns: 5,
+        level: "info".to_owned(),
+        event: "role-entered".to_owned(),
+        details: Map::new(),
+        text: "role primary (was backup)".to_owned(),
+    };
+    hold("line", "a line of syncd watch, show log and monitor log --json", &[value(&line)]);
+}
+
+#[test]
+fn a_filter_is_told_as_it_is() {
+    let filter = syncd_core::filter::Filter::new(vec![Protocol::TCP], Vec::new());
+    assert_eq!(value(&FilterView::new(&filter)), json!({ "accepted": [6], "ignored": [] }));
+}
