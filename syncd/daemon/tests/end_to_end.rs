@@ -1,6 +1,7 @@
 //! The whole program: two daemons over a real link, with real kernels, driven as an operator and keepalived drive them.
 
 mod lab;
+mod operate;
 mod rare;
 
 use std::collections::BTreeSet;
@@ -84,7 +85,7 @@ fn flows(document: &Value) -> BTreeSet<String> {
     let list = document["flows"].as_array().expect("a list of flows");
     let essence = |flow: &Value| {
         let mut flow = flow.clone();
-        for key in ["age", "timeout"] {
+        for key in ["age", "timeout", "id", "carried"] {
             flow.as_object_mut().expect("a flow").remove(key);
         }
         flow.to_string()

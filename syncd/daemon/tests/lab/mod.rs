@@ -59,6 +59,8 @@ pub(crate) struct Router {
     daemon: Option<Child>,
     /// More lines of its configuration.
     more: &'static str,
+    /// Whether keepalived tells the role through a FIFO.
+    fifo: bool,
     /// How often its daemon was started.
     starts: u32,
 }
@@ -68,7 +70,7 @@ pub(crate) fn two_routers() -> (Router, Router) {
     let routers = ["r1", "r2"].map(|name| {
         ip(&["netns", "add", name]);
         fs::create_dir_all(format!("/run/{name}")).expect("/run is ours");
-        Router { name, daemon: None, more: "", starts: 0 }
+        Router { name, daemon: None, more: "", fifo: true, starts: 0 }
     });
     ip(&["-n", "r1", "link", "add", "sync", "type", "veth", "peer", "name", "sync", "netns", "r2"]);
     for (router, address) in ["r1", "r2"].into_iter().zip(["10.9.0.1/24", "10.9.0.2/24"]) {
@@ -105,15 +107,28 @@ impl Router {
         self.more = lines;
     }
 
+    /// Roles come by commands only.
+    pub(crate) const fn without_fifo(&mut self) {
+        self.fifo = false;
+    }
+
     /// Starts syncd; `link` is what the configuration says of the interface.
     ///
     /// Each start is recorded, into `recording-1` and so on.
     pub(crate) fn start(&mut self, link: &str) {
-        self.configure(link);
         self.starts += 1;
         let recording = self.path(&format!("recording-{}", self.starts));
-        let child = self.run_command().arg("--record").arg(recording).spawn().expect("syncd starts");
-        self.daemon = Some(child);
+        self.start_with(link, &["--record", &recording.to_string_lossy()]);
+    }
+
+    /// The same without a recording.
+    pub(crate) fn start_plainly(&mut self, link: &str) {
+        self.start_with(link, &[]);
+    }
+
+    fn start_with(&mut self, link: &str, more: &[&str]) {
+        self.configure(link);
+        self.daemon = Some(self.run_command().args(more).spawn().expect("syncd starts"));
         wait_for("the control socket answers", || {
             self.syncd(&["show", "conntrack-sync", "status"]).status.success()
         });
@@ -121,16 +136,16 @@ impl Router {
 
     /// Writes the configuration.
     pub(crate) fn configure(&self, link: &str) {
-        let fifo = self.path("fifo");
+        let fifo =
+            if self.fifo { format!(", notify-fifo: {}", self.path("fifo").display()) } else { String::new() };
         let text = format!(
             "conntrack-sync:
   interface: {{ sync: {link} }}
   ignore-address: [10.9.0.0/24, 127.0.0.0/8]
   failover-mechanism:
-    vrrp: {{ sync-group: G1, notify-fifo: {} }}
+    vrrp: {{ sync-group: G1{fifo} }}
   event-listen-queue-size: 1
 {}",
-            fifo.display(),
             self.more
         );
         fs::write(self.path("syncd.yaml"), text).expect("/run is ours");
@@ -141,6 +156,18 @@ impl Router {
         let mut command = self.command(&["run", "--config"]);
         command.arg(self.path("syncd.yaml")).arg("--socket").arg(self.path("control")).stdin(Stdio::null());
         command
+    }
+
+    /// A program in this router's namespace.
+    pub(crate) fn program(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", self.name]).args(words).stdin(Stdio::null());
+        command
+    }
+
+    /// The PID of the daemon.
+    pub(crate) fn pid(&self) -> u32 {
+        self.daemon.as_ref().expect("it was started").id()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -217,6 +244,11 @@ impl Router {
     }
 }
 
+/// Runs `ip` with these arguments.
+pub(crate) fn ip(arguments: &[&str]) {
+    succeed(Command::new("ip").args(arguments));
+}
+
 /// Waits until `condition` holds; fails with its name.
 #[expect(
     clippy::disallowed_methods,
@@ -230,11 +262,8 @@ pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn ip(arguments: &[&str]) {
-    succeed(Command::new("ip").args(arguments));
-}
-
-fn succeed(command: &mut Command) {
+/// Runs a command that must succeed.
+pub(crate) fn succeed(command: &mut Command) {
     let status =
         command.status().unwrap_or_else(|error| panic!("{command:?} (package iproute2 or mount): {error}"));
     assert!(status.success(), "{command:?}: {status}");
