@@ -7,7 +7,6 @@
 mod rhythm;
 
 use std::future::poll_fn;
-use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -26,6 +25,7 @@ use crate::journal::{Journal, Level};
 use crate::kernel::Kernel;
 use crate::last_role::{LastRole, Transition};
 use crate::outside::{Outbox, Surroundings};
+use crate::run::Rehearsal;
 use crate::show::page::{self, Ask};
 use crate::show::view::{Current, DaemonView, Setting, StatisticsView, StatusView};
 use crate::signals::Signal;
@@ -76,10 +76,8 @@ pub(crate) struct Parts {
     pub(crate) journal: Journal,
     /// What tasks say.
     pub(crate) inputs: Inputs,
-    /// Whether a daemon that starts now would come up, and if not, why.
-    pub(crate) rehearse: fn(&Path) -> anyhow::Result<()>,
-    /// The configuration file.
-    pub(crate) config_file: PathBuf,
+    /// Whether a daemon that starts now would come up.
+    pub(crate) rehearsal: Rehearsal,
 }
 
 /// How the loop ended.
@@ -396,7 +394,7 @@ impl EventLoop {
                 "wait until 'syncd show conntrack-sync status' says that it is done",
             );
         }
-        match (self.parts.rehearse)(&self.parts.config_file) {
+        match self.parts.rehearsal.play() {
             Ok(()) => self.end(Ending::Restart),
             Err(wrong) => {
                 let reason =

@@ -50,11 +50,27 @@ pub(crate) fn run(config_file: &Path, socket: &Path, record: Option<&Path>) -> a
     }
 }
 
-/// Whether a daemon with this file would come up now, as far as can be said without trying.
-fn rehearse(config_file: &Path) -> anyhow::Result<()> {
-    let config = config::load(config_file)?;
-    config.check_system(&Interface::all().context("cannot list the interfaces")?)?;
-    Ok(())
+/// With what the daemon was started, as far as it could keep it from starting again.
+#[derive(Debug)]
+pub(crate) struct Rehearsal {
+    config_file: PathBuf,
+    record: Option<PathBuf>,
+}
+
+impl Rehearsal {
+    /// Whether it would come up now, as far as can be said without trying.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub(crate) fn play(&self) -> anyhow::Result<()> {
+        if let Some(file) = &self.record {
+            anyhow::bail!("it records into {}, and a recording is never written over", file.display());
+        }
+        let config = config::load(&self.config_file)?;
+        config.check_system(&Interface::all().context("cannot list the interfaces")?)?;
+        Ok(())
+    }
 }
 
 /// Becomes the same program with the same arguments: who supervises the process sees no end. After an upgrade of the
@@ -115,8 +131,7 @@ async fn serve(
         last_role: LastRole::beside(socket),
         journal: journal.clone(),
         inputs: Inputs { calls, vrrp, signals },
-        rehearse,
-        config_file: config_file.to_owned(),
+        rehearsal: Rehearsal { config_file: config_file.to_owned(), record: record.map(Path::to_path_buf) },
     };
     let kept = parts.last_role.read();
     parts.journal.say(Level::Info, "initialization completed");

@@ -21,7 +21,7 @@ const INSIDE: &str = "SYNCD_TEST_LAB";
 /// Printed as soon as the namespaces are there.
 const ENTERED: &str = "inside namespaces of its own";
 /// No condition here needs more than a second or two, save on a machine with much else to do.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs `body` in new network, mount and PID namespaces. `test` is the name of the calling test.
 pub(crate) fn run(test: &str, body: fn()) {

@@ -3,7 +3,9 @@
 mod letters;
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
 use super::*;
 
@@ -199,6 +201,8 @@ fn a_restart_keeps_role_and_flows_and_is_refused_when_it_would_hurt() {
         wait_for("backup", || status(&r2)["role"] == "backup");
         insert(&r1, &one_of_each());
         wait_for("the flows are there", || status(&r2)["external_flows"] == 6);
+        let said = refusal(&r1, &["restart", "conntrack-sync"]);
+        assert!(said.contains("it records into /run/r1/recording-1"), "{said}");
         let (pid, before) = (r2.pid(), status(&r2)["started_ns"].clone());
 
         r2.configure("{ peer: 10.9.0.2 }");
@@ -216,6 +220,15 @@ fn a_restart_keeps_role_and_flows_and_is_refused_when_it_would_hurt() {
         wait_for("the flows are back", || cache(&r2, "external-cache") == kernel(&r1));
         r2.wait_until_in_sync();
         assert_eq!(r2.pid(), pid);
+
+        // In the middle of a commit it would lose flows.
+        let many: Vec<Flow> = (10_001..=40_000).map(|port| flow(Family::V4, Protocol::UDP, port)).collect();
+        insert(&r1, &many);
+        wait_for("the flows are there", || status(&r2)["external_flows"] == 30_006);
+        assert!(r2.syncd(&["role", "primary", "--no-wait"]).status.success());
+        let said = refusal(&r2, &["restart", "conntrack-sync"]);
+        assert!(said.contains("cannot restart while a commit is in progress"), "{said}");
+        wait_for("the commit is done", || status(&r2)["commit"]["committed"] == 30_006);
         assert_eq!(r2.end(Signal::SIGTERM), Some(0));
     });
 }
@@ -223,7 +236,7 @@ fn a_restart_keeps_role_and_flows_and_is_refused_when_it_would_hurt() {
 /// `syncd watch`, and its lines as they come.
 struct Watch {
     child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
+    lines: Receiver<String>,
 }
 
 impl Watch {
@@ -232,12 +245,21 @@ impl Watch {
         let socket = socket.to_string_lossy();
         let words = [&[env!("CARGO_BIN_EXE_syncd")], words, &["--socket", &socket]].concat();
         let mut child = router.program(&words).stdout(Stdio::piped()).spawn().expect("syncd starts");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let printed = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (tell, lines) = mpsc::channel();
+        thread::spawn(move || {
+            // Until the program ends, or nobody listens any more.
+            for line in printed.lines().map_while(Result::ok) {
+                if tell.send(line).is_err() {
+                    return;
+                }
+            }
+        });
         Self { child, lines }
     }
 
     fn line(&mut self) -> String {
-        self.lines.next().expect("it goes on").expect("text")
+        self.lines.recv_timeout(lab::PATIENCE).expect("a line in time")
     }
 
     /// The next line with that word.
@@ -342,5 +364,56 @@ fn a_link_that_fails_is_noticed_told_and_replaced() {
         wait_for("the first link is used again", || {
             link(&r1, 0) == is("RUNNING", true) && link(&r1, 1).0 == "ABSENT"
         });
+    });
+}
+
+/// The most memory a program ever held, in kB, while it still runs.
+fn peak(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = text.lines().find(|line| line.starts_with("VmHWM:")).expect("the kernel says it");
+    line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a number")
+}
+
+#[test]
+fn a_large_cache_is_read_slowly_and_nothing_waits_for_the_reader() {
+    lab::run("operate::a_large_cache_is_read_slowly_and_nothing_waits_for_the_reader", || {
+        const MANY: u16 = 40_000;
+        let (mut r1, mut r2) = two_routers();
+        r1.start(MULTICAST);
+        r2.start(MULTICAST);
+        r2.wait_until_in_sync();
+        let many: Vec<Flow> = (1..=MANY).map(|port| flow(Family::V4, Protocol::UDP, port)).collect();
+        insert(&r1, &many);
+        wait_for("the flows are there", || status(&r2)["external_flows"] == MANY);
+        let socket = r2.path("control");
+        let socket = socket.to_string_lossy();
+        let words = [
+            env!("CARGO_BIN_EXE_syncd"),
+            "show",
+            "conntrack-sync",
+            "external-cache",
+            "--json",
+            "--socket",
+            &socket,
+        ];
+        let mut reader = r2.program(&words).stdout(Stdio::piped()).spawn().expect("syncd starts");
+        let mut printed = BufReader::new(reader.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        printed.read_line(&mut line).expect("it prints");
+        // The pipe is full now and the reader stands still, in the middle of the cache. Life goes on.
+        insert(&r1, &[flow(Family::V6, Protocol::TCP, 1)]);
+        wait_for("one more is there", || status(&r2)["external_flows"] == u32::from(MANY) + 1);
+        let mut read = 0;
+        while printed.read_line(&mut line).expect("it prints") > 0 {
+            read += usize::from(line.starts_with("{\"family\""));
+            line.clear();
+            if read == usize::from(MANY) / 2 {
+                // The whole document has 16 MB.
+                let peak = peak(reader.id());
+                assert!(peak < 14_000, "{peak} kB");
+            }
+        }
+        assert!(reader.wait().expect("it ends").success());
+        assert!(read >= usize::from(MANY), "{read}");
     });
 }
