@@ -3,7 +3,7 @@
 //! Each kind of fault has its own stream of chance, so that leaving one out does not move the others. Carried out
 //! by the world.
 
-use syncd_core::replica::Role;
+use syncd_core::replica::{Role, Step};
 use syncd_core::time::{Duration, Instant};
 
 use crate::chance::Chance;
@@ -48,6 +48,8 @@ pub enum Fault {
     Operator(Order),
     /// A stranger's datagram arrives.
     Stranger(Side, Stranger),
+    /// An operator wants one step by itself.
+    Wish(Side, Step),
 }
 
 /// A fault, when it happens, and the number by which it can be left out. What begins and what ends a fault have the
@@ -148,6 +150,12 @@ fn plan_later(plan: &mut Plan<'_>, end: u64) {
         let (begin, side) = (chance.between(1500, end.max(1500)), side(chance));
         let length = chance.between(1000, 6000);
         vec![(begin, Fault::Replace(side)), (begin + length, Fault::Replacement(side))]
+    });
+    plan.kind("wishes", options.wishes, |chance| {
+        let (begin, side) = (chance.between(100, end), side(chance));
+        let steps =
+            [Step::ReloadInternal, Step::Bulk, Step::AskPeer, Step::ResetExternal, Step::ResetExternal];
+        vec![(begin, Fault::Wish(side, chance.pick(&steps)))]
     });
 }
 

@@ -143,6 +143,8 @@ options! {
     strangers "TIMES" Some(0);
     /// Whether a router dies for good and a third machine takes its place: 0 or 1.
     replacements "0|1" Some(0);
+    /// Times an operator wants one step by itself: a reload, a bulk, a reset of a cache.
+    wishes "TIMES" Some(0);
 }
 
 /// One option, to be changed.
@@ -246,6 +248,7 @@ impl Options {
             operators: 0,
             strangers: 0,
             replacements: 0,
+            wishes: 0,
         }
         .with_what_came_later(seed)
     }
@@ -273,6 +276,7 @@ impl Options {
             operators: rarely("operators", 600, &[1, 2, 4]),
             strangers: rarely("intruders", 700, &[1, 4]),
             replacements: rarely("replaced", 700, &[1]),
+            wishes: rarely("wishes", 700, &[1, 3, 8]),
             ..self
         }
     }

@@ -8,7 +8,8 @@ use syncd_sim::options::Overrides;
 use syncd_sim::sweep::run;
 
 /// What was added to the simulator after a seed was found draws nothing in it.
-const AS_IT_WAS: &str = "--reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0";
+const AS_IT_WAS: &str = "--reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 \
+                         --wishes 0";
 
 /// Runs a seed with options as a sweep prints them.
 fn holds_with(seed: u64, options: &str) {
@@ -186,6 +187,6 @@ fn an_answer_takes_away_what_late_frames_brought_back() {
          --stalls 0 --failovers 4 --traffic 300 --pool 40 --ends 468 --nat 0 --events 500 --missed 0 --same-id 120 \
          --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 --reliable 1 --silent 0 \
          --uncounted 0 --mute 0 --lag 500 --early-drop 0 --refusals 0 --freezes 2 --jumps 0 --splits 1 --operators 1 \
-         --strangers 0 --replacements 0",
+         --strangers 0 --replacements 0 --wishes 0",
     );
 }

@@ -28,7 +28,7 @@ pub enum Step {
     Commit,
     /// Kernel into the internal cache: read again and compared.
     ReloadInternal,
-    /// Internal cache to the peer. Answered at once: the rest is the queue's.
+    /// Internal cache to the peer, unless this router stands by. Answered at once: the rest is the queue's.
     Bulk,
     /// Ask the peer for its internal cache. Answered at once.
     AskPeer,

@@ -57,7 +57,9 @@ impl Replica {
                 JobKind::RequestResync
             }
         };
-        if step != Step::AskPeer {
+        // A router that stands by tells nothing: the ends of what it tells would never be told.
+        let is_told = step != Step::Bulk || self.role.replicates();
+        if step != Step::AskPeer && is_told {
             self.jobs.append(&[job]);
         }
         self.jobs.wait_for(id, Some(job));
@@ -127,6 +129,11 @@ impl Replica {
         match job {
             JobKind::Commit => {
                 self.stats.commit.begun += 1;
+                if self.role != Role::Primary {
+                    // An operator wants it of a router that stands by, and what is written leaves the external cache.
+                    let notice = self.catch_up.want(now, Reason::Operator);
+                    self.tell(notice);
+                }
                 self.begin_commit(now, Manner::TakeOver);
                 0
             }

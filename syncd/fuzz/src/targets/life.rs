@@ -4,7 +4,7 @@
 //! was.
 
 use syncd_core::recording::{self, Input};
-use syncd_core::replica::{ChannelId, Command, RequestId, Role};
+use syncd_core::replica::{ChannelId, Command, RequestId, Role, Step};
 use syncd_core::time::Duration;
 
 use super::ctnetlink;
@@ -39,6 +39,22 @@ pub(super) fn live(bytes: &[u8], seen: &mut Seen) -> Vec<u8> {
     router.into_recording().expect("it was recorded")
 }
 
+/// Every command has numbers.
+fn command(number: u8) -> Command {
+    match number % 10 {
+        0 => Command::Role(Role::Primary),
+        1 => Command::Role(Role::Backup),
+        2 => Command::Role(Role::Fault),
+        3 => Command::Role(Role::Unknown),
+        4 => Command::PeerYielded,
+        5 => Command::Step(Step::Commit),
+        6 => Command::Step(Step::ReloadInternal),
+        7 => Command::Step(Step::Bulk),
+        8 => Command::Step(Step::AskPeer),
+        _ => Command::Step(Step::ResetExternal),
+    }
+}
+
 /// One step. The number of a command is its first byte, so that many may wait.
 fn step(kind: u8, content: &[u8], router: &mut Router, seen: &mut Seen) {
     let first = content.first().copied().unwrap_or(0);
@@ -50,10 +66,7 @@ fn step(kind: u8, content: &[u8], router: &mut Router, seen: &mut Seen) {
             router.wait(Duration::from_millis(millis), seen);
         }
         3 => {
-            let roles = [Role::Primary, Role::Backup, Role::Fault, Role::Unknown];
-            let command =
-                roles.get(usize::from(first % 5)).map_or(Command::PeerYielded, |role| Command::Role(*role));
-            router.feed(Input::Command(RequestId(u64::from(first)), command));
+            router.feed(Input::Command(RequestId(u64::from(first)), command(first)));
         }
         4 => router.feed(Input::Channel(ChannelId(first >> 1 & 3), first & 1 == 0)),
         5 => router.feed(Input::Overrun),

@@ -1,7 +1,7 @@
 //! What reaches a daemon, by which door, and what its turn causes.
 
 use syncd_core::flow::{Change, Origin};
-use syncd_core::replica::{Command, KernelReply, RequestId, Role};
+use syncd_core::replica::{Command, KernelReply, RequestId, Role, Step};
 use syncd_core::time::{Duration, Instant};
 
 use super::datagram::{Parcel, describe};
@@ -198,6 +198,14 @@ impl World {
             self.oracle.yielded(side, &self.hosts, now);
         }
         self.turn(side, "role", || "the peer yields".into())
+    }
+
+    /// An operator wants one step by itself. conntrackd's own letters are not modelled.
+    pub(super) fn wish(&mut self, side: Side, step: Step) -> Verdict {
+        let local = self.local(side);
+        let Daemon::Syncd(replica) = &mut self.hosts[side.index()].daemon else { return Ok(()) };
+        replica.handle_command(local, RequestId(0), Command::Step(step));
+        self.turn(side, "wish", || format!("{step:?}"))
     }
 
     /// One turn of a daemon, and everything it causes.

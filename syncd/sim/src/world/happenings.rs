@@ -85,6 +85,7 @@ impl World {
             Fault::Reunite => self.reunite(),
             Fault::Operator(order) => self.orders.push(order),
             Fault::Stranger(side, stranger) => self.intrude(side, stranger)?,
+            Fault::Wish(side, step) => self.wish(side, step)?,
         }
         Ok(())
     }

@@ -93,3 +93,31 @@ fn a_commit_that_is_wanted_during_the_one_of_a_role_is_that_one() {
     role(&mut replica, at(5), Role::Backup);
     assert_eq!(replies(&mut replica)[0], (1, Reply::Refused(Refusal::Overtaken { by: Role::Backup })));
 }
+
+#[test]
+fn a_router_that_stands_by_and_commits_asks_for_what_has_left_its_cache() {
+    let (mut replica, mut peer) = settled();
+    role(&mut replica, at(3), Role::Backup);
+    peer.tells(&mut replica, at(3), Change::New, &flow(1));
+    transmitted(&mut replica, at(3));
+    wants(&mut replica, at(4), 7, Step::Commit);
+    play_kernel(&mut replica, at(4), |_, request| match request {
+        KernelRequest::Create { token, .. } => Some(Played::Done(token)),
+        _ => None,
+    });
+    assert_eq!((replica.external().len(), replies(&mut replica).last()), (0, Some(&(7, Reply::Done))));
+    assert_eq!(replica.status(at(5)).sync, Sync::CatchingUp(Reason::Operator));
+    assert!(contents(&mut replica, at(5)).contains(&Frame::Control(Control::Resync)));
+    assert!(flows(&mut replica, at(6)).is_empty(), "and says no word of its own");
+}
+
+#[test]
+fn a_router_that_stands_by_sends_no_bulk() {
+    let (mut replica, _) = settled();
+    replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
+    transmitted(&mut replica, at(3));
+    role(&mut replica, at(4), Role::Backup);
+    wants(&mut replica, at(5), 7, Step::Bulk);
+    assert_eq!(replies(&mut replica).last(), Some(&(7, Reply::Done)));
+    assert!(flows(&mut replica, at(6)).is_empty());
+}
