@@ -50,10 +50,13 @@ impl Replica {
             Step::ResetExternal if self.session.is_silent() => {
                 return self.jobs.refuse(id, Refusal::PeerSilent);
             }
-            Step::ResetExternal => JobKind::Refetch,
-            Step::AskPeer => {
+            Step::ResetExternal | Step::AskPeer => {
                 let notice = self.catch_up.want(now, Reason::Operator);
                 self.tell(notice);
+                if step == Step::ResetExternal {
+                    self.external.forgive();
+                    return self.jobs.wait_for_peer(id, self.catch_up.completed() + 1);
+                }
                 JobKind::RequestResync
             }
         };
@@ -100,9 +103,6 @@ impl Replica {
                     self.commit.is_idle() && self.expectations.has_written()
                 }
                 Some((JobKind::AwaitPeer, until)) => self.catch_up.completed() >= until,
-                Some((JobKind::Refetch, until)) => {
-                    self.catch_up.completed() >= until || self.session.is_silent()
-                }
                 Some((JobKind::ReloadInternal, until)) => {
                     self.resync.completed() >= until && self.expectations.has_read()
                 }
@@ -114,6 +114,7 @@ impl Replica {
             self.jobs.done();
         }
         self.jobs.answer();
+        self.jobs.peer_answered(self.catch_up.completed(), self.session.is_silent());
     }
 
     /// Ends the commit of flows if it is done; that of expectations begins then.
@@ -144,12 +145,6 @@ impl Replica {
             }
             JobKind::AwaitPeer => {
                 let notice = self.catch_up.want(now, Reason::PeerYielded);
-                self.tell(notice);
-                self.catch_up.completed() + 1
-            }
-            JobKind::Refetch => {
-                self.external.forgive();
-                let notice = self.catch_up.want(now, Reason::Operator);
                 self.tell(notice);
                 self.catch_up.completed() + 1
             }

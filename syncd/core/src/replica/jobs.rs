@@ -17,13 +17,17 @@ pub(super) struct Jobs {
     begun: Option<u32>,
     /// Who waits, and for which job; for all of them if for none.
     waiting: VecDeque<(RequestId, Option<JobKind>)>,
+    /// Who waits until the peer has answered so many questions.
+    asking: VecDeque<(RequestId, u32)>,
     replies: VecDeque<(RequestId, Reply)>,
 }
 
 impl Jobs {
     /// The jobs of a new role take the place of what was left. Whoever waited for them is told.
     pub(super) fn replace(&mut self, role: Role) {
-        for (id, _) in core::mem::take(&mut self.waiting) {
+        let waiting = core::mem::take(&mut self.waiting).into_iter().map(|(id, _)| id);
+        let asking = core::mem::take(&mut self.asking).into_iter().map(|(id, _)| id);
+        for id in waiting.chain(asking) {
             self.replies.push_back((id, Reply::Refused(Refusal::Overtaken { by: role })));
         }
         self.begun = None;
@@ -49,6 +53,27 @@ impl Jobs {
         } else {
             self.waiting.push_back((id, job));
         }
+    }
+
+    /// Somebody waits until the peer has answered so many questions. Nothing else waits for that.
+    pub(super) fn wait_for_peer(&mut self, id: RequestId, until: u32) {
+        if self.asking.len() == WAITING {
+            self.refuse(id, Refusal::TooManyWaiting);
+        } else {
+            self.asking.push_back((id, until));
+        }
+    }
+
+    /// So many questions were answered; or the peer is silent, and no answer will come soon.
+    pub(super) fn peer_answered(&mut self, answered: u32, silent: bool) {
+        let Self { asking, replies, .. } = self;
+        asking.retain(|(id, until)| {
+            let waits = answered < *until && !silent;
+            if !waits {
+                replies.push_back((*id, Reply::Done));
+            }
+            waits
+        });
     }
 
     /// Answers without waiting.

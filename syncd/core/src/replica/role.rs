@@ -30,8 +30,6 @@ pub enum JobKind {
     RequestResync,
     /// Ask the peer for its internal cache, and wait until it is here.
     AwaitPeer,
-    /// Ask the peer for its internal cache because an operator wants that, and wait until it is here or the peer is gone.
-    Refetch,
     /// What the external cache has and our kernel has not, into the kernel.
     Adopt,
 }
