@@ -22,6 +22,9 @@ const UNIT: &str = "syncd.service";
 /// `monitor` begins with so many lines, like `journalctl --follow`.
 const BACKLOG: usize = 10;
 
+/// So often a daemon that has hung up is looked for, [`pause`] by pause: a restart takes less than a second.
+const TRIES: u32 = 250;
+
 /// `show log conntrack-sync`.
 pub(crate) fn show(question: &Question, out: &mut impl Write) -> anyhow::Result<()> {
     let mut client = match source(question)? {
@@ -109,8 +112,9 @@ fn kept(client: &mut Client) -> Result<Vec<LineView>, CallError> {
 }
 
 fn follow(client: &mut Client, after: u64, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut answer = client.call(&Request::Told { after, follow: true })?;
+    let daemon = print::ask_status(client)?.started_ns;
     let mut last = after;
+    let mut answer = client.call(&Request::Told { after, follow: true })?;
     loop {
         let Response::Told(lines) = answer else { return Err(print::unexpected().into()) };
         for line in lines {
@@ -122,8 +126,26 @@ fn follow(client: &mut Client, after: u64, json: bool, out: &mut impl Write) -> 
         }
         // Each is read as it comes, also through a pipe.
         out.flush()?;
-        answer = client.next()?;
+        answer = match client.next() {
+            Err(CallError::HungUp { .. }) => go_on(client, daemon, last)?,
+            answer => answer?,
+        };
     }
+}
+
+/// The daemon has hung up: because we did not read for a while, or because it begins again.
+fn go_on(client: &mut Client, daemon: u64, last: u64) -> Result<Response, CallError> {
+    let mut tries = 0;
+    while let Err(error) = client.reconnect() {
+        tries += 1;
+        if tries == TRIES {
+            return Err(error);
+        }
+        pause();
+    }
+    // The lines of another daemon have numbers of their own.
+    let after = if print::ask_status(client)?.started_ns == daemon { last } else { 0 };
+    client.call(&Request::Told { after, follow: true })
 }
 
 fn print(line: &LineView, json: bool, out: &mut impl Write) -> Result<(), ShowError> {

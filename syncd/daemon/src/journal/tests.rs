@@ -84,3 +84,43 @@ fn an_expectation_that_could_not_be_committed_is_shown() {
          mask-dst=0.0.0.0 sport=0 dport=0 master-src=0.0.0.0 master-dst=0.0.0.0 sport=0 dport=21"
     );
 }
+
+#[test]
+fn the_last_lines_are_kept_and_fit_records_whatever_they_say() {
+    let journal = Journal { journald: false, told: Arc::new(Told::new()) };
+    let long = "\"".repeat(3000);
+    for number in 1..=1100 {
+        journal.tell(Level::Info, "said", Map::new(), format!("{number} {long}"));
+    }
+    let (mut after, mut seen) = (0, Vec::new());
+    loop {
+        let lines = journal.told().after(after);
+        let record =
+            crate::control::protocol::encode(&crate::control::protocol::Response::Told(lines.clone()));
+        assert!(record.len() <= crate::control::LONGEST_RECORD, "{}", record.len());
+        let Some(last) = lines.last() else { break };
+        after = last.number;
+        seen.extend(lines.iter().map(|line| line.number));
+    }
+    assert!(seen.iter().copied().eq(101..=1100), "{:?} to {:?}", seen.first(), seen.last());
+}
+
+#[test]
+fn every_notice_has_a_word_of_its_own() {
+    let took = Duration::from_millis(1500);
+    let notice = Notice::CommitDone { committed: 200, failed: 1, took };
+    let (event, details) = details::details(&notice);
+    assert_eq!(event, "commit-done");
+    let wanted = serde_json::json!({ "committed": 200, "failed": 1, "took_s": 1.5 });
+    assert_eq!(Value::Object(details), wanted);
+    for (notice, word) in [
+        (Notice::PeerLost, "peer-lost"),
+        (Notice::SendingStuck, "sending-stuck"),
+        (Notice::ReceivingStuck, "receiving-stuck"),
+        (Notice::EventsLost, "events-lost"),
+        (Notice::EndMissed, "end-missed"),
+        (Notice::EndsForgotten { flows: 1 }, "ends-forgotten"),
+    ] {
+        assert_eq!(details::details(&notice).0, word);
+    }
+}

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 /// So many lines are kept: some 200 kB, and what a night of failovers says.
 const KEPT: usize = 1000;
-/// So many lines go into one record at most.
-const PAGE: usize = 100;
+/// So many bytes of lines go into one record at most; one line always does.
+const PAGE: usize = crate::control::LONGEST_RECORD / 2;
 
 /// A line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,11 +61,16 @@ impl Told {
         self.last.send_replace(number);
     }
 
-    /// The first lines after `number`, as many as go into a record.
+    /// The first lines after `number`, as many as go into a record; none if there are none.
     pub(crate) fn after(&self, number: u64) -> Vec<LineView> {
         let lines = self.lines.lock().expect("nobody panics with it");
-        let newer = lines.iter().filter(|line| line.number > number);
-        newer.take(PAGE).cloned().collect()
+        let mut bytes = 0;
+        let fits = |line: &&LineView| {
+            let first = bytes == 0;
+            bytes += serde_json::to_vec(line).map_or(0, |line| line.len());
+            first || bytes <= PAGE
+        };
+        lines.iter().filter(|line| line.number > number).take_while(fits).cloned().collect()
     }
 
     /// Tells of every new line.

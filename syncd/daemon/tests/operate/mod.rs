@@ -214,7 +214,11 @@ fn a_restart_keeps_role_and_flows_and_is_refused_when_it_would_hurt() {
         assert_eq!(status(&r2)["started_ns"], before);
 
         r2.configure(MULTICAST);
+        let mut watch = Watch::begin(&r2, &["watch", "--all", "--json"]);
+        watch.event("role-entered");
         assert_eq!(text(&r2, &["restart", "conntrack-sync"]), "restarted\n");
+        // Whoever watches goes on with the new one.
+        assert_eq!(watch.event("role-entered")["details"]["to"], "backup");
         assert_ne!(status(&r2)["started_ns"], before);
         wait_for("the role is kept", || status(&r2)["role"] == "backup");
         wait_for("the flows are back", || cache(&r2, "external-cache") == kernel(&r1));
@@ -340,7 +344,7 @@ fn a_link_that_fails_is_noticed_told_and_replaced() {
         };
         let is = |state: &str, active| (state.to_owned(), active);
         assert_eq!([link(&r1, 0), link(&r1, 1)], [is("RUNNING", true), is("RUNNING", false)]);
-        let mut watch = Watch::begin(&r1, &["watch", "--json"]);
+        let mut watch = Watch::begin(&r1, &["watch", "--all", "--json"]);
         // r1 loses its carrier, r2's end is switched off.
         lab::ip(&["-n", "r2", "link", "set", "sync", "down"]);
         let down = watch.event("link-down");
