@@ -69,8 +69,25 @@ fn rare(notice: &Notice) -> (&'static str, Value) {
         }
         Notice::SendingStuck => ("sending-stuck", Value::Null),
         Notice::ReceivingStuck => ("receiving-stuck", Value::Null),
+        Notice::ForeignHello => ("foreign-hello", Value::Null),
         Notice::EndsForgotten { flows } => ("ends-forgotten", json!({ "flows": flows })),
-        _ => ("said", Value::Null),
+        // In the list above.
+        Notice::RoleEntered { .. }
+        | Notice::PeerHello
+        | Notice::PeerLost
+        | Notice::PeerHeard
+        | Notice::CaughtUp { .. }
+        | Notice::CatchingUp(_)
+        | Notice::BulkBegun { .. }
+        | Notice::BulkDone { .. }
+        | Notice::EventsLost
+        | Notice::EndMissed
+        | Notice::CountDiffers { .. }
+        | Notice::EndsUnheard { .. }
+        | Notice::Reloaded { .. }
+        | Notice::ReloadFailed(_)
+        | Notice::CommitBegun { .. }
+        | Notice::CommitDone { .. } => ("said", Value::Null),
     }
 }
 

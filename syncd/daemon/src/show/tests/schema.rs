@@ -90,7 +90,12 @@ fn hold(name: &str, title: &str, documents: &[Value]) {
         fs::write(&path, &text).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(committed, text, "{name}: write it with INSTA_UPDATE=always and read the difference");
+    let differs = committed.lines().zip(text.lines()).find(|(committed, now)| committed != now);
+    assert!(
+        committed == text,
+        "{}: the document says {differs:?} now; write it with INSTA_UPDATE=always and read the difference",
+        path.display()
+    );
 }
 
 fn value(of: &impl serde::Serialize) -> Value {
