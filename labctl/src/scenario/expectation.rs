@@ -70,7 +70,8 @@ pub(crate) enum Sight {
     Kept(String),
     /// A router's daemon has answered everything in less than this, since the timeline began.
     Answers(String, Span),
-    /// A router's daemon has never held as much memory, since the timeline began.
+    /// A router's daemon has never held as much memory, since the timeline began, beside what flows need: how many fit
+    /// into a kernel's table is the host's affair.
     Memory(String, Bytes),
     /// The status of a router's daemon has said this at some time since the timeline began.
     Said(String, String),
@@ -144,7 +145,9 @@ impl fmt::Display for Sight {
             }
             Self::Committed(node) => write!(f, "{node} has committed, nothing failed"),
             Self::Answers(node, limit) => write!(f, "the daemon of {node} always answers within {limit}"),
-            Self::Memory(node, limit) => write!(f, "the daemon of {node} never holds {limit}"),
+            Self::Memory(node, limit) => {
+                write!(f, "the daemon of {node} never holds {limit} beside its flows")
+            }
             Self::Said(node, text) => write!(f, "the status of {node} has said `{text}`"),
             Self::Logged(node, text) => write!(f, "the daemon of {node} has said `{text}`"),
             Self::Counted { node, counter, least } => {

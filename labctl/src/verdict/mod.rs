@@ -16,6 +16,9 @@ use crate::traffic::{ALIVE, TrafficReport};
 use crate::probes::roles::Role;
 pub(crate) use record::{NodeSeen, Record, Seen, WatchSeen};
 
+/// Bytes that a flow in a cache may need: the 160 of a full table, and what a table that grows has in reserve.
+const FLOW: u64 = 200;
+
 /// What can be said of an expectation now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Judgement {
@@ -208,8 +211,8 @@ fn sight_of_daemon(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
             Some((holds, format!("{kernel} flows in the kernel, {cached} in the cache")))
         }
         (Sight::Memory(node, limit), Seen::Watched(of, watch)) if node == of => {
-            let holds = watch.memory > 0 && watch.memory < limit.0;
-            Some((holds, format!("at most {} kB", watch.memory >> 10)))
+            let holds = watch.memory > 0 && watch.memory < limit.0 + FLOW * watch.flows;
+            Some((holds, format!("at most {} kB with {} flows", watch.memory >> 10, watch.flows)))
         }
         (Sight::Said(node, text), Seen::Watched(of, watch)) if node == of => {
             let said = watch.said.iter().find(|said| said.contains(text.as_str()));

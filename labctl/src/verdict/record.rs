@@ -85,6 +85,8 @@ pub(crate) struct WatchSeen {
     pub(crate) why: Option<String>,
     /// The most memory it held, in bytes.
     pub(crate) memory: u64,
+    /// The most flows its caches held.
+    pub(crate) flows: u64,
     /// What its status said of the peer, each once: state and reason, with every number as `N`.
     pub(crate) said: BTreeSet<String>,
 }
@@ -97,6 +99,7 @@ impl WatchSeen {
         if own > self.longest {
             (self.longest, self.waited) = (own, waited);
         }
+        self.flows = self.flows.max(status.internal_flows + status.external_flows);
         self.said.insert(without_numbers(&status.sync.words()));
     }
 
