@@ -226,7 +226,7 @@ fn the_longest_answer_counts_and_one_that_failed_too() {
     assert_eq!(said("diverged").0, Judgement::Open);
     let memory = |limit| looked(Sight::Memory("r1".to_owned(), Bytes(limit)), seen(&watch)).0;
     // Two flows were in its caches.
-    let least = (3 << 20) - 2 * FLOW;
+    let least = (3 << 20) - 2 * super::FLOW;
     assert_eq!((memory(least + 1), memory(least)), (Judgement::Met, Judgement::Open));
     watch.note_failure("no answer within 30 s".to_owned());
     assert_eq!(looked(answers(100), seen(&watch)).0, Judgement::Open);
