@@ -3,6 +3,7 @@
 //! Each kind of fault has its own stream of chance, so that leaving one out does not move the others. Carried out
 //! by the world.
 
+use syncd_core::flow::Protocol;
 use syncd_core::replica::{Role, Step};
 use syncd_core::time::{Duration, Instant};
 
@@ -50,6 +51,10 @@ pub enum Fault {
     Stranger(Side, Stranger),
     /// An operator wants one step by itself.
     Wish(Side, Step),
+    /// A daemon replicates only this protocol from now on.
+    Narrow(Side, Protocol),
+    /// It replicates what it did at first.
+    Widen(Side),
 }
 
 /// A fault, when it happens, and the number by which it can be left out. What begins and what ends a fault have the
@@ -156,6 +161,12 @@ fn plan_later(plan: &mut Plan<'_>, end: u64) {
         let steps =
             [Step::ReloadInternal, Step::Bulk, Step::AskPeer, Step::ResetExternal, Step::ResetExternal];
         vec![(begin, Fault::Wish(side, chance.pick(&steps)))]
+    });
+    plan.kind("reloads", options.reloads, |chance| {
+        let (begin, side) = (chance.between(300, end), side(chance));
+        let length = chance.pick(&[0, 1, 20, 300, 3000]);
+        let protocol = chance.pick(&[Protocol::TCP, Protocol::UDP]);
+        vec![(begin, Fault::Narrow(side, protocol)), (begin + length, Fault::Widen(side))]
     });
 }
 

@@ -145,6 +145,8 @@ options! {
     replacements "0|1" Some(0);
     /// Times an operator wants one step by itself: a reload, a bulk, a reset of a cache.
     wishes "TIMES" Some(0);
+    /// Times an operator changes what a daemon replicates, and changes it back.
+    reloads "TIMES" Some(0);
 }
 
 /// One option, to be changed.
@@ -249,6 +251,7 @@ impl Options {
             strangers: 0,
             replacements: 0,
             wishes: 0,
+            reloads: 0,
         }
         .with_what_came_later(seed)
     }
@@ -277,6 +280,7 @@ impl Options {
             strangers: rarely("intruders", 700, &[1, 4]),
             replacements: rarely("replaced", 700, &[1]),
             wishes: rarely("wishes", 700, &[1, 3, 8]),
+            reloads: rarely("reloads", 600, &[1, 2, 4]),
             ..self
         }
     }

@@ -201,6 +201,7 @@ fn write_input(f: &mut fmt::Formatter<'_>, input: &Input<'_>) -> fmt::Result {
         Input::Kernel(KernelReply::Found(token, flow)) => write!(f, "kernel    {token:?} found {flow}"),
         Input::Kernel(reply) => write!(f, "kernel    {reply:?}"),
         Input::Command(id, command) => write!(f, "command   {} {command:?}", id.0),
+        Input::Settings(settings) => write!(f, "settings  {settings:?}"),
     }
 }
 

@@ -7,13 +7,13 @@ use clap::{Args as _, Command, FromArgMatches as _};
 use syncd_sim::options::Overrides;
 use syncd_sim::sweep::run;
 
-/// What was added to the simulator after a seed was found draws nothing in it.
+/// What was added to the simulator after a seed was found draws nothing in it; reloads never, see [`holds_with`].
 const AS_IT_WAS: &str = "--reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 \
                          --wishes 0";
 
 /// Runs a seed with options as a sweep prints them.
 fn holds_with(seed: u64, options: &str) {
-    let words = ["sim"].into_iter().chain(options.split_whitespace());
+    let words = ["sim", "--reloads", "0"].into_iter().chain(options.split_whitespace());
     let matches = Overrides::augment_args(Command::new("sim")).try_get_matches_from(words);
     let overrides = Overrides::from_arg_matches(&matches.expect("options as a sweep prints them"));
     let (options, outcome) = run(seed, &overrides.expect("options of these names"), false);

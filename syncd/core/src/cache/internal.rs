@@ -143,6 +143,11 @@ impl InternalCache {
         self.table.limit()
     }
 
+    /// May hold so many from now on; what is there stays.
+    pub const fn set_limit(&mut self, limit: u32) {
+        self.table.set_limit(limit);
+    }
+
     /// One past the highest slot ever used.
     #[must_use]
     pub const fn end(&self) -> u32 {

@@ -100,6 +100,11 @@ impl Table {
         self.limit
     }
 
+    /// May hold so many from now on; what is there stays.
+    pub(super) const fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
     /// One past the highest slot ever used.
     pub(super) const fn end(&self) -> u32 {
         self.fresh

@@ -37,6 +37,14 @@ impl Channels {
         }
     }
 
+    /// There are so many links from now on; those that come are down.
+    pub fn resize(&mut self, count: u8) {
+        self.up.resize(usize::from(count), false);
+        if self.current.is_some_and(|current| current.0 >= count) {
+            self.current = self.first_up();
+        }
+    }
+
     /// The peer was heard on this link: it is the one that works.
     pub fn heard(&mut self, channel: ChannelId) {
         if self.up.get(usize::from(channel.0)) == Some(&true) {

@@ -85,6 +85,7 @@ pub struct Session {
     probe_after: Duration,
     heard: Option<Instant>,
     silent: bool,
+    silence: Duration,
     progress: Instant,
     /// When the present round of [`Sender::begin_round`] began.
     round: Instant,
@@ -112,6 +113,7 @@ impl Session {
             probe_after: PROBE_AFTER,
             heard: None,
             silent: true,
+            silence: SILENCE,
             progress: now,
             round: now,
             watermark: (first, now),
@@ -119,6 +121,11 @@ impl Session {
             passed_over: false,
             keeps: false,
         }
+    }
+
+    /// After so long without a word the peer counts as lost; [`SILENCE`] unless this was called.
+    pub const fn set_silence(&mut self, silence: Duration) {
+        self.silence = silence;
     }
 
     /// Items waiting.
@@ -380,21 +387,29 @@ impl Session {
         let every = if unanswered { HELLO_EVERY } else { ALIVE_EVERY };
         let beat = self.beat + if self.probes() { every.min(self.probe_after) } else { every };
         // Whoever sends all the time must notice a silence too.
-        let silence = self.heard.filter(|_| !self.silent).map(|heard| heard + SILENCE);
-        let answers =
-            (self.is_open() && self.send.awaits()).then(|| self.progress.min(self.watermark.1) + STUCK);
+        let silence = self.heard.filter(|_| !self.silent).map(|heard| heard + self.silence);
+        let overdue = (self.is_open() && self.send.awaits()).then(|| self.watermark.1 + STUCK);
         let passed = self.passed_items.map(|(_, since)| since + PASSED_FOR);
-        [self.ack_due, silence, answers, passed].into_iter().flatten().fold(beat, Instant::min)
+        let dues = [self.ack_due, silence, overdue, self.stuck_at(), passed];
+        dues.into_iter().flatten().fold(beat, Instant::min)
+    }
+
+    /// When a peer that is heard will have acknowledged nothing for too long. One that is not heard may be gone, also
+    /// where it does not count as silent yet.
+    fn stuck_at(&self) -> Option<Instant> {
+        let stuck = self.progress + STUCK;
+        let is_heard = self.heard.is_some_and(|heard| heard + SILENCE > stuck);
+        (self.is_open() && self.send.awaits() && is_heard).then_some(stuck)
     }
 
     /// Time has passed.
     pub fn lapse(&mut self, now: Instant) -> Lapsed {
         let mut lapsed = Lapsed::default();
-        if !self.silent && self.heard.is_some_and(|heard| now.since(heard) >= SILENCE) {
+        if !self.silent && self.heard.is_some_and(|heard| now.since(heard) >= self.silence) {
             self.silent = true;
             lapsed.lost = Some(self.send.take_all_back());
         }
-        if self.is_open() && self.send.awaits() && now.since(self.progress) >= STUCK {
+        if self.stuck_at().is_some_and(|stuck| stuck <= now) {
             lapsed.stuck = Some(self.say_hello(now));
         }
         if let Some((before, since)) = self.passed_items

@@ -8,6 +8,7 @@ use super::number::{Bytes, Coded};
 use super::recorder::{Thread, digest, kind};
 use super::{MAGIC, VERSION};
 use crate::flow::{Expectation, Extras, Family, Flow, FlowRef, Parent, Protocol, Tuple};
+use crate::replica::Settings;
 use crate::time::Instant;
 
 /// No entry is longer, in bytes: the longest holds a datagram, or a configuration.
@@ -63,6 +64,7 @@ pub struct Scratch {
     flow: Flow,
     extras: Extras,
     expectation: Expectation,
+    settings: Option<Settings>,
 }
 
 impl Default for Scratch {
@@ -73,6 +75,7 @@ impl Default for Scratch {
             flow: Flow::new(Family::V4, protocol, tuple),
             extras: Extras::EMPTY,
             expectation: Expectation::new(parent, protocol, tuple, tuple),
+            settings: None,
         }
     }
 }
@@ -97,6 +100,11 @@ impl Scratch {
     pub(super) fn expectation(&mut self, from: &mut Bytes<'_>) -> Result<&Expectation, Damage> {
         self.expectation = Expectation::take(from)?;
         Ok(&self.expectation)
+    }
+
+    pub(super) fn settings(&mut self, from: &mut Bytes<'_>) -> Result<&Settings, Damage> {
+        let settings = Settings::take(from)?;
+        Ok(self.settings.insert(settings))
     }
 }
 

@@ -11,7 +11,7 @@ use super::recorder::digest;
 use super::value::{put_kernel_reply, put_kernel_request, put_whole, take_kernel_reply, take_kernel_request};
 use crate::flow::{Change, Expectation, FlowRef, Origin};
 use crate::replica::{
-    ChannelId, Command, Config, KernelReply, KernelRequest, Notice, Replica, Reply, RequestId,
+    ChannelId, Command, Config, KernelReply, KernelRequest, Notice, Replica, Reply, RequestId, Settings,
 };
 use crate::time::Instant;
 
@@ -32,6 +32,8 @@ pub enum Input<'a> {
     Kernel(KernelReply<'a>),
     /// [`Replica::handle_command`].
     Command(RequestId, Command),
+    /// [`Replica::handle_settings`].
+    Settings(&'a Settings),
 }
 
 impl<'a> Input<'a> {
@@ -47,6 +49,7 @@ impl<'a> Input<'a> {
             Self::Channel(channel, up) => replica.handle_channel(now, channel, up),
             Self::Kernel(reply) => replica.handle_kernel(now, reply),
             Self::Command(id, command) => replica.handle_command(now, id, command),
+            Self::Settings(settings) => replica.handle_settings(now, settings),
         }
     }
 
@@ -82,6 +85,10 @@ impl<'a> Input<'a> {
                 id.0.put(out);
                 command.put(out);
             }
+            Self::Settings(settings) => {
+                out.push(7);
+                settings.put(out);
+            }
         }
     }
 
@@ -94,6 +101,7 @@ impl<'a> Input<'a> {
             4 => Self::Kernel(take_kernel_reply(from, scratch)?),
             5 => Self::Command(RequestId(Coded::take(from)?), Coded::take(from)?),
             6 => Self::Expectation(Coded::take(from)?, Coded::take(from)?, scratch.expectation(from)?),
+            7 => Self::Settings(scratch.settings(from)?),
             _ => return Err(Damage::Kind),
         })
     }

@@ -29,6 +29,7 @@ mod number;
 mod rare;
 mod recorder;
 mod replay;
+mod setup;
 mod turn;
 mod value;
 
@@ -45,4 +46,4 @@ pub use turn::turn;
 pub const MAGIC: [u8; 8] = *b"SYNCDREC";
 
 /// What the entries hold.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;

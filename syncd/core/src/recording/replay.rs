@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::decoder::{Damage, Decoder, Scratch};
-use super::doors::{Entry, Output, Start, TurnEnd};
+use super::doors::{Entry, Input, Output, Start, TurnEnd};
 use super::number::Bytes;
 use crate::replica::{ChannelId, KernelRequest, Notice, Outside, Replica, Reply, RequestId};
 use crate::time::Instant;
@@ -133,6 +133,9 @@ impl Replay {
         match (entry, running.turn) {
             (Entry::Input(now, input), None) => {
                 self.played.inputs += 1;
+                if let Input::Settings(settings) = input {
+                    running.room = Room::new(usize::from(settings.datagram_limit));
+                }
                 input.apply(&mut running.replica, *now);
             }
             (Entry::Turn(now), None) => {

@@ -17,7 +17,7 @@ use crate::flow::{
 };
 use crate::replica::{
     By, ChannelId, Command, Config, Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Notice, Reason,
-    Refusal, Reply, RequestId, Role, Step, Token,
+    Refusal, Reply, RequestId, Role, Settings, Step, Token,
 };
 use crate::time::Instant;
 use crate::wire::Options;
@@ -103,6 +103,13 @@ fn flows() -> [Flow; 2] {
     [long, Flow::new(Family::V4, Protocol::TCP, original)]
 }
 
+fn settings() -> Settings {
+    let Config { filter, internal_limit, external_limit, channels, .. } = config();
+    let (commit_timeout, silence) = (Some(u32::MAX), Duration::from_millis(2500));
+    let datagram_limit = 1451;
+    Settings { datagram_limit, filter, internal_limit, external_limit, channels, commit_timeout, silence }
+}
+
 fn config() -> Config {
     let helpers = Helpers::Named(vec![name("ftp"), name("sip")]);
     let network = |family, prefix| Network::new(family, Address::from_v4([192, 0, 2, 0]), prefix);
@@ -135,6 +142,7 @@ fn reasons() -> Vec<Reason> {
         Reason::Unacknowledged => 11,
         Reason::LargeGap => 12,
         Reason::RoomAgain => 13,
+        Reason::Reconfigured => 18,
         Reason::PeerYielded => 14,
         Reason::Backlog => 15,
         Reason::Refused => 16,
@@ -156,6 +164,7 @@ fn reasons() -> Vec<Reason> {
             Reason::Unacknowledged,
             Reason::LargeGap,
             Reason::RoomAgain,
+            Reason::Reconfigured,
             Reason::PeerYielded,
             Reason::Backlog,
             Reason::Refused,
@@ -326,7 +335,7 @@ fn replies() -> Vec<Reply> {
     all_of([Reply::Done, overtaken].into_iter().chain(refused).collect(), number)
 }
 
-fn inputs<'a>(flow: FlowRef<'a>, expectation: &'a Expectation) -> Vec<Input<'a>> {
+fn inputs<'a>(flow: FlowRef<'a>, expectation: &'a Expectation, settings: &'a Settings) -> Vec<Input<'a>> {
     let number = |input: &Input<'_>| match input {
         Input::Flow(..) => 0,
         Input::Overrun => 1,
@@ -335,6 +344,7 @@ fn inputs<'a>(flow: FlowRef<'a>, expectation: &'a Expectation) -> Vec<Input<'a>>
         Input::Kernel(_) => 4,
         Input::Command(..) => 5,
         Input::Expectation(..) => 6,
+        Input::Settings(_) => 7,
     };
     let mut all =
         vec![Input::Overrun, Input::Datagram(ChannelId(3), b""), Input::Datagram(ChannelId(0), &[7; 33])];
@@ -343,6 +353,7 @@ fn inputs<'a>(flow: FlowRef<'a>, expectation: &'a Expectation) -> Vec<Input<'a>>
         all.extend([Origin::Kernel, Origin::Ourselves].map(|origin| Input::Flow(origin, change, flow)));
         all.push(Input::Expectation(Origin::Kernel, change, expectation));
     }
+    all.push(Input::Settings(settings));
     all.extend(kernel_replies(flow, expectation).into_iter().map(Input::Kernel));
     all.extend(commands().into_iter().map(|command| Input::Command(RequestId(u64::MAX), command)));
     all_of(all, number)
@@ -391,7 +402,7 @@ fn everything() -> (Vec<u8>, Vec<String>) {
     };
     for (whole, expectation) in wholes.iter().zip(expectations.iter().cycle()) {
         let flow = FlowRef::from(whole);
-        for (number, input) in inputs(flow, expectation).into_iter().enumerate() {
+        for (number, input) in inputs(flow, expectation, &settings()).into_iter().enumerate() {
             write(Entry::Input(at((1 << 60) + 1_000 * number as u64), input));
         }
         write(Entry::Turn(at(5)));

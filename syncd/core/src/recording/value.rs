@@ -4,148 +4,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::decoder::{Damage, Scratch};
-use super::doors::Start;
-use super::flow::family;
-use super::number::{Bytes, Coded, put_counted};
-use crate::filter::{Filter, Helpers, Network};
-use crate::flow::{Address, FlowRef, Protocol};
+use super::number::{Bytes, Coded};
+use crate::flow::FlowRef;
 use crate::replica::{
-    By, Command, Config, Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Notice, Reason, Refusal,
-    Reply, Role, Step, Token,
+    By, Command, Errno, ExpectRequest, KernelReply, KernelRequest, Notice, Reason, Refusal, Reply, Role,
+    Step, Token,
 };
-use crate::wire::Options;
-use crate::wire::datagram::LONGEST_FRAME;
-
-// ----- With what a replica was made. -----
-
-/// Protocols and networks of a filter: no configuration has nearly so many.
-const LISTED: u64 = 8192;
-
-impl<'a> Start<'a> {
-    pub(super) fn put(&self, out: &mut Vec<u8>) {
-        let Self { config, entropy, datagram_limit, unix_seconds, program } = self;
-        config.put(out);
-        out.extend_from_slice(entropy);
-        datagram_limit.put(out);
-        unix_seconds.put(out);
-        put_counted(program.as_bytes(), out);
-    }
-
-    pub(super) fn take(from: &mut Bytes<'a>) -> Result<Self, Damage> {
-        let (config, entropy) = (Config::take(from)?, from.array()?);
-        let (datagram_limit, unix_seconds) = (u16::take(from)?, Coded::take(from)?);
-        if usize::from(datagram_limit) < LONGEST_FRAME {
-            return Err(Damage::Value);
-        }
-        let program = str::from_utf8(from.counted()?).map_err(|_| Damage::Value)?;
-        Ok(Self { config, entropy, datagram_limit, unix_seconds, program })
-    }
-}
-
-impl Coded for Config {
-    fn put(&self, out: &mut Vec<u8>) {
-        let Self { filter, internal_limit, external_limit, channels, wire, ends, peer_keeps } = self;
-        let Options { window_scale } = wire;
-        filter.put(out);
-        internal_limit.put(out);
-        external_limit.put(out);
-        channels.put(out);
-        window_scale.put(out);
-        ends.put(out);
-        peer_keeps.put(out);
-    }
-
-    fn take(from: &mut Bytes<'_>) -> Result<Self, Damage> {
-        Ok(Self {
-            filter: Coded::take(from)?,
-            internal_limit: Coded::take(from)?,
-            external_limit: Coded::take(from)?,
-            channels: Coded::take(from)?,
-            wire: Options { window_scale: Coded::take(from)? },
-            ends: Coded::take(from)?,
-            peer_keeps: Coded::take(from)?,
-        })
-    }
-}
-
-impl Coded for Filter {
-    fn put(&self, out: &mut Vec<u8>) {
-        let (accepted, ignored, helpers) = self.parts();
-        (accepted.len() as u64).put(out);
-        for protocol in accepted {
-            out.push(protocol.0);
-        }
-        (ignored.len() as u64).put(out);
-        for network in ignored {
-            out.extend_from_slice(&[network.family() as u8, network.prefix()]);
-            out.extend_from_slice(&network.address().v6());
-        }
-        helpers.put(out);
-    }
-
-    fn take(from: &mut Bytes<'_>) -> Result<Self, Damage> {
-        let accepted = take_list(from, |from| Ok(Protocol(u8::take(from)?)))?;
-        let ignored = take_list(from, |from| {
-            let [number, prefix] = from.array()?;
-            let address = Address::from_v6(from.array()?);
-            Network::new(family(number)?, address, prefix).ok_or(Damage::Value)
-        })?;
-        Ok(Self::new(accepted, ignored).with_helpers(Coded::take(from)?))
-    }
-}
-
-impl Coded for Helpers {
-    fn put(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::None => out.push(0),
-            Self::All => out.push(1),
-            Self::Named(names) => {
-                out.push(2);
-                (names.len() as u64).put(out);
-                names.iter().for_each(|name| name.put(out));
-            }
-        }
-    }
-
-    fn take(from: &mut Bytes<'_>) -> Result<Self, Damage> {
-        Ok(match u8::take(from)? {
-            0 => Self::None,
-            1 => Self::All,
-            2 => Self::Named(take_list(from, Coded::take)?),
-            _ => return Err(Damage::Kind),
-        })
-    }
-}
-
-fn take_list<T>(
-    from: &mut Bytes<'_>,
-    item: impl Fn(&mut Bytes<'_>) -> Result<T, Damage>,
-) -> Result<Vec<T>, Damage> {
-    let count = u64::take(from)?;
-    if count > LISTED {
-        return Err(Damage::Number);
-    }
-    (0..count).map(|_| item(from)).collect()
-}
-
-impl Coded for Ends {
-    fn put(&self, out: &mut Vec<u8>) {
-        out.push(match self {
-            Self::Told => 0,
-            Self::UntoldBefore => 1,
-            Self::Untold => 2,
-        });
-    }
-
-    fn take(from: &mut Bytes<'_>) -> Result<Self, Damage> {
-        Ok(match u8::take(from)? {
-            0 => Self::Told,
-            1 => Self::UntoldBefore,
-            2 => Self::Untold,
-            _ => return Err(Damage::Value),
-        })
-    }
-}
 
 // ----- The kernel. -----
 
@@ -559,6 +423,7 @@ impl Coded for Reason {
             Self::Unacknowledged => 11,
             Self::LargeGap => 12,
             Self::RoomAgain => 13,
+            Self::Reconfigured => 18,
             Self::PeerYielded => 14,
             Self::Backlog => 15,
             Self::Refused => 16,
@@ -582,6 +447,7 @@ impl Coded for Reason {
             11 => Self::Unacknowledged,
             12 => Self::LargeGap,
             13 => Self::RoomAgain,
+            18 => Self::Reconfigured,
             14 => Self::PeerYielded,
             15 => Self::Backlog,
             16 => Self::Refused,

@@ -115,6 +115,8 @@ pub(super) enum Settled {
 pub(super) struct Commit {
     state: State,
     manner: Manner,
+    /// Seconds that every flow lives which is written; none: what is left of its own timeout.
+    lifetime: Option<u32>,
     /// When what the kernel had no room for is tried again, and the pause after that.
     retry: Option<(Instant, Duration)>,
     /// Failures of this commit that may be tried again.
@@ -136,6 +138,7 @@ impl Commit {
         Self {
             state: State::Idle,
             manner: Manner::TakeOver,
+            lifetime: None,
             retry: None,
             no_room: 0,
             deaf: false,
@@ -264,7 +267,13 @@ impl Commit {
         if relaxes {
             return Some(Next::Relax { token, slot });
         }
-        Some(Next::Create { token, slot, timeout: remaining(entry, second) })
+        let timeout = self.lifetime.unwrap_or_else(|| remaining(entry, second));
+        Some(Next::Create { token, slot, timeout })
+    }
+
+    /// So many seconds every flow lives that is written from now on.
+    pub(super) const fn set_lifetime(&mut self, lifetime: Option<u32>) {
+        self.lifetime = lifetime;
     }
 
     /// The next step of a conflict.
@@ -381,7 +390,7 @@ impl Commit {
         let entry = external.get(open.slot).filter(|entry| entry.flow.key() == open.key);
         let Some(entry) = entry.copied() else { return Settled::Nothing };
         let wanted = external.flow(open.slot).expect("just found").whole();
-        let timeout = remaining(&entry, second);
+        let timeout = self.lifetime.unwrap_or_else(|| remaining(&entry, second));
         match reply {
             KernelReply::Failed(_, Errno::EEXIST) if self.manner == Manner::TakeOver => {
                 self.conflicts.push(Conflict::new(open.slot, wanted, timeout));

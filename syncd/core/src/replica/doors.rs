@@ -158,6 +158,7 @@ impl Replica {
             self.question_lost(now);
         }
         self.limit_ends(now);
+        self.sift();
         self.feed(now);
         self.step_jobs(now);
         self.room_again(now);
@@ -381,6 +382,11 @@ impl Replica {
                 let notice = self.resync.failed(now, error, &mut self.internal);
                 self.tell(Some(notice));
             }
+            // A flow that the filter keeps out since it was asked for: it is let go as such.
+            KernelReply::Found(token, flow) if !self.filter.accepts(&flow) => {
+                let _ =
+                    self.parents.take(token) || self.resync.take_confirmed(token, &self.internal).is_some();
+            }
             KernelReply::Found(token, flow) if self.parents.take(token) => {
                 let applied = self.internal.apply_dumped(flow, second);
                 self.news(applied, Origin::Kernel);
@@ -414,6 +420,9 @@ impl Replica {
             KernelReply::Begun(token) if self.resync.is_dump(token) => {
                 self.internal.begin_dump();
                 self.audit.begin_dump();
+                if self.sifting.begin_dump() {
+                    self.internal.doubt_ends(self.ends != Ends::Told);
+                }
             }
             KernelReply::Counted(token, kernel) if self.audit.is_ours(token) => self.counted(now, kernel),
             KernelReply::Done(_)
@@ -426,7 +435,7 @@ impl Replica {
 
     /// The kernel said how many flows it holds.
     fn counted(&mut self, now: Instant, kernel: u32) {
-        let knows = self.resync.is_idle() && self.commit.is_idle() && !self.full.0;
+        let knows = self.resync.is_idle() && self.commit.is_idle() && self.sifting.is_idle() && !self.full.0;
         let known = knows.then(|| self.internal.len());
         if let Some(difference) = self.audit.counted(now, kernel, known) {
             self.stats.kernel.count_mismatches += 1;

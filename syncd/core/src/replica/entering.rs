@@ -86,6 +86,7 @@ impl Replica {
             self.tell(Some(Notice::EndsUnheard { flows: self.internal.unheard() }));
         }
         self.tell(notice);
+        self.sifted(now);
         self.look_at_early_ends();
         if self.twin.yields(now) {
             self.jobs.append(self.role.on_peer_yielded());

@@ -123,7 +123,7 @@ impl Replica {
     }
 
     /// The internal cache has changed: what it means for the peer.
-    fn expectation_news(&mut self, heard: Heard, origin: Origin) {
+    pub(super) fn expectation_news(&mut self, heard: Heard, origin: Origin) {
         let stats = &mut self.stats.internal_expectations;
         match heard {
             Heard::Added(slot) => {

@@ -24,6 +24,7 @@ mod notice;
 mod parents;
 mod resync;
 mod role;
+mod settings;
 mod stats;
 mod status;
 mod subject;
@@ -46,6 +47,7 @@ use expectations::Expectations;
 use jobs::Jobs;
 use parents::Parents;
 use resync::Resync;
+use settings::Sifting;
 use tokens::Tokens;
 use twin::Twin;
 
@@ -63,6 +65,7 @@ pub use kernel::{By, Errno, ExpectRequest, KernelReply, KernelRequest, Token};
 pub use notice::Notice;
 pub use resync::Ends;
 pub use role::{JobKind, Role};
+pub use settings::Settings;
 pub use stats::{CacheStats, CommitStats, FtfwStats, KernelStats, LinkStats, Stats};
 pub use status::{CommitStatus, Divergence, Progress, Reason, Status, Sync};
 pub use turn::{ChannelId, Outside, turn};
@@ -132,6 +135,7 @@ pub struct Replica {
     early_ends: Vec<Flow>,
     /// Ends the peer was not told, because a backup tells none.
     unsaid: u32,
+    sifting: Sifting,
 }
 
 impl Replica {
@@ -174,6 +178,7 @@ impl Replica {
             full: (false, false),
             early_ends: Vec::new(),
             unsaid: 0,
+            sifting: Sifting::default(),
         }
     }
 
@@ -256,6 +261,7 @@ impl Replica {
             self.audit.due(),
             expectations,
             parents,
+            self.sifting.due(),
             self.leftover_due(),
             self.twin.due(),
         ];

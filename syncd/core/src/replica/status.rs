@@ -110,6 +110,8 @@ pub enum Reason {
     RoomAgain,
     /// Frames were refused a minute ago: what they may have said is asked for again.
     Refused,
+    /// What is replicated was changed.
+    Reconfigured,
     /// The peer stepped back after both were primary: its flows are taken over.
     PeerYielded,
     /// An operator asked for it.
@@ -176,6 +178,7 @@ impl fmt::Display for Reason {
             Self::LargeGap => "more frames were lost at once than the peer may have kept",
             Self::RoomAgain => "a cache was full and has room again",
             Self::Refused => "frames were refused a minute ago",
+            Self::Reconfigured => "what is replicated was changed",
             Self::PeerYielded => "the peer stepped back after both were primary",
             Self::Operator => "an operator asked for it",
         })

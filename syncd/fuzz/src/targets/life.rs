@@ -3,9 +3,12 @@
 //! A step is a kind, a length of two bytes, and as many bytes: see [`step`]. What was recorded happens again, whatever it
 //! was.
 
+use syncd_core::filter::{Filter, Helpers};
+use syncd_core::flow::Protocol;
 use syncd_core::recording::{self, Input};
-use syncd_core::replica::{ChannelId, Command, RequestId, Role, Step};
+use syncd_core::replica::{ChannelId, Command, RequestId, Role, Settings, Step};
 use syncd_core::time::Duration;
+use syncd_core::wire::payload_limit;
 
 use super::ctnetlink;
 use crate::router::Router;
@@ -69,8 +72,26 @@ fn step(kind: u8, content: &[u8], router: &mut Router, seen: &mut Seen) {
             router.feed(Input::Command(RequestId(u64::from(first)), command(first)));
         }
         4 => router.feed(Input::Channel(ChannelId(first >> 1 & 3), first & 1 == 0)),
+        // What an operator changes, and what the kernel drops.
+        5 if first & 1 == 1 => router.feed(Input::Settings(&settings(first))),
         5 => router.feed(Input::Overrun),
         6 => router.set_mood(first),
         _ => router.settle(seen),
+    }
+}
+
+/// Settings of every kind, by the bits of `choice`.
+fn settings(choice: u8) -> Settings {
+    let accepted = if choice & 2 == 0 { vec![] } else { vec![Protocol::TCP] };
+    let helpers = if choice & 4 == 0 { Helpers::All } else { Helpers::None };
+    let limit = if choice & 8 == 0 { 64 } else { 3 };
+    Settings {
+        filter: Filter::new(accepted, vec![]).with_helpers(helpers),
+        internal_limit: limit,
+        external_limit: limit,
+        datagram_limit: u16::try_from(payload_limit(1500)).expect("below 1500"),
+        channels: 1 + (choice >> 4 & 3),
+        commit_timeout: (choice & 64 != 0).then_some(60),
+        silence: Duration::from_secs(2 + u64::from(choice >> 7)),
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use syncd_core::filter::Filter;
 use syncd_core::flow::{Flow, TcpState};
 use syncd_core::replica::{Replica, Role};
 use syncd_core::time::Instant;
@@ -61,6 +62,17 @@ impl Oracle {
             .map(|flow| Name::of(&flow))
             .filter(|name| peer.kernel.get(name).is_some());
         self.sides[side.index()].adopting = Some((now, names.collect()));
+    }
+
+    /// An operator has changed what `side` replicates: of what is kept out nothing is owed any more.
+    pub fn narrowed(&mut self, side: Side, hosts: &[Host; 2], filter: &Filter) {
+        let kernel = &hosts[side.index()].kernel;
+        let kept = |name: &Name| kernel.get(name).is_none_or(|flow| filter.accepts(flow));
+        self.sides[side.index()].acknowledged.retain(|name, _| kept(name));
+        let peer = &mut self.sides[side.other().index()];
+        for (_, names) in [&mut peer.promised, &mut peer.adopting].into_iter().flatten() {
+            names.retain(|name| kept(name));
+        }
     }
 
     /// A commit of `side` is done.

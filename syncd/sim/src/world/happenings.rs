@@ -1,14 +1,16 @@
 //! What happens by itself: packets, timers of kernels, faults and starts.
 
-use syncd_core::replica::{Config, Ends};
+use syncd_core::filter::Filter;
+use syncd_core::ftfw::SILENCE;
+use syncd_core::replica::{Config, Ends, Settings};
 use syncd_core::time::Duration;
-use syncd_core::wire::Options as WireOptions;
+use syncd_core::wire::{Options as WireOptions, payload_limit};
 
 use super::{DROPS, EXPIRY, Event, Verdict, World, uptime};
 use crate::conntrackd::HelloRule;
 use crate::conntrackd::RESEND;
 use crate::faults::Fault;
-use crate::host::Host;
+use crate::host::{Daemon, Host};
 use crate::kernel::Kernel;
 use crate::trace::Side;
 
@@ -86,8 +88,34 @@ impl World {
             Fault::Operator(order) => self.orders.push(order),
             Fault::Stranger(side, stranger) => self.intrude(side, stranger)?,
             Fault::Wish(side, step) => self.wish(side, step)?,
+            Fault::Narrow(side, protocol) => {
+                self.plan_reload(side, Filter::new(vec![protocol], Vec::new()));
+            }
+            Fault::Widen(side) => self.plan_reload(side, self.filter.clone()),
         }
         Ok(())
+    }
+
+    /// An operator changes what a daemon replicates.
+    pub(super) fn reload(&mut self, side: Side, life: u32, filter: Filter) -> Verdict {
+        let local = self.local(side);
+        let host = &mut self.hosts[side.index()];
+        let Daemon::Syncd(replica) = &mut host.daemon else { return Ok(()) };
+        if host.life != life || *replica.filter() == filter {
+            return Ok(());
+        }
+        let settings = Settings {
+            filter,
+            internal_limit: self.options.internal_limit,
+            external_limit: self.options.external_limit,
+            channels: 1,
+            datagram_limit: u16::try_from(payload_limit(1500)).expect("below 1500"),
+            commit_timeout: None,
+            silence: SILENCE,
+        };
+        replica.handle_settings(local, &settings);
+        self.oracle.narrowed(side, &self.hosts, &settings.filter);
+        self.turn(side, "settings", || format!("{settings:?}"))
     }
 
     pub(super) fn start_again(&mut self, side: Side) -> Verdict {

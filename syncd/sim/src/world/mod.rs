@@ -69,6 +69,7 @@ enum Event {
     Role(Side),
     Yield(Side),
     Operator(Side, Role),
+    Reload(Side, u32, Filter),
     Traffic,
     Expiry,
     /// A planned fault and its number, or what the world does by itself.
@@ -304,6 +305,8 @@ impl World {
             if !self.hosts[side.index()].is_up() {
                 self.start(side)?;
             }
+            // Behind whatever an operator has told one who is frozen.
+            self.plan_reload(side, self.filter.clone());
         }
         Ok(self.settle_election())
     }
@@ -346,6 +349,7 @@ impl World {
             Event::Role(side) => self.tell_role(side),
             Event::Yield(side) => self.yielded(side),
             Event::Operator(side, role) => self.operator(side, role),
+            Event::Reload(side, life, filter) => self.reload(side, life, filter),
             Event::Traffic => self.packets(),
             Event::Expiry => self.expiry(),
             Event::Fault(fault, number) => self.fault(fault, number),
@@ -363,7 +367,8 @@ impl World {
             | Event::Arrive(side, _)
             | Event::Role(side)
             | Event::Yield(side)
-            | Event::Operator(side, _) => side,
+            | Event::Operator(side, _)
+            | Event::Reload(side, _, _) => side,
             Event::Traffic | Event::Expiry | Event::Fault(..) => return Some(event),
         };
         let host = &mut self.hosts[side.index()];
@@ -393,6 +398,11 @@ impl World {
     fn plan_role(&mut self, side: Side, millis: u64) {
         let at = self.now + Duration::from_micros(self.chance.below(millis * 1000));
         self.plan(at, Event::Role(side));
+    }
+
+    fn plan_reload(&mut self, side: Side, filter: Filter) {
+        let life = self.hosts[side.index()].life;
+        self.plan(self.now, Event::Reload(side, life, filter));
     }
 
     fn plan_wake(&mut self, side: Side, wake: Instant) {

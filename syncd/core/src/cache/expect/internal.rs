@@ -115,6 +115,11 @@ impl InternalExpectations {
         self.table.iter_from(from).filter(|(_, entry)| !entry.is(DEAD | HIDDEN))
     }
 
+    /// Living expectations from slot `from` on, those included whose parent is not here.
+    pub fn all_from(&self, from: u32) -> impl Iterator<Item = (ExpectSlot, &ExpectEntry)> {
+        self.table.iter_from(from).filter(|(_, entry)| !entry.is(DEAD))
+    }
+
     /// Ended expectations from slot `from` on.
     pub fn dead_from(&self, from: u32) -> impl Iterator<Item = ExpectSlot> {
         self.table.iter_from(from).filter(|(_, entry)| entry.is(DEAD)).map(|(slot, _)| slot)
