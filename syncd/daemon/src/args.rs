@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::control::DEFAULT_SOCKET;
 use crate::decode::Ports;
+use crate::import::Language;
 
 pub(crate) use show::{Conntrack, Log, Show, Sync};
 
@@ -62,6 +63,44 @@ pub(crate) enum Verb {
     Check {
         /// Configuration file.
         file: PathBuf,
+        /// Also against this machine: interfaces, addresses, keepalived's configuration.
+        #[arg(long)]
+        here: bool,
+        /// How to answer.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print another program's configuration as ours, and what became of each of its keys.
+    ///
+    /// The configuration goes to standard output, what became of the keys to standard error: same, better, or not carried
+    /// with the reason. Exit code 1 when the result needs a hand.
+    Import {
+        /// Whose configuration it is.
+        language: LanguageWord,
+        /// conntrackd.conf, or the output of VyOS's 'show configuration commands'.
+        file: PathBuf,
+        /// Name of keepalived's vrrp_sync_group, which conntrackd.conf does not say.
+        #[arg(long, value_name = "NAME")]
+        sync_group: Option<String>,
+        /// How to answer.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Say what the keys of the configuration mean: all, or one and those below it.
+    Explain {
+        /// The key, for example interface or failover-mechanism.vrrp.sync-group.
+        key: Option<String>,
+        /// How to answer.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print the JSON Schema of the configuration, by which editors complete and check it.
+    Schema,
+    /// Make the daemon read its configuration again, as SIGHUP does, and say what has changed.
+    Reload {
+        /// Which daemon.
+        #[command(flatten)]
+        control: Control,
         /// How to answer.
         #[command(flatten)]
         output: Output,
@@ -125,6 +164,25 @@ fn ports(word: &str) -> Result<Ports, String> {
         ("any", _) => Ok(Ports::Any),
         (_, Ok(port)) if port != 0 => Ok(Ports::One(port)),
         _ => Err("a port is a number from 1 to 65535, or any".to_owned()),
+    }
+}
+
+/// Another program's configuration, as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LanguageWord {
+    /// conntrackd.conf.
+    Conntrackd,
+    /// VyOS's 'show configuration commands'.
+    Vyos,
+}
+
+impl LanguageWord {
+    /// The language.
+    pub(crate) const fn language(self) -> Language {
+        match self {
+            Self::Conntrackd => Language::Conntrackd,
+            Self::Vyos => Language::Vyos,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The dedicated links: one channel each, multicast or unicast UDP over IPv4.
+//! The dedicated links: one channel each, multicast or unicast UDP over IPv4 or IPv6.
 //!
 //! Receives and sends datagrams and knows which links are up; never looks into a datagram, and a failed send is
 //! counted, not an error, because the protocol repairs loss. Driven by the event loop; tested end to end.
@@ -7,15 +7,16 @@ mod links;
 mod socket;
 
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::task::{Context, Poll};
 
 use syncd_core::replica::ChannelId;
 use syncd_core::wire::payload_limit;
 
-use crate::config::{Config, Interface, Link};
+use crate::config::{Config, Interface, Link, Transport};
 use crate::show::view::{LinkTraffic, LinkView};
 use links::{LinkNews, LinkState};
-use socket::Sockets;
+use socket::{End, Sockets};
 
 pub(crate) use socket::OpenError;
 
@@ -51,7 +52,7 @@ pub(crate) struct Channels {
 #[derive(Debug)]
 struct Channel {
     link: Link,
-    own: std::net::Ipv4Addr,
+    own: IpAddr,
     buffer_bytes: usize,
     index: Option<u32>,
     up: bool,
@@ -61,30 +62,83 @@ struct Channel {
     sockets: Option<Sockets>,
 }
 
+/// Channels for a changed configuration, open beside those of now.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    channels: Vec<Wanted>,
+    buffer_bytes: usize,
+}
+
+#[derive(Debug)]
+enum Wanted {
+    /// The channel of now at that place.
+    Kept(usize),
+    /// Another one.
+    New(Box<Channel>),
+}
+
 impl Channels {
     /// Opens every link of the configuration; `own` is our address on each.
     ///
     /// # Errors
     ///
     /// See [`OpenError`].
-    pub(crate) fn open(config: &Config, own: &[std::net::Ipv4Addr]) -> Result<Self, OpenError> {
+    pub(crate) fn open(config: &Config, own: &[IpAddr]) -> Result<Self, OpenError> {
         let mut channels = Vec::new();
         for (link, own) in config.links.iter().zip(own) {
-            let mut channel = Channel {
-                link: link.clone(),
-                own: *own,
-                buffer_bytes: config.channel_buffer,
-                index: None,
-                up: false,
-                state: LinkState::default(),
-                traffic: LinkTraffic::default(),
-                sockets: None,
-            };
-            channel.open()?;
+            let mut channel = Channel::closed(link, *own, config.channel_buffer);
+            channel.open(None)?;
             channels.push(channel);
         }
         let news = LinkNews::open().map_err(|error| OpenError::news(&config.links, error))?;
         Ok(Self { channels, buffer: vec![0; LONGEST_DATAGRAM].into(), news })
+    }
+
+    /// Opens what `config` wants otherwise, beside what there is. What it wants as it is stays open all the time.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`]; nothing has changed then.
+    pub(crate) fn prepare(&self, config: &Config, own: &[IpAddr]) -> Result<Prepared, OpenError> {
+        let mut channels = Vec::new();
+        for (link, own) in config.links.iter().zip(own) {
+            let is_same = |channel: &Channel| channel.link.is_same(link) && channel.own == *own;
+            let wanted = match self.channels.iter().position(is_same) {
+                Some(at) => Wanted::Kept(at),
+                None => {
+                    let mut channel = Channel::closed(link, *own, config.channel_buffer);
+                    // The port can be bound once: who only talks to another peer goes on listening.
+                    let listens = self.channels.iter().find(|known| known.listens_as(&channel));
+                    channel.open(listens.and_then(|known| known.sockets.as_ref()))?;
+                    Wanted::New(Box::new(channel))
+                }
+            };
+            channels.push(wanted);
+        }
+        Ok(Prepared { channels, buffer_bytes: config.channel_buffer })
+    }
+
+    /// Changes over to what was prepared. Says which channels are others than before, and how many there are.
+    pub(crate) fn change(&mut self, prepared: Prepared) -> (Vec<ChannelId>, io::Result<()>) {
+        let mut before: Vec<Option<Channel>> = self.channels.drain(..).map(Some).collect();
+        let mut others = Vec::new();
+        let mut resized = Ok(());
+        for (place, wanted) in prepared.channels.into_iter().enumerate() {
+            let kept = match wanted {
+                Wanted::New(channel) => Err(*channel),
+                Wanted::Kept(at) => Ok((at, before[at].take().expect("two links are never the same"))),
+            };
+            let mut channel = match kept {
+                Ok((at, channel)) if at == place => channel,
+                Ok((_, channel)) | Err(channel) => {
+                    others.extend(u8::try_from(place).ok().map(ChannelId));
+                    Channel { up: false, ..channel }
+                }
+            };
+            resized = resized.and(channel.resize(prepared.buffer_bytes));
+            self.channels.push(channel);
+        }
+        (others, resized)
     }
 
     /// How many bytes a datagram may have so that no link has to fragment it.
@@ -196,7 +250,7 @@ impl Channels {
                 && interface.is_some_and(|found| found.addresses.contains(&channel.own))
             {
                 // Not yet usable: the next look tries again.
-                drop(channel.open());
+                drop(channel.open(None));
             }
             let up = channel.sockets.is_some() && interface.is_some_and(|found| found.running);
             if up != channel.up {
@@ -219,10 +273,47 @@ impl Channels {
 }
 
 impl Channel {
-    fn open(&mut self) -> Result<(), OpenError> {
+    fn closed(link: &Link, own: IpAddr, buffer_bytes: usize) -> Self {
+        Self {
+            link: link.clone(),
+            own,
+            buffer_bytes,
+            index: None,
+            up: false,
+            state: LinkState::default(),
+            traffic: LinkTraffic::default(),
+            sockets: None,
+        }
+    }
+
+    /// Whether both receive the same.
+    fn listens_as(&self, other: &Self) -> bool {
+        let (one, two) = (self.link.transport, other.link.transport);
+        let port = |transport| match transport {
+            Transport::Unicast(peer) => Some(peer.port()),
+            Transport::Multicast(_) => None,
+        };
+        self.link.interface == other.link.interface
+            && self.own == other.own
+            && port(one).is_some()
+            && port(one) == port(two)
+    }
+
+    /// Gives its sockets buffers of another size.
+    fn resize(&mut self, bytes: usize) -> io::Result<()> {
+        if self.buffer_bytes == bytes {
+            return Ok(());
+        }
+        self.buffer_bytes = bytes;
+        self.sockets.as_ref().map_or(Ok(()), |sockets| sockets.resize(bytes))
+    }
+
+    /// Opens its sockets; `listening` receives already what it is to receive.
+    fn open(&mut self, listening: Option<&Sockets>) -> Result<(), OpenError> {
         let index = nix::net::if_::if_nametoindex(self.link.interface.as_str())
             .map_err(|error| OpenError::new("find the interface of", &self.link, io::Error::from(error)))?;
-        self.sockets = Some(Sockets::open(&self.link, self.own, index, self.buffer_bytes)?);
+        let end = End { link: &self.link, own: self.own, index };
+        self.sockets = Some(Sockets::open(end, self.buffer_bytes, listening)?);
         self.index = Some(index);
         Ok(())
     }

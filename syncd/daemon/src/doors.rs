@@ -8,7 +8,7 @@ use std::ops::Deref;
 
 use syncd_core::flow::{Change, Expectation, FlowRef, Origin};
 use syncd_core::recording::{self, Entry, Input};
-use syncd_core::replica::{self, ChannelId, Command, KernelReply, Outside, Replica, RequestId};
+use syncd_core::replica::{self, ChannelId, Command, KernelReply, Outside, Replica, RequestId, Settings};
 use syncd_core::time::Instant;
 
 use crate::recorder::Recording;
@@ -79,6 +79,11 @@ impl Doors {
     /// [`Replica::handle_command`].
     pub(crate) fn handle_command(&mut self, now: Instant, id: RequestId, command: Command) {
         self.feed(now, Input::Command(id, command));
+    }
+
+    /// [`Replica::handle_settings`].
+    pub(crate) fn handle_settings(&mut self, now: Instant, settings: &Settings) {
+        self.feed(now, Input::Settings(settings));
     }
 
     /// [`replica::turn()`].

@@ -4,6 +4,7 @@
 //! longer than about 2 ms, and carries out what the replica wants. Decides nothing about the protocol. Everything that
 //! may wait for somebody (clients, the FIFO, signals) is a task that hands values to this loop. Tested end to end.
 
+mod reload;
 mod rhythm;
 
 use std::future::poll_fn;
@@ -18,6 +19,7 @@ use tokio::task::yield_now;
 
 use crate::channels::Channels;
 use crate::clock;
+use crate::config::Config;
 use crate::control::protocol::{self, FilterView, PAGE, Request, Response};
 use crate::control::server::Call;
 use crate::doors::Doors;
@@ -25,6 +27,7 @@ use crate::journal::{Journal, Level};
 use crate::kernel::Kernel;
 use crate::last_role::{LastRole, Transition};
 use crate::outside::{Outbox, Surroundings};
+use crate::reload::{Read, Reader};
 use crate::run::Rehearsal;
 use crate::show::page::{self, Ask};
 use crate::show::view::{Current, DaemonView, Setting, StatisticsView, StatusView};
@@ -53,8 +56,10 @@ pub(crate) struct Inputs {
     pub(crate) calls: mpsc::Receiver<Call>,
     /// What keepalived says, with the number of lines that made no sense before each.
     pub(crate) vrrp: mpsc::Receiver<(Vrrp, u64)>,
-    /// The order to end.
+    /// Orders of the system.
     pub(crate) signals: mpsc::Receiver<Signal>,
+    /// Configurations that were read again.
+    pub(crate) reloads: mpsc::Receiver<Read>,
 }
 
 /// What the loop is made of.
@@ -66,6 +71,10 @@ pub(crate) struct Parts {
     pub(crate) kernel: Kernel,
     /// The dedicated links.
     pub(crate) channels: Channels,
+    /// The configuration in force.
+    pub(crate) config: Config,
+    /// Reads it again.
+    pub(crate) reader: Reader,
     /// What the configuration adds to the status.
     pub(crate) setting: Setting,
     /// conntrackd's word for the transport.
@@ -181,8 +190,10 @@ impl EventLoop {
         loop {
             let now = clock::now();
             let next = self.round(now)?;
-            if let Ok(Signal::End) = self.parts.inputs.signals.try_recv() {
-                return Ok(Ending::Stop);
+            match self.parts.inputs.signals.try_recv() {
+                Ok(Signal::End) => return Ok(Ending::Stop),
+                Ok(Signal::Reload) => self.parts.reader.begin(None),
+                Err(_) => {}
             }
             if let Some(ending) = self.ending {
                 // Lets the server hand over the answer; a client that misses it sees the end itself.
@@ -201,8 +212,10 @@ impl EventLoop {
                 Next::Wait => {
                     let due = self.parts.replica.poll_timeout().unwrap_or(self.links_due).min(self.links_due);
                     self.timer.ring_by(due)?;
-                    if let Some(Signal::End) = poll_fn(|context| self.poll(context)).await {
-                        return Ok(Ending::Stop);
+                    match poll_fn(|context| self.poll(context)).await {
+                        Some(Signal::End) => return Ok(Ending::Stop),
+                        Some(Signal::Reload) => self.parts.reader.begin(None),
+                        None => {}
                     }
                 }
             }
@@ -223,6 +236,10 @@ impl EventLoop {
             self.parts.inputs.calls.poll_recv_many(context, &mut self.calls, room),
             Poll::Ready(1..)
         );
+        if let Poll::Ready(Some(read)) = self.parts.inputs.reloads.poll_recv(context) {
+            self.reload(clock::now(), read);
+            ready = true;
+        }
         if let Poll::Ready(Some((said, garbage))) = self.parts.inputs.vrrp.poll_recv(context) {
             self.fifo_garbage += garbage;
             self.follow(clock::now(), said);
@@ -273,6 +290,9 @@ impl EventLoop {
         for (said, garbage) in lines {
             self.fifo_garbage += garbage;
             self.follow(now, said);
+        }
+        while let Ok(read) = self.parts.inputs.reloads.try_recv() {
+            self.reload(now, read);
         }
         while self.calls.len() < CALLS
             && let Ok(call) = self.parts.inputs.calls.try_recv()
@@ -362,6 +382,7 @@ impl EventLoop {
                 let waits = if wait { Some(call.answer) } else { answer(call.answer, Response::Done) };
                 return self.command(now, Command::Step(step.step()), waits);
             }
+            Request::Reload => return self.parts.reader.begin(Some(call.answer)),
             Request::Role { role, group, wait } => {
                 match protocol::wanted_role(&setting.sync_group, &role, group.as_deref()) {
                     Err(refused) => refused,

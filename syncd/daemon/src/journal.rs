@@ -14,6 +14,7 @@ use std::env;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -22,8 +23,8 @@ use syncd_core::replica::Notice;
 use crate::clock;
 use told::{LineView, Told};
 
-/// By consequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// By consequence, the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     /// We stop, or connections will be lost.
     Error,
@@ -34,6 +35,11 @@ pub(crate) enum Level {
 }
 
 impl Level {
+    /// The level of that word of the configuration.
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        [Self::Error, Self::Warn, Self::Info].into_iter().find(|level| level.marks().1 == word)
+    }
+
     /// syslog's number, as `sd-daemon(3)` wants it, and the word.
     const fn marks(self) -> (u8, &'static str) {
         match self {
@@ -44,18 +50,31 @@ impl Level {
     }
 }
 
-/// Where lines go. Clones say the same.
+/// Where lines go. Clones say what the first one says.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
     /// Whether journald reads our standard error.
     journald: bool,
+    /// syslog's number of the last level that is written.
+    last: Arc<AtomicU8>,
     told: Arc<Told>,
 }
 
 impl Journal {
     /// Standard error, as it is connected now.
     pub(crate) fn new() -> Self {
-        Self { journald: env::var_os("JOURNAL_STREAM").is_some(), told: Arc::new(Told::new()) }
+        let last = Arc::new(AtomicU8::new(Level::Info.marks().0));
+        Self { journald: env::var_os("JOURNAL_STREAM").is_some(), last, told: Arc::new(Told::new()) }
+    }
+
+    /// Writes from now on only what is as grave as `level`; nothing, if there is none. Whoever watches hears all.
+    pub(crate) fn limit(&self, level: Option<Level>) {
+        self.last.store(level.map_or(0, |level| level.marks().0), Ordering::Relaxed);
+    }
+
+    /// Whether a line of that level is written.
+    fn says(&self, level: Level) -> bool {
+        level.marks().0 <= self.last.load(Ordering::Relaxed)
     }
 
     /// The last lines, for whoever asks on the control socket.
@@ -75,6 +94,9 @@ impl Journal {
 
     fn tell(&self, level: Level, event: &str, details: Map<String, Value>, text: String) {
         let (number, word) = level.marks();
+        if !self.says(level) {
+            return;
+        }
         let line =
             if self.journald { format!("<{number}>{text}\n") } else { format!("syncd: {word}: {text}\n") };
         drop(io::stderr().write_all(line.as_bytes()));
@@ -189,7 +211,7 @@ impl Display for Line<'_> {
             Notice::CacheFull { internal, limit } => {
                 let cache = if *internal { "internal" } else { "external" };
                 write!(f, "the {cache} cache is full: flows beyond {limit} are not replicated; ")?;
-                f.write_str("raise cache-limit, or nf_conntrack_max where that is left out, and restart syncd")
+                f.write_str("raise cache-limit, or nf_conntrack_max where that is left out, and reload")
             }
             Notice::SendingStuck => {
                 f.write_str("the peer acknowledges nothing although it is heard; starting over")

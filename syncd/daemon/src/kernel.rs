@@ -103,6 +103,20 @@ impl Kernel {
         })
     }
 
+    /// From now on the buffer for events may grow up to so many bytes.
+    pub(crate) const fn limit_buffer(&mut self, bytes: usize) {
+        self.buffer_limit = bytes;
+    }
+
+    /// Listens to events of expectations too.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses.
+    pub(crate) fn hear_expectations(&self) -> Result<(), SocketError> {
+        self.events.join_expectations()
+    }
+
     /// What was counted.
     pub(crate) const fn counts(&self) -> KernelCounts {
         self.counts

@@ -6,11 +6,13 @@
 //! | room | what it is about |
 //! | --- | --- |
 //! | [`args`] | what can be typed |
-//! | [`config`] | YAML to a checked configuration |
+//! | [`config`] | YAML to a checked configuration; [`check`] shows what is wrong, and what the keys mean |
+//! | [`import`] | another program's configuration as ours |
 //! | [`run`] | from a configuration to a running daemon |
 //! | [`event_loop`] | wait, gather, turn, flush; with [`doors`], [`outside`], [`timer`], [`ready`], [`clock`] |
 //! | [`kernel`], [`channels`], [`vrrp`], [`signals`] | what comes in and goes out |
 //! | [`last_role`] | the role, over a restart |
+//! | [`reload`] | a changed configuration, read beside the loop |
 //! | [`control`] | the control socket |
 //! | [`show`] | the operator's views |
 //! | [`operate`], [`log`] | what an operator does and follows |
@@ -26,6 +28,7 @@
 
 mod args;
 mod channels;
+mod check;
 mod clock;
 mod config;
 mod control;
@@ -33,6 +36,7 @@ mod decode;
 mod doors;
 mod event_loop;
 mod front;
+mod import;
 mod journal;
 mod kernel;
 mod last_role;
@@ -41,6 +45,7 @@ mod operate;
 mod outside;
 mod ready;
 mod recorder;
+mod reload;
 mod run;
 mod show;
 mod signals;
@@ -55,9 +60,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Arguments, Log, Monitor, Output, Restart, Verb};
+use args::{Arguments, Log, Monitor, Restart, Verb};
 use control::client::{CallError, Client};
-use control::protocol::Request;
+use control::protocol::{Reloaded, Request, Response};
 
 /// Refused or failed.
 const FAILED: u8 = 1;
@@ -92,7 +97,18 @@ pub fn main() -> ExitCode {
 fn obey(verb: &Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Run { config, record, control } => run::run(config, &control.socket, record.as_deref())?,
-        Verb::Check { file, output } => return check(file, output, out),
+        Verb::Check { file, here, output } => {
+            let valid = check::check(file, *here, output.json, out)?;
+            return Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
+        }
+        Verb::Import { language, file, sync_group, output } => {
+            let (language, group) = (language.language(), sync_group.as_deref());
+            let valid = import::import(language, file, group, output.json, out, &mut io::stderr())?;
+            return Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
+        }
+        Verb::Explain { key, output } => check::explain(key.as_deref(), output.json, out)?,
+        Verb::Schema => check::schema(out)?,
+        Verb::Reload { control, output } => reload(&control.socket, output.json, out)?,
         Verb::Role { role, group, no_wait, control, output } => {
             let role = role.word().to_owned();
             let request = Request::Role { role: role.clone(), group: group.clone(), wait: !no_wait };
@@ -111,29 +127,24 @@ fn obey(verb: &Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(file: &Path, output: &Output, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    if !output.json {
-        config::load(file)?;
-        writeln!(out, "{}: valid", file.display())?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let problems = match config::load(file) {
-        Ok(_) => Vec::new(),
-        Err(config::LoadError::Invalid(invalid)) => invalid
-            .problems()
-            .iter()
-            .map(|problem| {
-                serde_json::json!({
-                    "line": problem.line(), "column": problem.column(),
-                    "key": problem.key, "reason": problem.reason, "remedy": problem.remedy,
-                })
-            })
-            .collect(),
-        Err(error) => return Err(error.into()),
+fn reload(socket: &Path, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    let Response::Reloaded(Reloaded { changed, remarks }) =
+        Client::connect(socket)?.call(&Request::Reload)?
+    else {
+        anyhow::bail!("the daemon answered something else; use the syncd of the daemon's own version");
     };
-    let valid = problems.is_empty();
-    writeln!(out, "{}", serde_json::json!({ "version": 1, "valid": valid, "problems": problems }))?;
-    Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    if json {
+        let document = serde_json::json!({ "version": 1, "changed": changed, "remarks": remarks });
+        return Ok(writeln!(out, "{document}")?);
+    }
+    match changed.as_slice() {
+        [] => writeln!(out, "reloaded: nothing has changed")?,
+        changed => writeln!(out, "reloaded: changed {}", changed.join(", "))?,
+    }
+    for remark in remarks {
+        writeln!(out, "remark: {remark}")?;
+    }
+    Ok(())
 }
 
 /// The error and its causes in one line. Most of our errors name their cause in the middle, before the remedy: what was

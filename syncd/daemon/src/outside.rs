@@ -27,6 +27,14 @@ impl Outbox {
         Self { datagrams, targets: Vec::with_capacity(DATAGRAMS), sent: 0 }
     }
 
+    /// From now on no datagram is longer than `limit`, in bytes. Those that wait and may be are left out: the peer asks
+    /// for what is missing.
+    pub(crate) fn change_limit(&mut self, limit: usize) {
+        if self.datagrams.iter().any(|datagram| datagram.limit() != limit) {
+            *self = Self::new(limit);
+        }
+    }
+
     /// Whether no further datagram has room.
     pub(crate) const fn is_full(&self) -> bool {
         self.targets.len() == DATAGRAMS

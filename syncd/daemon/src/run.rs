@@ -1,21 +1,24 @@
 //! `syncd run`: from a configuration to a running daemon, in the order that keeps failures harmless: read, check, claim
 //! the control socket, open links and kernel, then loop. Tested end to end.
 
+use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use syncd_core::ftfw::SILENCE;
 use syncd_core::recording::Start;
-use syncd_core::replica::{self, Ends, PEER_KEEPS, Replica};
+use syncd_core::replica::{self, Ends, PEER_KEEPS, Replica, Settings};
 use syncd_core::time::Instant;
 use syncd_core::wire::Options;
 use tokio::sync::mpsc;
 
 use crate::channels::Channels;
 use crate::clock;
-use crate::config::{self, Config, Interface, Transport};
+use crate::config::{self, Config, Interface, Keepalived, Transport};
 use crate::control::claim::Claim;
 use crate::control::server;
 use crate::doors::Doors;
@@ -24,6 +27,7 @@ use crate::journal::{Journal, Level};
 use crate::kernel::{self, Kernel};
 use crate::last_role::LastRole;
 use crate::recorder::Recording;
+use crate::reload::Reader;
 use crate::show::view::Setting;
 use crate::signals;
 use crate::vrrp::{Fifo, Vrrp};
@@ -38,10 +42,13 @@ const WAITING: usize = 16;
 /// Whatever keeps it from starting, and a broken kernel socket later.
 pub(crate) fn run(config_file: &Path, socket: &Path, record: Option<&Path>) -> anyhow::Result<()> {
     let config = config::load(config_file)?;
-    let own = config.check_system(&Interface::all().context("cannot list the interfaces")?)?;
+    let journal = Journal::new();
+    let own = here(&config, &journal)?;
+    journal.limit(config.log);
     let claim = Claim::take(socket)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(serve(&config, &own, socket, claim, record, config_file));
+    let file = std::path::absolute(config_file).unwrap_or_else(|_| config_file.to_owned());
+    let done = runtime.block_on(serve(config, &own, file, socket, claim, record, journal));
     // The query thread may be in the middle of a dump; it ends with the process.
     runtime.shutdown_background();
     match done? {
@@ -68,7 +75,8 @@ impl Rehearsal {
             anyhow::bail!("it records into {}, and a recording is never written over", file.display());
         }
         let config = config::load(&self.config_file)?;
-        config.check_system(&Interface::all().context("cannot list the interfaces")?)?;
+        let interfaces = Interface::all().context("cannot list the interfaces")?;
+        config.check_system(&interfaces, Keepalived::read(&config.failover))?;
         Ok(())
     }
 }
@@ -83,15 +91,25 @@ fn begin_again() -> anyhow::Result<()> {
     Err(error).with_context(|| format!("cannot begin again as {}; start syncd by hand", path.display()))
 }
 
+/// Our address on each link, if the configuration fits the machine; remarks go to the journal.
+pub(crate) fn here(config: &Config, journal: &Journal) -> anyhow::Result<Vec<IpAddr>> {
+    let interfaces = Interface::all().context("cannot list the interfaces")?;
+    let here = config.check_system(&interfaces, Keepalived::read(&config.failover))?;
+    for remark in config.remarks().iter().chain(&here.remarks) {
+        journal.say(Level::Warn, config::line(config.file(), remark));
+    }
+    Ok(here.own)
+}
+
 async fn serve(
-    config: &Config,
-    own: &[std::net::Ipv4Addr],
+    config: Config,
+    own: &[IpAddr],
+    file: PathBuf,
     socket: &Path,
     claim: Claim,
     record: Option<&Path>,
-    config_file: &Path,
+    journal: Journal,
 ) -> anyhow::Result<Ending> {
-    let journal = Journal::new();
     let (tell_signals, signals) = mpsc::channel(1);
     // Before anything else that a signal could leave behind.
     tokio::spawn(signals::listen(tell_signals)?);
@@ -100,20 +118,13 @@ async fn serve(
         let consequence = "flows may never tell their end, so the table is read again and again";
         journal.say(Level::Warn, format_args!("{reason}; {consequence}"));
     }
-    let table_limit = kernel::table_limit();
-    if let Some((limit, max)) = config.cache_limit.zip(table_limit).filter(|(limit, max)| limit < max) {
-        let consequence = "flows beyond it are not replicated; raise it, or leave it out";
-        journal.say(
-            Level::Warn,
-            format_args!("cache-limit {limit} is below nf_conntrack_max, which is {max}: {consequence}"),
-        );
-    }
+    warn_of_limit(&config, &journal);
     let kernel = Kernel::open(config.event_buffer, config.filter.wants_expectations())
         .map_err(|error| anyhow::anyhow!("{error:#}; run as root, or with CAP_NET_ADMIN"))?;
-    let channels = Channels::open(config, own)?;
+    let channels = Channels::open(&config, own)?;
     let (tell_vrrp, vrrp) = mpsc::channel(WAITING);
-    if let Some(path) = &config.notify_fifo {
-        let fifo = Fifo::open(path, &config.sync_group)?;
+    if let Some(path) = &config.failover.notify_fifo {
+        let fifo = Fifo::open(path, &config.failover.sync_group)?;
         tokio::spawn(follow(fifo, tell_vrrp, journal.clone()));
     }
     let claim = Arc::new(claim);
@@ -121,20 +132,25 @@ async fn serve(
     let server = tokio::spawn(server::serve(Arc::clone(&claim), tell_calls, Arc::clone(journal.told())));
 
     let start = clock::now();
-    let datagram_limit = u16::try_from(channels.payload_limit()).unwrap_or(u16::MAX);
+    let (tell_reloads, reloads) = mpsc::channel(WAITING);
+    let settings = settings(&config, channels.payload_limit());
+    let mut replica = doors(start, replica_config(&settings, ends), settings.datagram_limit, record)?;
+    replica.handle_settings(start, &settings);
     let parts = Parts {
-        replica: doors(start, replica_config(config, ends, table_limit), datagram_limit, record)?,
+        replica,
         kernel,
         channels,
-        setting: setting(config, start),
-        transport: transport(config),
+        setting: setting(&config, start),
+        transport: transport(&config),
+        config,
+        rehearsal: Rehearsal { config_file: file.clone(), record: record.map(Path::to_path_buf) },
+        reader: Reader::new(file, tell_reloads),
         last_role: LastRole::beside(socket),
         journal: journal.clone(),
-        inputs: Inputs { calls, vrrp, signals },
-        rehearsal: Rehearsal { config_file: config_file.to_owned(), record: record.map(Path::to_path_buf) },
+        inputs: Inputs { calls, vrrp, signals, reloads },
     };
     let kept = parts.last_role.read();
-    parts.journal.say(Level::Info, "initialization completed");
+    journal.say(Level::Info, "initialization completed");
     let mut event_loop = EventLoop::new(parts, start)?;
     if let Some(kept) = kept {
         event_loop.resume(kept);
@@ -186,32 +202,59 @@ async fn follow(mut fifo: Fifo, tell: mpsc::Sender<(Vrrp, u64)>, journal: Journa
     }
 }
 
-/// How many flows each cache may hold where nobody says: as conntrackd's users set it, twice what the kernel may; at
-/// least half a million, because the kernel's limit may be raised while we run. Memory is taken only as flows come.
-fn usual_cache_limit(table_limit: Option<u32>) -> u32 {
-    const LEAST: u32 = 1 << 19;
-    table_limit.map_or(LEAST, |max| max.saturating_mul(2).max(LEAST))
+/// Says that a limit of the caches keeps out what the kernel may hold.
+pub(crate) fn warn_of_limit(config: &Config, journal: &Journal) {
+    let table_limit = kernel::table_limit();
+    if let Some((limit, max)) = config.cache_limit.zip(table_limit).filter(|(limit, max)| limit < max) {
+        let consequence = "flows beyond it are not replicated; raise it, or leave it out";
+        let text =
+            format_args!("cache-limit {limit} is below nf_conntrack_max, which is {max}: {consequence}");
+        journal.say(Level::Warn, text);
+    }
 }
 
-fn replica_config(config: &Config, ends: Ends, table_limit: Option<u32>) -> replica::Config {
-    let limit = config.cache_limit.unwrap_or_else(|| usual_cache_limit(table_limit));
+/// How many flows each cache may hold where nobody says: as conntrackd's users set it, twice what the kernel may; at
+/// least half a million, because the kernel's limit may be raised while we run. Memory is taken only as flows come.
+fn usual_cache_limit() -> u32 {
+    const LEAST: u32 = 1 << 19;
+    kernel::table_limit().map_or(LEAST, |max| max.saturating_mul(2).max(LEAST))
+}
+
+fn replica_config(settings: &Settings, ends: Ends) -> replica::Config {
+    let Settings { filter, internal_limit, external_limit, channels, .. } = settings;
     replica::Config {
-        filter: config.filter.clone(),
-        internal_limit: limit,
-        external_limit: limit,
-        channels: u8::try_from(config.links.len()).expect("at most MAX_LINKS"),
+        filter: filter.clone(),
+        internal_limit: *internal_limit,
+        external_limit: *external_limit,
+        channels: *channels,
         wire: Options::default(),
         ends,
         peer_keeps: PEER_KEEPS,
     }
 }
 
-fn setting(config: &Config, start: Instant) -> Setting {
+/// What of the configuration concerns the replica, and may change while it runs.
+pub(crate) fn settings(config: &Config, datagram_limit: usize) -> Settings {
+    let limit = config.cache_limit.unwrap_or_else(usual_cache_limit);
+    let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+    Settings {
+        filter: config.filter.clone(),
+        internal_limit: limit,
+        external_limit: limit,
+        channels: u8::try_from(config.links.len()).expect("at most MAX_LINKS"),
+        datagram_limit: u16::try_from(datagram_limit).unwrap_or(u16::MAX),
+        commit_timeout: config.commit_timeout,
+        silence: config.peer_timeout.map_or(SILENCE, seconds),
+    }
+}
+
+/// What the configuration adds to the status.
+pub(crate) fn setting(config: &Config, start: Instant) -> Setting {
     Setting {
         sync_interface: config.links.iter().map(|link| link.interface.clone()).collect(),
-        sync_group: config.sync_group.clone(),
+        sync_group: config.failover.sync_group.clone(),
         expect_sync: config.expect_sync.clone(),
-        has_fifo: config.notify_fifo.is_some(),
+        has_fifo: config.failover.notify_fifo.is_some(),
         start,
         journal_unit: journal_unit(),
     }
@@ -226,7 +269,8 @@ fn journal_unit() -> Option<String> {
     unit.map(str::to_owned)
 }
 
-fn transport(config: &Config) -> &'static str {
+/// conntrackd's word for the transport.
+pub(crate) fn transport(config: &Config) -> &'static str {
     match config.links.first().map(|link| link.transport) {
         Some(Transport::Unicast(_)) => "UDP",
         _ => "multicast",

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT end the daemon cleanly: the loop finishes its round, the control socket's file is removed.
+//! SIGTERM and SIGINT end the daemon cleanly: the loop finishes its round, the control socket's file is removed. SIGHUP
+//! makes it read its configuration again.
 //! Tested end to end.
 
 use std::io;
@@ -11,6 +12,8 @@ use tokio::sync::mpsc;
 pub(crate) enum Signal {
     /// End.
     End,
+    /// Read the configuration again.
+    Reload,
 }
 
 /// Hands over signals for ever.
@@ -21,12 +24,18 @@ pub(crate) enum Signal {
 pub(crate) fn listen(tell: mpsc::Sender<Signal>) -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            let meant = tokio::select! {
+                _ = terminate.recv() => Signal::End,
+                _ = interrupt.recv() => Signal::End,
+                _ = hangup.recv() => Signal::Reload,
+            };
+            // Nobody there: it is ending already.
+            if tell.send(meant).await.is_err() {
+                return;
+            }
         }
-        // Nobody there: it is ending already.
-        _ = tell.send(Signal::End).await;
     })
 }

@@ -4,7 +4,7 @@
 //! Each does with its bytes what the daemon does, as far as no system is needed, and says what an operator would read.
 //! Never touches anything. Not an interface: no other crate calls it.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use syncd_core::replica::Replica;
@@ -24,11 +24,11 @@ pub const LONGEST_REQUEST: usize = LONGEST_RECORD;
 /// A configuration file: `valid`, or what is wrong with it as `syncd check` shows it, on a machine with one interface.
 #[must_use]
 pub fn configuration(file: &[u8]) -> String {
-    let machine =
-        Interface { name: "eth2".to_owned(), addresses: vec![Ipv4Addr::new(192, 0, 2, 1)], running: true };
+    let addresses = vec![IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))];
+    let machine = Interface { name: "eth2".to_owned(), addresses, running: true };
     match config::understand(Path::new("syncd.yaml"), file) {
         Ok(config) => config
-            .check_system(&[machine])
+            .check_system(&[machine], Ok(None))
             .map_or_else(|problems| problems.to_string(), |_| "valid".to_owned()),
         Err(error) => error.to_string(),
     }

@@ -3,6 +3,7 @@
 mod lab;
 mod operate;
 mod rare;
+mod reload;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -103,7 +104,14 @@ fn kernel(router: &Router) -> BTreeSet<String> {
 
 /// Two daemons in sync over links of this configuration; flows of the first reach the kernel of the second.
 fn flows_cross_and_are_committed(first: &str, second: &str) {
+    flows_cross_with(first, second, "");
+}
+
+/// The same, with these lines in both configurations.
+fn flows_cross_with(first: &str, second: &str, more: &'static str) {
     let (mut r1, mut r2) = two_routers();
+    r1.add_to_configuration(more);
+    r2.add_to_configuration(more);
     r1.start(first);
     r2.start(second);
     r1.wait_until_in_sync();
@@ -132,6 +140,28 @@ fn flows_cross_and_are_committed(first: &str, second: &str) {
 #[test]
 fn over_multicast() {
     lab::run("over_multicast", || flows_cross_and_are_committed(MULTICAST, MULTICAST));
+}
+
+#[test]
+fn over_ipv6_multicast() {
+    lab::run("over_ipv6_multicast", || {
+        flows_cross_with(MULTICAST, MULTICAST, "  mcast-group: ff02::4242\n");
+    });
+}
+
+#[test]
+fn over_ipv6_unicast() {
+    lab::run("over_ipv6_unicast", || {
+        flows_cross_and_are_committed("{ peer: \"fd0a::2\" }", "{ peer: \"fd0a::1\" }");
+    });
+}
+
+/// Of link-local peers the link's interface is the scope. The daemons start while the addresses are tentative.
+#[test]
+fn over_ipv6_link_local() {
+    lab::run("over_ipv6_link_local", || {
+        flows_cross_and_are_committed("{ peer: \"fe80::9:2\" }", "{ peer: \"fe80::9:1%sync\" }");
+    });
 }
 
 #[test]

@@ -1,27 +1,38 @@
 //! The configuration: YAML with VyOS's own key names, checked as a whole before anything is touched.
 //!
 //! What is wrong is shown with file, line, column, key path, reason and remedy, all of it at once. [`load`] looks at
-//! the file only; [`Config::check_system`] compares it with this machine and is asked by `syncd run` alone.
+//! the file only; [`Config::check_system`] compares it with this machine.
 //! Tested in `tests.rs` beside this file, whose texts are in `snapshots/cli`.
 
+mod change;
 mod expect;
+mod keepalived;
+pub(crate) mod keys;
+mod links;
 mod node;
 mod problem;
 mod read;
+pub(crate) mod schema;
 mod system;
 mod tree;
 
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use syncd_core::filter::Filter;
 
-pub(crate) use problem::Invalid;
+use crate::journal::Level;
+
+pub(crate) use change::needing_restart;
+pub(crate) use keepalived::Keepalived;
+pub(crate) use links::{is_interface_name, is_link_local};
+pub(crate) use problem::{Invalid, Problem};
 pub(crate) use system::Interface;
 
 /// What `syncd` is told to do.
@@ -35,16 +46,24 @@ pub(crate) struct Config {
     pub(crate) filter: Filter,
     /// The words by which expectations are chosen, as they are written.
     pub(crate) expect_sync: Vec<String>,
-    /// The VRRP sync group whose role is ours.
-    pub(crate) sync_group: String,
-    /// Where keepalived tells roles; none: roles come by `syncd role` only.
-    pub(crate) notify_fifo: Option<PathBuf>,
+    /// How the role comes.
+    pub(crate) failover: Failover,
     /// The receive buffer for kernel events may grow to so many bytes.
     pub(crate) event_buffer: usize,
     /// Send and receive buffer of each channel, in bytes.
     pub(crate) channel_buffer: usize,
     /// The most flows in each cache; none: as the kernel's own limit has it.
     pub(crate) cache_limit: Option<u32>,
+    /// Seconds that committed flows live; none: what is left of their own.
+    pub(crate) commit_timeout: Option<u32>,
+    /// Seconds of silence after which the peer counts as lost; none: the protocol's own.
+    pub(crate) peer_timeout: Option<u32>,
+    /// conntrackd's; purges nothing here.
+    pub(crate) purge_timeout: Option<u32>,
+    /// What the daemon says; none: nothing.
+    pub(crate) log: Option<Level>,
+    /// What is right and probably not meant.
+    remarks: Vec<Problem>,
     file: PathBuf,
     text: String,
 }
@@ -54,6 +73,18 @@ const LONGEST: usize = 64 * 1024;
 
 /// As many dedicated links as conntrackd takes.
 pub(crate) const MAX_LINKS: usize = 4;
+
+/// How the router learns its role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Failover {
+    /// The VRRP sync group whose role is ours.
+    pub(crate) sync_group: String,
+    path: node::Path,
+    /// Where keepalived tells roles; none: roles come by `syncd role` only.
+    pub(crate) notify_fifo: Option<PathBuf>,
+    /// The file keepalived reads, if it is named.
+    keepalived_config: Option<PathBuf>,
+}
 
 /// A dedicated link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,20 +96,66 @@ pub(crate) struct Link {
     path: node::Path,
 }
 
+impl Link {
+    /// Where datagrams go; the scope of a link-local address is the link's interface.
+    pub(crate) const fn target(&self) -> SocketAddr {
+        match self.transport {
+            Transport::Multicast(target) | Transport::Unicast(target) => target,
+        }
+    }
+}
+
 /// How the peer is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     /// Both routers join this group.
-    Multicast(SocketAddrV4),
+    Multicast(SocketAddr),
     /// The peer's address; the port is also ours.
-    Unicast(SocketAddrV4),
+    Unicast(SocketAddr),
+}
+
+impl Config {
+    /// Where it was read.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The remarks on the file, in order of the lines.
+    pub(crate) fn remarks(&self) -> &[Problem] {
+        &self.remarks
+    }
+
+    /// Remarks as an operator reads them, with their places.
+    pub(crate) const fn show<'a>(&'a self, remarks: &'a [Problem]) -> Remarks<'a> {
+        Remarks { config: self, remarks }
+    }
+}
+
+/// A problem, or a remark, of a file in one line.
+pub(crate) fn line(file: &Path, problem: &Problem) -> String {
+    let line = problem.line().map_or_else(String::new, |line| format!(":{line}"));
+    let key = if problem.key.is_empty() { String::new() } else { format!("{}: ", problem.key) };
+    format!("{}{line}: {key}{}; {}", file.display(), problem.reason, problem.remedy)
+}
+
+/// Remarks, to be shown.
+pub(crate) struct Remarks<'a> {
+    config: &'a Config,
+    remarks: &'a [Problem],
+}
+
+impl fmt::Display for Remarks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = problem::Shown { file: &self.config.file, text: &self.config.text };
+        self.remarks.iter().try_for_each(|remark| shown.write(f, remark))
+    }
 }
 
 /// An address to receive on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listen {
     /// The address.
-    pub(crate) address: Ipv4Addr,
+    pub(crate) address: IpAddr,
     path: node::Path,
 }
 
@@ -106,6 +183,11 @@ fn unreadable_remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::FileTooLarge => "name a configuration of syncd; none needs nearly as much",
         _ => "it must be a readable text file",
     }
+}
+
+/// Whether `ignore-address` takes the word.
+pub(crate) fn is_network(word: &str) -> bool {
+    read::network(word).is_ok()
 }
 
 /// Reads and checks a configuration file.

@@ -65,8 +65,17 @@ impl Invalid {
     pub(crate) fn problems(&self) -> &[Problem] {
         &self.problems
     }
+}
 
-    fn write_problem(&self, f: &mut fmt::Formatter<'_>, problem: &Problem) -> fmt::Result {
+/// Problems, or remarks, of one file as they are shown.
+pub(super) struct Shown<'a> {
+    pub(super) file: &'a Path,
+    pub(super) text: &'a str,
+}
+
+impl Shown<'_> {
+    /// One of them, on lines of its own, each of which begins with a line break.
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, problem: &Problem) -> fmt::Result {
         write!(f, "\n{}", self.file.display())?;
         if let Some(Place { line, column }) = problem.place {
             write!(f, ":{line}:{column}")?;
@@ -99,7 +108,8 @@ impl fmt::Display for Invalid {
             1 => f.write_str("1 problem")?,
             many => write!(f, "{many} problems")?,
         }
-        self.problems.iter().try_for_each(|problem| self.write_problem(f, problem))?;
+        let shown = Shown { file: &self.file, text: &self.text };
+        self.problems.iter().try_for_each(|problem| shown.write(f, problem))?;
         if self.unshown > 0 {
             write!(f, "\nand {} more: repair these first", self.unshown)?;
         }

@@ -1,14 +1,16 @@
-//! The configuration against this machine: what only `syncd run` can know.
+//! The configuration against this machine: what only `syncd run`, a reload and `syncd check --here` can know.
 //!
 //! Interfaces are read with `getifaddrs(3)`, which asks the kernel in the present network namespace (`/sys` may show
 //! another one's). Changes nothing. Tested in `tests.rs` beside it.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 
+use super::keepalived::Keepalived;
+use super::links::is_link_local;
 use super::node::{self, Part, Path};
 use super::problem::{self, Invalid, Problem};
 use super::{Config, Link, Listen, Transport};
@@ -18,10 +20,19 @@ use super::{Config, Link, Listen, Transport};
 pub(crate) struct Interface {
     /// Its name.
     pub(crate) name: String,
-    /// Its IPv4 addresses, the primary first.
-    pub(crate) addresses: Vec<Ipv4Addr>,
+    /// Its addresses, of each family the primary first.
+    pub(crate) addresses: Vec<IpAddr>,
     /// Whether it is up and has a carrier.
     pub(crate) running: bool,
+}
+
+/// What the configuration is on this machine.
+#[derive(Debug)]
+pub(crate) struct Here {
+    /// Our address on each link, in order.
+    pub(crate) own: Vec<IpAddr>,
+    /// What is right and probably not meant.
+    pub(crate) remarks: Vec<Problem>,
 }
 
 impl Interface {
@@ -41,7 +52,10 @@ impl Interface {
                 interfaces.push(Self { name, addresses: Vec::new(), running });
                 interfaces.len() - 1
             });
-            let address = entry.address.and_then(|address| Some(address.as_sockaddr_in()?.ip()));
+            let address = entry.address.and_then(|address| {
+                let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+                v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+            });
             interfaces[index].addresses.extend(address);
         }
         Ok(interfaces)
@@ -54,12 +68,16 @@ impl Interface {
 }
 
 impl Config {
-    /// Our address on each link, in order.
+    /// What it is on a machine with these interfaces, and this configuration of keepalived if there is one.
     ///
     /// # Errors
     ///
     /// All problems at once.
-    pub(crate) fn check_system(&self, interfaces: &[Interface]) -> Result<Vec<Ipv4Addr>, Invalid> {
+    pub(crate) fn check_system(
+        &self,
+        interfaces: &[Interface],
+        keepalived: io::Result<Option<Keepalived>>,
+    ) -> Result<Here, Invalid> {
         let mut problems = Vec::new();
         let is_here =
             |listen: &&Listen| interfaces.iter().any(|here| here.addresses.contains(&listen.address));
@@ -69,22 +87,23 @@ impl Config {
             let remedy = "give an address of the dedicated link's interface, or leave it out";
             problems.push(self.problem(&listen.path, Part::Value, "listen-address", &reason, remedy));
         }
-        let mut addresses = Vec::new();
+        let mut own = Vec::new();
         for link in &self.links {
             match self.own_address(link, interfaces) {
-                Ok(own) => addresses.push(own),
+                Ok(address) => own.push(address),
                 Err(problem) => problems.push(problem),
             }
         }
+        let remarks = self.check_keepalived(keepalived, &mut problems);
         let unshown = elsewhere.len().saturating_sub(problem::MOST);
         if problems.is_empty() {
-            Ok(addresses)
+            Ok(Here { own, remarks })
         } else {
             Err(Invalid::new(&self.file, &self.text, problems, unshown))
         }
     }
 
-    fn own_address(&self, link: &Link, interfaces: &[Interface]) -> Result<Ipv4Addr, Problem> {
+    fn own_address(&self, link: &Link, interfaces: &[Interface]) -> Result<IpAddr, Problem> {
         let name = &link.interface;
         let refuse = |reason: String, remedy: &str| {
             Err(self.problem(&link.path, Part::Key, &format!("interface.{name}"), &reason, remedy))
@@ -94,35 +113,83 @@ impl Config {
             let remedy = format!("interfaces of this machine: {}", there.join(", "));
             return refuse(format!("there is no interface {name}"), &remedy);
         };
-        let Some(first) = interface.addresses.first() else {
-            let remedy = format!("for example: ip address add 192.0.2.1/30 dev {name}");
-            return refuse(format!("interface {name} requires an IPv4 address"), &remedy);
+        let fitting: Vec<IpAddr> = link.fitting(&interface.addresses);
+        let Some(first) = fitting.first() else {
+            let (family, example) =
+                if link.target().is_ipv4() { ("IPv4", "192.0.2.1/30") } else { ("IPv6", "2001:db8::1/64") };
+            let remedy = format!("for example: ip address add {example} dev {name}");
+            return refuse(format!("interface {name} requires an {family} address"), &remedy);
         };
-        let listens = |address: &&Ipv4Addr| self.listen.iter().any(|listen| listen.address == **address);
-        let own = match interface.addresses.iter().find(listens) {
+        let listens = |address: &&IpAddr| self.listen.iter().any(|listen| listen.address == **address);
+        let own = match fitting.iter().find(listens) {
             Some(address) => *address,
             None if self.listen.is_empty() => *first,
             None => {
-                let has: Vec<String> = interface.addresses.iter().map(Ipv4Addr::to_string).collect();
+                let has: Vec<String> = fitting.iter().map(IpAddr::to_string).collect();
                 let reason = format!("no listen-address is on interface {name}");
                 let remedy =
                     format!("{name} has {}: add one to listen-address, or leave that out", has.join(", "));
                 return refuse(reason, &remedy);
             }
         };
-        match link.transport {
-            Transport::Unicast(peer)
-                if interfaces.iter().any(|other| other.addresses.contains(peer.ip())) =>
-            {
-                let reason = format!("the peer {} is this machine itself", peer.ip());
-                refuse(reason, "give the other router's address")
-            }
-            _ => Ok(own),
+        let Transport::Unicast(peer) = link.transport else { return Ok(own) };
+        // A link-local address may be here on another interface: it is another one.
+        let is_peer = |other: &Interface| {
+            other.addresses.contains(&peer.ip()) && (other.name == *name || !is_link_local(peer.ip()))
+        };
+        if interfaces.iter().any(is_peer) {
+            let reason = format!("the peer {} is this machine itself", peer.ip());
+            return refuse(reason, "give the other router's address");
         }
+        Ok(own)
+    }
+
+    /// Adds what must fit and does not to `problems`; gives what should.
+    fn check_keepalived(
+        &self,
+        keepalived: io::Result<Option<Keepalived>>,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<Problem> {
+        let at = |reason: &str, remedy: &str| {
+            let key = "failover-mechanism.vrrp.sync-group";
+            self.problem(&self.failover.path, Part::Value, key, reason, remedy)
+        };
+        let keepalived = match keepalived {
+            Ok(Some(keepalived)) => keepalived,
+            Ok(None) => return Vec::new(),
+            Err(error) => {
+                let reason = format!("keepalived-config cannot be read: {error}");
+                problems
+                    .push(at(&reason, "give the path of the file that keepalived reads, or leave it out"));
+                return Vec::new();
+            }
+        };
+        let mut remarks = Vec::new();
+        for misfit in keepalived.misfits(&self.failover, self.purge_timeout) {
+            let list = if keepalived.named && !misfit.mild { &mut *problems } else { &mut remarks };
+            list.push(at(&misfit.reason, &misfit.remedy));
+        }
+        remarks
     }
 
     fn problem(&self, path: &Path, part: Part, key: &str, reason: &str, remedy: &str) -> Problem {
         let place = node::locate(&self.text, path, part);
         Problem::new(place, &format!("conntrack-sync.{key}"), reason, remedy)
+    }
+}
+
+impl Link {
+    /// Which of an interface's addresses can be ours on this link, the best first: a link-local peer or group is
+    /// answered from a link-local address, any other from one that is not, if there is one.
+    fn fitting(&self, addresses: &[IpAddr]) -> Vec<IpAddr> {
+        let target = self.target();
+        let local = match self.transport {
+            Transport::Multicast(_) => true,
+            Transport::Unicast(peer) => is_link_local(peer.ip()),
+        };
+        let same_family = addresses.iter().copied().filter(|address| address.is_ipv4() == target.is_ipv4());
+        let mut fitting: Vec<IpAddr> = same_family.collect();
+        fitting.sort_by_key(|address| target.is_ipv6() && is_link_local(*address) != local);
+        fitting
     }
 }

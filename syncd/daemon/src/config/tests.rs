@@ -1,5 +1,7 @@
 //! A valid file gives what it says; a wrong one gives the texts in `snapshots/cli`, all of them at once.
 
+mod rules;
+
 use std::net::Ipv4Addr;
 
 use syncd_core::flow::{Address, Family, Flow, HelperName, Protocol, Tuple};
@@ -47,14 +49,14 @@ fn the_documented_example() {
   cache-limit: 250000
 ",
     );
-    let group = SocketAddrV4::new(Ipv4Addr::new(225, 0, 0, 51), 3780);
+    let group = SocketAddr::from(([225, 0, 0, 51], 3780));
     assert_eq!(config.links.len(), 1);
     assert_eq!(config.links[0].interface, "eth2");
     assert_eq!(config.links[0].transport, Transport::Multicast(group));
     assert_eq!((config.event_buffer, config.channel_buffer), (16 << 20, 2 << 20));
     assert_eq!(config.cache_limit, Some(250_000));
-    assert_eq!(config.sync_group, "syncgrp");
-    assert_eq!(config.notify_fifo.as_deref(), Some(Path::new("/run/keepalived/syncd.fifo")));
+    assert_eq!(config.failover.sync_group, "syncgrp");
+    assert_eq!(config.failover.notify_fifo.as_deref(), Some(Path::new("/run/keepalived/syncd.fifo")));
     let flow = |protocol, source: [u8; 4]| {
         let tuple = Tuple { source: Address::from_v4(source), ..Tuple::default() };
         Flow::new(Family::V4, protocol, tuple)
@@ -67,10 +69,10 @@ fn the_documented_example() {
 #[test]
 fn defaults_are_conntrackds_and_vyoses() {
     let config = valid(&with("  interface:\n    eth2:\n"));
-    let group = SocketAddrV4::new(Ipv4Addr::new(225, 0, 0, 50), 3780);
+    let group = SocketAddr::from(([225, 0, 0, 50], 3780));
     assert_eq!(config.links[0].transport, Transport::Multicast(group));
     assert_eq!((config.event_buffer, config.channel_buffer), (8 << 20, 1 << 20));
-    assert_eq!((config.notify_fifo, config.listen.len()), (None, 0));
+    assert_eq!((config.failover.notify_fifo, config.listen.len()), (None, 0));
     let every = Flow::new(Family::V6, Protocol(99), Tuple::default());
     assert!(config.filter.accepts(&every));
 }
@@ -89,7 +91,7 @@ fn values_as_vyos_writes_them() {
     let config = valid(&with(
         "  interface: { eth2: { peer: 192.0.2.2, port: \"3781\" } }\n  listen-address: 192.0.2.1\n  accept-protocol: tcp\n",
     ));
-    let peer = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 2), 3781);
+    let peer = SocketAddr::from(([192, 0, 2, 2], 3781));
     assert_eq!(config.links[0].transport, Transport::Unicast(peer));
     assert_eq!(config.listen[0].address, Ipv4Addr::new(192, 0, 2, 1));
 }
@@ -139,9 +141,9 @@ fn a_limit_that_no_cache_can_have_is_refused() {
     }
     assert_eq!(valid(&with("  interface: { eth2: {} }\n")).cache_limit, None);
     for (limit, said) in [
-        ("999", "999 flows is no limit for a cache"),
-        ("100000001", "100000001 flows is no limit for a cache"),
-        ("-1", "-1 flows is no limit for a cache"),
+        ("999", "999 is out of range"),
+        ("100000001", "100000001 is out of range"),
+        ("-1", "-1 is out of range"),
         ("512MB", "a whole number is expected here, not '512MB'"),
         ("", "a whole number is expected here, not nothing"),
     ] {
@@ -149,7 +151,7 @@ fn a_limit_that_no_cache_can_have_is_refused() {
         let shown = read::config(Path::new("syncd.yaml"), &text).expect_err(limit).to_string();
         assert!(shown.contains(&format!("conntrack-sync.cache-limit: {said}")), "{shown}");
         assert!(
-            shown.contains("write a number of flows from 1000 to 100000000; without it, twice"),
+            shown.contains("write a whole number of flows from 1000 to 100000000; without it, twice"),
             "{shown}"
         );
     }
@@ -298,7 +300,7 @@ fn an_end_of_line_does_not_matter_for_the_place() {
 fn machine() -> Vec<Interface> {
     let interface = |name: &str, addresses: &[[u8; 4]]| Interface {
         name: name.to_owned(),
-        addresses: addresses.iter().copied().map(Ipv4Addr::from).collect(),
+        addresses: addresses.iter().copied().map(IpAddr::from).collect(),
         running: true,
     };
     vec![
@@ -313,7 +315,7 @@ fn machine() -> Vec<Interface> {
 fn the_machine_must_have_what_is_named() {
     let on_this_machine = |name, section: &str| {
         let text = with(section);
-        let invalid = valid(&text).check_system(&machine()).expect_err("it does not fit");
+        let invalid = valid(&text).check_system(&machine(), Ok(None)).expect_err("it does not fit");
         snapshot(name, &text, &invalid);
     };
     on_this_machine("missing-interface", "  interface: { eth7: {}, eth1: { port: 3781 } }\n");
@@ -330,8 +332,27 @@ fn the_machine_must_have_what_is_named() {
 
 #[test]
 fn our_address_on_a_link() {
-    let own = |section: &str| valid(&with(section)).check_system(&machine()).expect("it fits");
+    let own = |section: &str| valid(&with(section)).check_system(&machine(), Ok(None)).expect("it fits").own;
     assert_eq!(own("  interface: { eth2: {} }\n"), [Ipv4Addr::new(192, 0, 2, 1)]);
     let second = own("  interface: { eth2: { peer: 192.0.2.2 } }\n  listen-address: 192.0.2.5\n");
     assert_eq!(second, [Ipv4Addr::new(192, 0, 2, 5)]);
+}
+
+#[test]
+fn our_address_on_an_ipv6_link() {
+    let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+    let addresses = ["192.0.2.1", "2001:db8::1", "fe80::1", "fe80::5"].map(address).to_vec();
+    let machine = [
+        Interface { name: "eth2".to_owned(), addresses, running: true },
+        Interface { name: "eth3".to_owned(), addresses: vec![address("fe80::2")], running: true },
+    ];
+    let own = |section: &str| valid(&with(section)).check_system(&machine, Ok(None)).expect("it fits").own;
+    assert_eq!(own("  interface: { eth2: { peer: \"2001:db8::2\" } }\n"), [address("2001:db8::1")]);
+    // A link-local peer is another host than the one of that address on another link.
+    assert_eq!(own("  interface: { eth2: { peer: \"fe80::2\" } }\n"), [address("fe80::1")]);
+    let second = "  interface: { eth2: { peer: \"fe80::2%eth2\" } }\n  listen-address: \"fe80::5\"\n";
+    assert_eq!(own(second), [address("fe80::5")]);
+    assert_eq!(own("  interface: { eth2: {} }\n  mcast-group: ff02::50\n"), [address("fe80::1")]);
+    let twins = valid(&with("  interface: { eth2: { peer: \"fe80::9\" }, eth3: { peer: \"fe80::9\" } }\n"));
+    assert_eq!(twins.links.len(), 2, "the same link-local address on two links are two hosts");
 }

@@ -2,13 +2,11 @@
 //!
 //! Knows nothing of the keys' meaning; [`super::read`] does. Tested in `tests.rs` beside it.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
+use super::keys;
 use super::node::{self, Node, Part, Path};
 use super::problem::{self, Problem};
-
-/// Keys of VyOS that are not built here; saying so is kinder than "unknown".
-const NOT_BUILT: &[&str] = &["disable-external-cache", "disable-syslog", "purge-timeout", "startup-resync"];
 
 /// A part of the tree, with the way to it.
 #[derive(Clone, Debug)]
@@ -66,14 +64,24 @@ impl<'n> Fields<'n> {
 /// Reads values and notes problems.
 pub(super) struct Reader<'t> {
     text: &'t str,
-    problems: Vec<Problem>,
-    unshown: usize,
+    noted: Noted,
+}
+
+/// What a reader has to say.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    /// What is wrong.
+    pub(super) problems: Vec<Problem>,
+    /// How many problems there are besides.
+    pub(super) unshown: usize,
+    /// What is right and probably not meant.
+    pub(super) remarks: Vec<Problem>,
 }
 
 impl<'t> Reader<'t> {
     /// A reader of this text, with nothing noted.
     pub(super) const fn new(text: &'t str) -> Self {
-        Self { text, problems: Vec::new(), unshown: 0 }
+        Self { text, noted: Noted { problems: Vec::new(), unshown: 0, remarks: Vec::new() } }
     }
 
     /// The text of the file.
@@ -81,24 +89,30 @@ impl<'t> Reader<'t> {
         self.text
     }
 
-    /// What was noted, and how many problems there are besides.
-    pub(super) fn into_problems(self) -> (Vec<Problem>, usize) {
-        (self.problems, self.unshown)
+    /// What was noted.
+    pub(super) fn into_noted(self) -> Noted {
+        self.noted
     }
 
     /// Notes a problem of the key or value at `cursor`.
     pub(super) fn note(&mut self, cursor: &Cursor<'_>, part: Part, reason: &str, remedy: &str) {
-        if self.problems.len() == problem::MOST {
-            self.unshown += 1;
+        if self.noted.problems.len() == problem::MOST {
+            self.noted.unshown += 1;
             return;
         }
         let place = node::locate(self.text, &cursor.path, part);
-        self.problems.push(Problem::new(place, &cursor.name(), reason, remedy));
+        self.noted.problems.push(Problem::new(place, &cursor.name(), reason, remedy));
+    }
+
+    /// Remarks on what is right and probably not meant; each key has one at most.
+    pub(super) fn remark(&mut self, cursor: &Cursor<'_>, part: Part, reason: &str, remedy: &str) {
+        let place = node::locate(self.text, &cursor.path, part);
+        self.noted.remarks.push(Problem::new(place, &cursor.name(), reason, remedy));
     }
 
     /// Notes a problem of the file as a whole.
     pub(super) fn note_file(&mut self, reason: &str, remedy: &str) {
-        self.problems.push(Problem::new(None, "", reason, remedy));
+        self.noted.problems.push(Problem::new(None, "", reason, remedy));
     }
 
     /// All entries below `cursor`; each repetition of a key is noted and left out.
@@ -120,8 +134,17 @@ impl<'t> Reader<'t> {
         Some(entries)
     }
 
-    /// The entries below `cursor` whose keys are `known`; every other key is noted.
-    pub(super) fn fields<'n>(&mut self, cursor: &Cursor<'n>, known: &[&str]) -> Option<Fields<'n>> {
+    /// The entries below `cursor` that the table of keys has below `path`; every other key is noted.
+    pub(super) fn fields<'n>(&mut self, cursor: &Cursor<'n>, path: &str) -> Option<Fields<'n>> {
+        self.known(cursor, &keys::below(path))
+    }
+
+    /// The entries of the document: there is one.
+    pub(super) fn sections<'n>(&mut self, root: &Cursor<'n>) -> Option<Fields<'n>> {
+        self.known(root, &[keys::TOP])
+    }
+
+    fn known<'n>(&mut self, cursor: &Cursor<'n>, known: &[&str]) -> Option<Fields<'n>> {
         let entries = self.entries(cursor)?;
         let (there, unknown): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| known.contains(&entry.key()));
@@ -187,18 +210,23 @@ impl<'t> Reader<'t> {
         number
     }
 
-    /// The value as an IPv4 address.
-    pub(super) fn ipv4(&mut self, cursor: &Cursor<'_>) -> Option<Ipv4Addr> {
-        let remedy = "write an IPv4 address, for example 192.0.2.1";
+    /// The value as an address; `what` it is, for the remedy.
+    pub(super) fn address(&mut self, cursor: &Cursor<'_>, what: &str) -> Option<IpAddr> {
         let text = match cursor.node {
             // 192.0 reads as a number, and the remedy about quotes would mislead.
             Node::Fraction(number) => number.to_string(),
             Node::Whole(number) => number.to_string(),
-            _ => self.text_of(cursor, remedy)?,
+            _ => self.text_of(cursor, &format!("write {what}"))?,
         };
+        self.address_of(cursor, &text, what)
+    }
+
+    /// The text, which stands at `cursor`, as an address.
+    pub(super) fn address_of(&mut self, cursor: &Cursor<'_>, text: &str, what: &str) -> Option<IpAddr> {
         let address = text.parse().ok();
         if address.is_none() {
-            self.note(cursor, Part::Value, &format!("'{text}' is no IPv4 address"), remedy);
+            let reason = format!("'{text}' is no IPv4 and no IPv6 address");
+            self.note(cursor, Part::Value, &reason, &format!("write {what}"));
         }
         address
     }
@@ -206,9 +234,6 @@ impl<'t> Reader<'t> {
 
 /// What to say about a key that is not known here.
 fn unknown_key(key: &str, known: &[&str]) -> (&'static str, String) {
-    if NOT_BUILT.contains(&key) {
-        return ("VyOS has this key, syncd has not", "remove it".to_owned());
-    }
     let remedy = match near(key, known) {
         Some(word) => format!("did you mean '{word}'?"),
         None => format!("known here: {}", known.join(", ")),

@@ -42,6 +42,8 @@ pub(crate) enum Request {
         #[serde(default)]
         most: Option<u32>,
     },
+    /// Read the configuration again.
+    Reload,
     /// This router has that role from now on.
     Role {
         /// `primary`, `backup` or `fault`.
@@ -166,6 +168,8 @@ pub(crate) enum Response {
     Told(Vec<LineView>),
     /// To every other request: done, or begun when nobody waits.
     Done,
+    /// To [`Request::Reload`]: it was applied.
+    Reloaded(Reloaded),
     /// It was not done.
     Refused {
         /// Why.
@@ -173,6 +177,15 @@ pub(crate) enum Response {
         /// What to do about it.
         remedy: String,
     },
+}
+
+/// What a reload has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reloaded {
+    /// Keys of the configuration that mean something else now.
+    pub(crate) changed: Vec<String>,
+    /// What is right and probably not meant.
+    pub(crate) remarks: Vec<String>,
 }
 
 /// More characters of a refusal's reason are not said: it may quote the request, and an answer must fit a record.

@@ -34,7 +34,7 @@ fn every_consequence_has_its_level_and_its_words() {
             Notice::CacheFull { internal: true, limit: 10 },
             Level::Error,
             "the internal cache is full: flows beyond 10 are not replicated; \
-             raise cache-limit, or nf_conntrack_max where that is left out, and restart syncd",
+             raise cache-limit, or nf_conntrack_max where that is left out, and reload",
         ),
         (
             Notice::HelperUnknown { helper: HelperName::new(b"ftp").expect("a name") },
@@ -86,8 +86,24 @@ fn an_expectation_that_could_not_be_committed_is_shown() {
 }
 
 #[test]
+fn what_is_less_grave_than_the_level_is_not_said_by_anybody() {
+    let levels = [Level::Error, Level::Warn, Level::Info];
+    let journal = Journal::new();
+    let clone = journal.clone();
+    let said = || levels.map(|level| clone.says(level));
+    assert_eq!(said(), [true, true, true]);
+    journal.limit(Some(Level::Warn));
+    assert_eq!(said(), [true, true, false]);
+    journal.limit(Some(Level::Error));
+    assert_eq!(said(), [true, false, false]);
+    journal.limit(None);
+    assert_eq!(said(), [false, false, false]);
+    assert_eq!(levels.map(|level| Level::named(level.marks().1)), levels.map(Some));
+}
+
+#[test]
 fn the_last_lines_are_kept_and_fit_records_whatever_they_say() {
-    let journal = Journal { journald: false, told: Arc::new(Told::new()) };
+    let journal = Journal { journald: false, ..Journal::new() };
     let long = "\"".repeat(3000);
     for number in 1..=1100 {
         journal.tell(Level::Info, "said", Map::new(), format!("{number} {long}"));

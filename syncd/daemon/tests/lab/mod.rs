@@ -65,7 +65,7 @@ pub(crate) struct Router {
     starts: u32,
 }
 
-/// Two routers with a dedicated link between them: 10.9.0.1 and 10.9.0.2.
+/// Two routers with a dedicated link between them: 10.9.0.1 and 10.9.0.2, fd0a::1 and fd0a::2, fe80::9:1 and fe80::9:2.
 pub(crate) fn two_routers() -> (Router, Router) {
     let routers = ["r1", "r2"].map(|name| {
         ip(&["netns", "add", name]);
@@ -76,9 +76,23 @@ pub(crate) fn two_routers() -> (Router, Router) {
     for (router, address) in ["r1", "r2"].into_iter().zip(["10.9.0.1/24", "10.9.0.2/24"]) {
         ip(&["-n", router, "link", "set", "lo", "up"]);
         ip(&["-n", router, "address", "add", address, "dev", "sync"]);
-        ip(&["-n", router, "link", "set", "sync", "up"]);
+        // Of two link-local addresses the configuration would have to say which one is meant.
+        ip(&["-n", router, "link", "set", "sync", "up", "addrgenmode", "none"]);
+        // The kernel looks for a second after whether a link-local address is anybody else's.
+        let last = address.trim_start_matches("10.9.0.").trim_end_matches("/24");
+        ip(&["-n", router, "address", "add", &format!("fd0a::{last}/64"), "dev", "sync", "nodad"]);
+        ip(&["-n", router, "address", "add", &format!("fe80::9:{last}/64"), "dev", "sync"]);
     }
     routers.into()
+}
+
+/// A second link between the two routers: `more`, 10.8.0.1 and 10.8.0.2.
+pub(crate) fn second_link() {
+    ip(&["-n", "r1", "link", "add", "more", "type", "veth", "peer", "name", "more", "netns", "r2"]);
+    for (router, address) in ["r1", "r2"].into_iter().zip(["10.8.0.1/24", "10.8.0.2/24"]) {
+        ip(&["-n", router, "address", "add", address, "dev", "more"]);
+        ip(&["-n", router, "link", "set", "more", "up"]);
+    }
 }
 
 /// Whatever a test was about: what its daemons recorded gives the same outputs again.
@@ -136,11 +150,16 @@ impl Router {
 
     /// Writes the configuration.
     pub(crate) fn configure(&self, link: &str) {
+        self.configure_links(&format!("{{ sync: {link} }}"));
+    }
+
+    /// Writes the configuration with these links.
+    pub(crate) fn configure_links(&self, links: &str) {
         let fifo =
             if self.fifo { format!(", notify-fifo: {}", self.path("fifo").display()) } else { String::new() };
         let text = format!(
             "conntrack-sync:
-  interface: {{ sync: {link} }}
+  interface: {links}
   ignore-address: [10.9.0.0/24, 127.0.0.0/8]
   failover-mechanism:
     vrrp: {{ sync-group: G1{fifo} }}

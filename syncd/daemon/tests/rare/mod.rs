@@ -197,3 +197,47 @@ fn a_daemon_that_starts_late_reads_expectations_and_sweeps_them() {
         wait_for("the peer has swept it", || count(&r2, "external-cache") == 0);
     });
 }
+
+#[test]
+fn a_reload_begins_and_ends_the_replication_of_expectations() {
+    lab::run("rare::a_reload_begins_and_ends_the_replication_of_expectations", || {
+        let (mut r1, mut r2) = two_routers();
+        for router in [&mut r1, &mut r2] {
+            router.nft(RULES);
+            router.start(MULTICAST);
+        }
+        r1.wait_until_in_sync();
+        r2.wait_until_in_sync();
+        let reload = |router: &mut Router, lines: &'static str| {
+            router.add_to_configuration(lines);
+            router.configure(MULTICAST);
+            let output = router.syncd(&["reload"]);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        execute(&r1, |batch| {
+            batch.create(1, &control(), 600);
+            batch.create_expectation(2, &announced(&control(), 5001));
+        });
+        wait_for("the parent is known", || cache(&r2, "external-cache").len() == 1);
+        // The sender first: until the other one wants them, what it says of them is passed over there.
+        reload(&mut r1, "  expect-sync: ftp\n");
+        wait_for("what was announced before is read", || count(&r1, "internal-cache") == 1);
+        reload(&mut r2, "  expect-sync: ftp\n");
+        wait_for("the peer has asked for it", || count(&r2, "external-cache") == 1);
+        // A control connection of FTP has one at a time: the kernel drops the first.
+        execute(&r1, |batch| batch.create_expectation(1, &announced(&control(), 5002)));
+        wait_for("what is announced now is heard", || {
+            let lines = r2.syncd(&["show", "conntrack-sync", "external-cache", "expect"]).stdout;
+            String::from_utf8_lossy(&lines).contains("dport=5002")
+        });
+        reload(&mut r1, "  expect-sync: sip\n");
+        wait_for("those of another helper have left", || {
+            (count(&r1, "internal-cache"), count(&r2, "external-cache")) == (0, 0)
+        });
+        assert_eq!(expected(&r1).len(), 1, "the kernel keeps them");
+        reload(&mut r1, "  expect-sync: all\n");
+        wait_for("all are back", || count(&r2, "external-cache") == 1);
+        reload(&mut r2, "");
+        wait_for("who wants none holds none", || count(&r2, "external-cache") == 0);
+    });
+}

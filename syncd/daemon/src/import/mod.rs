@@ -1,0 +1,124 @@
+//! `syncd import`: another program's configuration as ours, and for each of its keys what became of it.
+//!
+//! Reads text and makes text; asks no machine. [`conntrackd`] and [`vyos`] know the two languages, [`draft`] writes ours.
+//! Tested in `tests.rs`, whose samples are in `tests/import`.
+
+mod conntrackd;
+mod draft;
+mod vyos;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::config;
+
+/// The version of what is printed with `--json`.
+const VERSION: u32 = 1;
+
+/// A longer file is none of these, in bytes.
+const LONGEST: u64 = 4 << 20;
+
+/// Whose configuration it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Language {
+    /// `conntrackd.conf`.
+    Conntrackd,
+    /// VyOS's `show configuration commands`.
+    Vyos,
+}
+
+/// What became of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Verdict {
+    /// It means the same here.
+    Same,
+    /// What it is for is done here without it, or better.
+    Better,
+    /// It is lost, for the reason that is given.
+    NotCarried,
+}
+
+/// A key of the source and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Fate {
+    line: usize,
+    key: String,
+    verdict: Verdict,
+    reason: String,
+}
+
+/// What was made of a source.
+#[derive(Debug)]
+struct Imported {
+    yaml: String,
+    fates: Vec<Fate>,
+}
+
+impl Verdict {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Better => "better",
+            Self::NotCarried => "not carried",
+        }
+    }
+}
+
+impl Fate {
+    fn new(line: usize, key: impl Into<String>, verdict: Verdict, reason: impl Into<String>) -> Self {
+        Self { line, key: key.into(), verdict, reason: reason.into() }
+    }
+}
+
+/// Imports a file: our YAML to `out`, what became of each key to `err`; with `json` both as one document to `out`. Says
+/// whether the result is valid as it is.
+pub(crate) fn import(
+    language: Language,
+    file: &Path,
+    sync_group: Option<&str>,
+    json: bool,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> anyhow::Result<bool> {
+    let text = read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let Imported { yaml, fates } = match language {
+        Language::Conntrackd => conntrackd::import(&text, sync_group),
+        Language::Vyos => vyos::import(&text, sync_group),
+    }
+    .with_context(|| format!("cannot import {}", file.display()))?;
+    let checked = config::understand(Path::new("(imported)"), yaml.as_bytes());
+    if json {
+        let problem = checked.as_ref().err().map(ToString::to_string);
+        let document = serde_json::json!({
+            "version": VERSION, "configuration": yaml, "keys": fates, "problem": problem,
+        });
+        writeln!(out, "{document}")?;
+        return Ok(checked.is_ok());
+    }
+    write!(out, "{yaml}")?;
+    for Fate { line, key, verdict, reason } in &fates {
+        writeln!(err, "{}:{line}: {key}: {}: {reason}", file.display(), verdict.word())?;
+    }
+    if let Err(error) = &checked {
+        writeln!(err, "\nthe result needs a hand before syncd takes it: {error}")?;
+    }
+    Ok(checked.is_ok())
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        let reason = format!("it is longer than {LONGEST} bytes; name a configuration");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
+    Ok(text)
+}
