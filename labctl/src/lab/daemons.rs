@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use super::{Lab, locked};
+use crate::apply;
 use crate::bench::flows;
 use crate::plan::{Actor, CONNTRACKD_NOTIFY, conntrackd, syncd as plan_syncd};
 use crate::probes::caches::{self, Difference};
@@ -32,6 +33,17 @@ impl Lab {
     /// When it does not run or does not answer as documented.
     pub(crate) fn daemon_statistics(&self, router: &str) -> Result<BTreeMap<String, u64>> {
         syncd::read_statistics(&self.ask_syncd(router, &["statistics"])?)
+    }
+
+    /// Changes a router's configuration and makes its syncd read it.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub(super) fn reload(&self, router: &str, change: &serde_yaml::Mapping) -> Result<()> {
+        let known = self.scenario.topology.routers.get(router).context("no such router")?;
+        let step = plan_syncd::change(router, known, &self.scenario, change)?;
+        apply::execute(&mut locked(&self.nodes), &step)?;
+        self.ask(router, Actor::Syncd, &plan_syncd::reload()).map(drop)
     }
 
     pub(super) fn ask_syncd(&self, router: &str, what: &[&str]) -> Result<Vec<u8>> {

@@ -141,6 +141,7 @@ impl Run<'_> {
             }
             Action::StartDaemon(node) => lab.start_daemon(node)?,
             Action::WakeDaemon(node) => lab.hang_daemon(node, false)?,
+            Action::Reload { on, change } => lab.reload(on, change)?,
             Action::LinkUp(node) => {
                 self.note_moment()?;
                 lab.link_up(node)?;

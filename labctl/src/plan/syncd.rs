@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use serde_yaml::{Mapping, Value};
+
 use super::keepalived::{GROUP, SYNCD_FIFO};
 use super::step::{Actor, Step, Text};
 use crate::scenario::{Channel, Router, Scenario};
@@ -14,6 +16,33 @@ const FILE: &str = "syncd.yaml";
 const CONTROL: &str = "/run/syncd/control";
 
 pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scenario: &Scenario) {
+    let text = configuration(name, router, scenario);
+    steps.push(Step::File { node: name.to_owned(), name: FILE, text: Text(text) });
+}
+
+/// The step that writes its configuration with some keys otherwise.
+///
+/// # Errors
+/// Never: what is written here is YAML.
+pub(crate) fn change(
+    name: &str,
+    router: &Router,
+    scenario: &Scenario,
+    change: &Mapping,
+) -> Result<Step, serde_yaml::Error> {
+    let mut document: Mapping = serde_yaml::from_str(&configuration(name, router, scenario))?;
+    if let Some(Value::Mapping(keys)) = document.get_mut("conntrack-sync") {
+        for (key, value) in change {
+            match value {
+                Value::Null => drop(keys.remove(key)),
+                value => drop(keys.insert(key.clone(), value.clone())),
+            }
+        }
+    }
+    Ok(Step::File { node: name.to_owned(), name: FILE, text: Text(serde_yaml::to_string(&document)?) })
+}
+
+fn configuration(name: &str, router: &Router, scenario: &Scenario) -> String {
     let (_, peer) = scenario.topology.peer_of(name);
     let mut text = "conntrack-sync:\n  interface:\n".to_owned();
     // Writing to a string cannot fail.
@@ -39,7 +68,13 @@ pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scen
         let helpers: Vec<&str> = scenario.helpers.iter().map(|helper| helper.word()).collect();
         let _ = writeln!(text, "  expect-sync: [{}]", helpers.join(", "));
     }
-    steps.push(Step::File { node: name.to_owned(), name: FILE, text: Text(text) });
+    text
+}
+
+/// The arguments that make it read its configuration again.
+#[must_use]
+pub(crate) fn reload() -> Vec<String> {
+    ["reload", "--json", "--socket", CONTROL].map(str::to_owned).to_vec()
 }
 
 /// The arguments that make it show something, for programs.

@@ -40,6 +40,13 @@ pub(crate) enum Action {
     StartDaemon(String),
     /// A replicating daemon that hung goes on.
     WakeDaemon(String),
+    /// A syncd reads its configuration again: that of the beginning, with these keys otherwise.
+    Reload {
+        /// The router.
+        on: String,
+        /// Keys below `conntrack-sync`; one without a value is left out.
+        change: serde_yaml::Mapping,
+    },
     /// The router's LAN interface comes up again.
     LinkUp(String),
     /// LAN and WAN are divided, or one again.
@@ -135,6 +142,11 @@ impl fmt::Display for Action {
             Self::StartVrrp(node) => write!(f, "start keepalived on {node}"),
             Self::StartDaemon(node) => write!(f, "start the daemon on {node}"),
             Self::WakeDaemon(node) => write!(f, "the daemon on {node} goes on"),
+            Self::Reload { on, change } => {
+                let keys: Vec<&str> = change.keys().filter_map(serde_yaml::Value::as_str).collect();
+                let what = if keys.is_empty() { "as at first".to_owned() } else { keys.join(", ") };
+                write!(f, "the daemon on {on} reloads its configuration: {what}")
+            }
             Self::LinkUp(node) => write!(f, "the LAN interface of {node} comes up"),
             Self::Networks(Networks::Split) => write!(f, "LAN and WAN are divided between the routers"),
             Self::Networks(Networks::HigherHears) => {
@@ -171,6 +183,8 @@ pub(crate) struct EventText {
     pub(crate) start_vrrp: Option<String>,
     pub(crate) start_daemon: Option<String>,
     pub(crate) wake_daemon: Option<String>,
+    pub(crate) reload: Option<String>,
+    pub(crate) change: Option<serde_yaml::Mapping>,
     pub(crate) link_up: Option<String>,
     pub(crate) networks: Option<Networks>,
     #[serde(default)]

@@ -84,6 +84,11 @@ fn daemon_restart() {
 }
 
 #[test]
+fn reload() {
+    scenario("reload");
+}
+
+#[test]
 fn no_sync() {
     scenario("no-sync");
 }

@@ -63,6 +63,7 @@ fn check_event(entry: EventText, place: usize, checker: &mut Checker<'_>) -> Opt
             actions.push(action(name));
         }
     }
+    actions.extend(check_reload(entry.reload, entry.change, place, checker));
     actions.extend(entry.networks.map(|networks| check_networks(networks, place, checker)));
     actions.extend(entry.forget_neighbours.then_some(Action::ForgetNeighbours));
     actions.extend(entry.weather.map(Action::Weather));
@@ -83,8 +84,8 @@ fn check_event(entry: EventText, place: usize, checker: &mut Checker<'_>) -> Opt
             &KEYS,
             Some(place),
             format!("{} actions in one entry", actions.len()),
-            "give exactly one of start, stop, fulfil, fault, boot, start-vrrp, start-daemon, wake-daemon, link-up, networks, \
-             forget-neighbours, weather, births, deaths, fill, drain, wait",
+            "give exactly one of start, stop, fulfil, fault, boot, start-vrrp, start-daemon, wake-daemon, reload, link-up, \
+             networks, forget-neighbours, weather, births, deaths, fill, drain, wait",
         );
     }
     actions.pop()
@@ -95,6 +96,27 @@ fn check_fault(fault: Fault, node: &str, place: usize, checker: &mut Checker<'_>
         checker.tells(&KEYS, place, node, &SOME_DAEMON);
     } else {
         checker.router(&KEYS, Some(place), node);
+    }
+}
+
+fn check_reload(
+    on: Option<String>,
+    change: Option<serde_yaml::Mapping>,
+    place: usize,
+    checker: &mut Checker<'_>,
+) -> Option<Action> {
+    match (on, change) {
+        (Some(on), Some(change)) => {
+            checker.tells(&KEYS, place, &on, &[SyncKind::Syncd]);
+            Some(Action::Reload { on, change })
+        }
+        (None, None) => None,
+        _ => {
+            let remedy = "write `reload: r1, change: { accept-protocol: [tcp] }`, or `change: {}` for the \
+                          configuration of the beginning";
+            checker.mistake(&KEYS, Some(place), "`reload` and `change` belong together".to_owned(), remedy);
+            None
+        }
     }
 }
 
