@@ -217,7 +217,7 @@ impl Display for Line<'_> {
                 f.write_str("the peer acknowledges nothing although it is heard; starting over")
             }
             Notice::ReceivingStuck => {
-                f.write_str("the peer's sequence numbers went back without a hello; resync requested")
+                f.write_str("the peer's sequence numbers went back, or far ahead, without a hello; resync requested")
             }
             Notice::ForeignHello => f.write_str(
                 "the peer answers a hello that is not ours: somebody else speaks on the dedicated link; starting over",

@@ -21,6 +21,11 @@ const HELD_NACKS: usize = 64;
 /// So long only late numbers must come before we believe that the peer started over without saying so.
 const STUCK_FOR: Duration = Duration::from_secs(2);
 
+/// So many numbers are asked for again at most. Nobody keeps more; and a NACK that is longer covers numbers that the peer
+/// will use only later, so that two routers whom a stranger has set apart would ask each other for each other's NACKs,
+/// as fast as the link allows.
+const MOST_MISSED: u32 = 1 << 18;
+
 /// A hello so many numbers further on is taken for one in the same count.
 const NEAR: u32 = 1 << 15;
 
@@ -35,7 +40,7 @@ pub struct Tracked {
     pub gap: Option<SeqRange>,
     /// Numbers to acknowledge at once.
     pub ack: Option<SeqRange>,
-    /// The peer's numbers went back without a hello.
+    /// The peer's numbers went back, or far ahead, without a hello.
     pub stuck: bool,
     /// A hello had passed over this number: it was neither heard nor missed, and what it says is lost. Either it was
     /// overtaken by that hello, or the hello was not the peer's.
@@ -78,6 +83,10 @@ impl Receiver {
         match self.last {
             Some(last) if seq != last.next() && seq.newer_than(last) => {
                 let gap = SeqRange { from: last.next(), to: seq.previous() };
+                if gap.len() > MOST_MISSED {
+                    self.start_over();
+                    return Tracked { stuck: true, ..self.accept(seq) };
+                }
                 let ack = self.take_ack();
                 Tracked { gap: Some(gap), ack, ..self.accept(seq) }
             }

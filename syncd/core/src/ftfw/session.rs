@@ -49,7 +49,7 @@ pub struct Arrival {
     pub answered: bool,
     /// The peer was silent before, or never heard.
     pub returned: bool,
-    /// The peer's numbers went back without a hello.
+    /// The peer's numbers went back, or far ahead, without a hello.
     pub stuck: bool,
     /// It is late, and was neither heard nor missed before: what it says is lost.
     pub skipped: bool,
@@ -342,6 +342,10 @@ impl Session {
     /// The frame that arrived last was a NACK: the peer misses these numbers. Says how many items are sent again; only
     /// when they are sent is the NACK acknowledged.
     pub fn nacked(&mut self, range: SeqRange) -> u32 {
+        if range.to.newer_than(self.send.next_seq().previous()) {
+            // As in [`Self::acked`]: nobody misses what was never sent.
+            return 0;
+        }
         let again = self.send.nacked(range);
         if again > 0
             && let Some(range) = self.recv.hold_nack()

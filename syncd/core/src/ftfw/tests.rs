@@ -321,6 +321,26 @@ fn a_peer_whose_numbers_went_back_without_hello_is_followed_after_a_while() {
     assert!(session.arrive(at(9000), Seq(13), Flags::NONE).deliver);
 }
 
+/// Two routers whom a stranger had set half the numbers apart asked each other for each other's NACKs without end (seed
+/// 27630).
+#[test]
+fn a_leap_that_nobody_can_fill_is_followed_and_not_asked_for() {
+    let mut session = open_session();
+    let arrival = session.arrive(at(2), Seq(0x4000_0000), Flags::NONE);
+    assert!(arrival.stuck && arrival.deliver && arrival.lost == 0);
+    assert!(
+        drain(&mut session, at(2))
+            .iter()
+            .all(|(.., sent, _)| !matches!(sent, Outgoing::Control(Control::Nack(_))))
+    );
+    assert!(session.arrive(at(3), Seq(0x4000_0001), Flags::NONE).deliver);
+    // Nor is a NACK believed that covers what was never sent.
+    session.enqueue(Item(1));
+    let sent = items(&drain(&mut session, at(3)));
+    assert_eq!(session.nacked(range(sent[0].0, sent[0].0 + 5000)), 0);
+    assert_eq!(session.nacked(range(sent[0].0, sent[0].0)), 1);
+}
+
 #[test]
 fn an_item_is_in_one_queue_at_most_and_leaves_no_trace_when_forgotten() {
     let mut sender = Sender::new(Seq(1));

@@ -134,7 +134,7 @@ pub enum Notice {
     /// The peer answers a hello that was not ours: somebody else has said it in our name. What we sent since may count as
     /// heard without having been; we say hello ourselves and send everything again.
     ForeignHello,
-    /// The peer's numbers went back without a hello: we follow them and ask for a resync.
+    /// The peer's numbers went back, or far ahead, without a hello: we follow them and ask for a resync.
     ReceivingStuck,
     /// Ends of flows that the peer was never told had to be forgotten; a hello makes it ask for a resync.
     EndsForgotten {

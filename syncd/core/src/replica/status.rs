@@ -92,7 +92,7 @@ pub enum Reason {
     GapDuringResync,
     /// The peer did not finish its answer to our resync; we ask again.
     NoAnswer,
-    /// The peer's numbers went back.
+    /// The peer's numbers went back, or far ahead.
     ReceivingStuck,
     /// A gap in the peer's frames is not closed yet.
     GapOpen,
@@ -167,7 +167,7 @@ impl fmt::Display for Reason {
             Self::BecameBackup => "this router became backup",
             Self::GapDuringResync => "frames were lost during a resync; asking again",
             Self::NoAnswer => "the peer did not finish its answer to a resync; asking again",
-            Self::ReceivingStuck => "the peer's sequence numbers went back without a hello",
+            Self::ReceivingStuck => "the peer's sequence numbers went back, or far ahead, without a hello",
             Self::GapOpen => "frames of the peer are missing and were asked for again",
             Self::ReadingKernel => "the kernel's table is being read",
             Self::Sending => "flows are being sent to the peer",
