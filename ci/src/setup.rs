@@ -56,6 +56,15 @@ const PROGRAMS: [Program; 5] = [
     Program { name: "setpriv", package: "util-linux", demo: false },
 ];
 
+/// What only some tests need. Where it cannot be had, these are left out by name and stand in the summary as SKIPPED.
+const OPTIONAL: [Program; 1] = [
+    // The page of metrics, the alert rules and the dashboard, read by Prometheus' own program.
+    Program { name: PROMTOOL, package: "prometheus", demo: false },
+];
+
+/// See [`OPTIONAL`].
+pub(crate) const PROMTOOL: &str = "promtool";
+
 /// There is connection tracking in this kernel when this file is there.
 const CONNTRACK: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 
@@ -71,12 +80,26 @@ pub(crate) fn setup(workspace: &Workspace, need: Need) -> Result<()> {
     if !missing.is_empty() {
         install(workspace, &missing)?;
     }
+    if need == Need::Everything {
+        try_optional(workspace);
+    }
     load_conntrack(workspace)?;
     if need == Need::Everything {
         require_component(workspace, "fmt", "rustfmt")?;
         require_component(workspace, "clippy", "clippy")?;
     }
     Ok(())
+}
+
+/// Installs what may be missing, if it may; says what will be left out without it.
+fn try_optional(workspace: &Workspace) {
+    let missing: Vec<_> = OPTIONAL.iter().filter(|program| find_program(program.name).is_none()).collect();
+    if missing.is_empty() {
+        return;
+    }
+    if let Err(error) = install(workspace, &missing) {
+        println!("setup: {error}\nsetup: the tests that need it are left out");
+    }
 }
 
 fn missing(need: Need) -> Vec<&'static Program> {

@@ -11,7 +11,7 @@ use crate::gates::{Gates, cargo};
 use crate::lock::HostLock;
 use crate::residue::{self, Host};
 use crate::setup::{self, Need};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, find_program};
 use crate::{fuzz, gates, interop, simulator, tidy, unprivileged};
 
 /// How much of what takes long.
@@ -116,6 +116,9 @@ fn programs(workspace: &Workspace, gates: &mut Gates, seeds: u32) -> Result<()> 
     if !setup::is_root() {
         gates.skip("tests that need root", "they raise the host's limits for a moment");
     }
+    if find_program(setup::PROMTOOL).is_none() {
+        gates.skip("tests that need promtool", "it is not here (package prometheus)");
+    }
     gates.pass_command("build of the labs", labs(workspace, &["--no-run"]))?;
     gates.pass_command("build", build(workspace, &["syncd", "labctl", "syncd-sim"]))?;
     gates.pass_command("simulator", simulator::sweep(workspace, &["--seeds", &seeds.to_string()]))
@@ -166,11 +169,16 @@ fn tests(workspace: &Workspace, arguments: &[&str]) -> Command {
     command
 }
 
-/// What only root can try is left out for others, and counted by the harness as filtered out.
+/// What only root can try is left out for others, and what needs a program that is not here; the harness counts it as
+/// filtered out.
 fn unit_tests(workspace: &Workspace) -> Command {
     let mut command = tests(workspace, &["--workspace"]);
+    command.arg("--");
     if !setup::is_root() {
-        command.args(["--", "--skip", "needs_root"]);
+        command.args(["--skip", "needs_root"]);
+    }
+    if find_program(setup::PROMTOOL).is_none() {
+        command.args(["--skip", "needs_promtool"]);
     }
     command
 }

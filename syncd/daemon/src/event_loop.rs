@@ -26,6 +26,7 @@ use crate::doors::Doors;
 use crate::journal::{Journal, Level};
 use crate::kernel::Kernel;
 use crate::last_role::{LastRole, Transition};
+use crate::metrics::{self, page::Facts, transitions::Transitions};
 use crate::outside::{Outbox, Surroundings};
 use crate::reload::{Read, Reader};
 use crate::run::Rehearsal;
@@ -113,6 +114,7 @@ pub(crate) struct EventLoop {
     replies: Vec<(RequestId, Reply)>,
     notices: Vec<Notice>,
     last: Option<Transition>,
+    transitions: Transitions,
     /// The transition that is being entered again after a restart.
     kept: Option<Transition>,
     fifo_garbage: u64,
@@ -160,6 +162,7 @@ impl EventLoop {
             replies: Vec::new(),
             notices: Vec::new(),
             last: None,
+            transitions: Transitions::default(),
             kept: None,
             fifo_garbage: 0,
             ending: None,
@@ -357,12 +360,9 @@ impl EventLoop {
     fn answer(&mut self, now: Instant, call: Call) {
         let Parts { replica, setting, .. } = &self.parts;
         let response = match call.request {
-            Request::Status => {
-                let links = self.parts.channels.views(replica.channel());
-                let view = StatusView::new(now, &replica.status(now), setting, self.last, links);
-                Response::Status(Box::new(view))
-            }
+            Request::Status => Response::Status(Box::new(self.status(now))),
             Request::Statistics => Response::Statistics(Box::new(self.statistics(now))),
+            Request::Metrics => Response::Metrics(self.metrics(now)),
             Request::Cache { cache, from, form, selection, most } => {
                 let most = most.map_or(PAGE, |most| most as usize);
                 match selection.read() {
@@ -445,6 +445,25 @@ impl EventLoop {
         self.parts.replica.handle_command(now, id, command);
     }
 
+    fn status(&self, now: Instant) -> StatusView {
+        let Parts { replica, setting, channels, .. } = &self.parts;
+        let links = channels.views(replica.channel());
+        StatusView::new(now, &replica.status(now), setting, self.last, links)
+    }
+
+    fn metrics(&self, now: Instant) -> String {
+        let Parts { replica, setting, .. } = &self.parts;
+        metrics::page::write(&Facts {
+            status: &self.status(now),
+            statistics: &self.statistics(now),
+            peer: &setting.peer,
+            internal_limit: replica.internal().limit(),
+            external_limit: replica.external().limit(),
+            lag: replica.lag(),
+            transitions: &self.transitions,
+        })
+    }
+
     fn statistics(&self, now: Instant) -> StatisticsView {
         let Parts { replica, kernel, channels, transport, .. } = &self.parts;
         let (errors, counts) = (channels.errors(), kernel.counts());
@@ -495,7 +514,8 @@ impl EventLoop {
         let Parts { journal, last_role, .. } = &self.parts;
         for notice in self.notices.drain(..) {
             journal.notice(&notice);
-            if let Notice::RoleEntered { to, .. } = notice {
+            if let Notice::RoleEntered { from, to } = notice {
+                self.transitions.count(from, to);
                 let kept = self.kept.take().filter(|kept| kept.role == to);
                 let transition = kept.unwrap_or_else(|| Transition::now(to));
                 self.last = Some(transition);

@@ -14,6 +14,7 @@
 //! | [`last_role`] | the role, over a restart |
 //! | [`reload`] | a changed configuration, read beside the loop |
 //! | [`control`] | the control socket |
+//! | [`metrics`] | the same numbers for Prometheus, on a socket of their own |
 //! | [`show`] | the operator's views |
 //! | [`operate`], [`log`] | what an operator does and follows |
 //! | [`front`] | the letters of conntrackd, for the scripts people have |
@@ -41,6 +42,7 @@ mod journal;
 mod kernel;
 mod last_role;
 mod log;
+mod metrics;
 mod operate;
 mod outside;
 mod ready;

@@ -11,7 +11,7 @@ use syncd_conntrack::QuerySocket;
 use crate::args::{Conntrack, Output, Question, Reset, ResetCache, Show, Sync};
 use crate::clock;
 use crate::control::client::{CallError, Client};
-use crate::control::protocol::{Request, StepWord};
+use crate::control::protocol::{Request, Response, StepWord};
 use crate::log;
 use crate::show::print::{self, Part, Style};
 use crate::show::table::CacheFormat;
@@ -24,6 +24,7 @@ pub(crate) fn show(show: &Show, out: &mut impl Write) -> anyhow::Result<()> {
     match show {
         Show::ConntrackSync { what } => show_sync(what, out),
         Show::Log(crate::args::Log::ConntrackSync(question)) => log::show(question, out),
+        Show::Metrics(control) => show_metrics(&control.socket, out),
         Show::Conntrack { what: Conntrack::Statistics(output) } => Ok(print::processors(output.json, out)?),
         Show::Conntrack { what: Conntrack::Table(kernel) } => {
             let style = style(kernel.output.json, kernel.xml, kernel.format);
@@ -66,6 +67,13 @@ fn show_sync(what: &Sync, out: &mut impl Write) -> anyhow::Result<()> {
         drop(writeln!(io::stderr(), "syncd: there may be more: go on with --from {next}"));
     }
     Ok(())
+}
+
+fn show_metrics(socket: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    match Client::connect(socket)?.call(&Request::Metrics)? {
+        Response::Metrics(page) => Ok(out.write_all(page.as_bytes())?),
+        _ => bail!("the daemon answered something else; use the syncd of the daemon's own version"),
+    }
 }
 
 /// `reset`.

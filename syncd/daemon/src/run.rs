@@ -15,17 +15,19 @@ use syncd_core::replica::{self, Ends, PEER_KEEPS, Replica, Settings};
 use syncd_core::time::Instant;
 use syncd_core::wire::Options;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::channels::Channels;
 use crate::clock;
 use crate::config::{self, Config, Interface, Keepalived, Transport};
 use crate::control::claim::Claim;
-use crate::control::server;
+use crate::control::server::{self, Call};
 use crate::doors::Doors;
 use crate::event_loop::{Ending, EventLoop, Inputs, Parts};
 use crate::journal::{Journal, Level};
 use crate::kernel::{self, Kernel};
 use crate::last_role::LastRole;
+use crate::metrics::{self, listen::Listener};
 use crate::recorder::Recording;
 use crate::reload::Reader;
 use crate::show::view::Setting;
@@ -129,6 +131,7 @@ async fn serve(
     }
     let claim = Arc::new(claim);
     let (tell_calls, calls) = mpsc::channel(WAITING);
+    let metrics = show_metrics(&config, &tell_calls, &journal)?;
     let server = tokio::spawn(server::serve(Arc::clone(&claim), tell_calls, Arc::clone(journal.told())));
 
     let start = clock::now();
@@ -159,9 +162,25 @@ async fn serve(
     server.abort();
     // The last owner of the claim removes the socket's file.
     drop(server.await);
+    if let Some(metrics) = metrics {
+        metrics.abort();
+        drop(metrics.await);
+    }
     drop(claim);
     journal.say(Level::Info, "---- shutdown received ----");
     done
+}
+
+/// Shows metrics where the configuration wants them; opens the socket at once, so that a wrong one is seen.
+fn show_metrics(
+    config: &Config,
+    calls: &mpsc::Sender<Call>,
+    journal: &Journal,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    let Some(at) = &config.metrics else { return Ok(None) };
+    let listener = Listener::open(at, journal)?;
+    journal.say(Level::Info, format_args!("metrics are shown on {at}"));
+    Ok(Some(tokio::spawn(metrics::server::serve(listener, calls.clone(), journal.clone()))))
 }
 
 /// A fresh replica, and its recording if one is wanted. The file is made when nothing else can keep us from starting.
@@ -252,11 +271,21 @@ pub(crate) fn settings(config: &Config, datagram_limit: usize) -> Settings {
 pub(crate) fn setting(config: &Config, start: Instant) -> Setting {
     Setting {
         sync_interface: config.links.iter().map(|link| link.interface.clone()).collect(),
+        peer: peer(config),
         sync_group: config.failover.sync_group.clone(),
         expect_sync: config.expect_sync.clone(),
         has_fifo: config.failover.notify_fifo.is_some(),
         start,
         journal_unit: journal_unit(),
+    }
+}
+
+/// What the peer is called where it has no name: its address, or the group in which it is heard.
+fn peer(config: &Config) -> String {
+    match config.links.first().map(|link| link.transport) {
+        Some(Transport::Unicast(peer)) => peer.ip().to_string(),
+        Some(Transport::Multicast(group)) => group.ip().to_string(),
+        None => String::new(),
     }
 }
 

@@ -18,10 +18,12 @@
 //! | [`send`] | the transmit queue, what is in flight, our numbers |
 //! | [`recv`] | the peer's numbers: gaps, acknowledgements due |
 //! | [`hello`] | who has answered whom; episodes |
+//! | [`lag`] | how long the peer is behind, counted |
 //! | [`channels`] | which dedicated link is used |
 
 pub mod channels;
 pub mod hello;
+mod lag;
 pub mod recv;
 pub mod send;
 mod session;
@@ -29,5 +31,6 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use lag::{LAG_BOUNDS, Lag};
 pub use send::{Item, Outgoing};
 pub use session::{ALIVE_EVERY, Arrival, SILENCE, STUCK, Session};

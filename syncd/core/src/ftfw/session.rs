@@ -1,6 +1,7 @@
 //! The conversation with one peer: numbers in both directions, hello, and the one-second beat.
 
 use super::hello::Hello;
+use super::lag::Lag;
 use super::recv::Receiver;
 use super::send::{Item, Outgoing, Sender};
 use crate::time::{Duration, Instant};
@@ -89,6 +90,7 @@ pub struct Session {
     progress: Instant,
     /// When the present round of [`Sender::begin_round`] began.
     round: Instant,
+    lag: Lag,
     /// Whatever was sent before this number and still awaits an answer [`STUCK`] after this instant is overdue.
     watermark: (Seq, Instant),
     /// An acknowledgement has passed over items that were sent before this number, at this instant.
@@ -116,6 +118,7 @@ impl Session {
             silence: SILENCE,
             progress: now,
             round: now,
+            lag: Lag::default(),
             watermark: (first, now),
             passed_items: None,
             passed_over: false,
@@ -219,6 +222,12 @@ impl Session {
     #[must_use]
     pub fn waits_since(&self) -> Option<Instant> {
         (self.send.older() > 0).then_some(self.round)
+    }
+
+    /// How long the peer is behind, counted over all rounds.
+    #[must_use]
+    pub const fn lag(&self) -> &Lag {
+        &self.lag
     }
 
     /// The number of our next message.
@@ -328,7 +337,11 @@ impl Session {
         // While a frame is missing it may be the acknowledgement of the RESYNC.
         self.passed_over |= !self.has_gap() && self.send.passed_over(range.from);
         let asked = self.send.resyncs();
+        let waited = self.send.older() > 0;
         let progress = self.send.acked(range, settled);
+        if waited && self.send.older() == 0 {
+            self.lag.observe(now.since(self.round));
+        }
         self.keeps |= self.passed_over && self.send.resyncs() < asked;
         if progress {
             self.progress = now;

@@ -404,6 +404,27 @@ fn how_long_something_waits_is_known_whatever_becomes_of_it() {
     assert_eq!((session.waits_since(), session.inconsistency()), (Some(at(40)), None));
     session.acked(at(50), range(106, 107), |_| {});
     assert_eq!((session.waits_since(), session.inconsistency()), (None, None));
+    // One round of 30 ms and one of 10.
+    assert_eq!((session.lag().rounds, session.lag().micros), (2, 40_000));
+}
+
+#[test]
+fn how_long_the_peer_is_behind_is_counted_by_acknowledgements_only() {
+    let mut session = open_session();
+    session.enqueue(Item(1));
+    drain(&mut session, at(10));
+    session.forget(Item(1));
+    session.enqueue(Item(2));
+    // Nobody waits any more for what began at 10.
+    drain(&mut session, at(5000));
+    session.acked(at(5002), range(102, 102), |_| {});
+    // An hour is longer than every bound.
+    session.enqueue(Item(3));
+    drain(&mut session, at(6000));
+    session.acked(at(3_606_000), range(103, 103), |_| {});
+    let lag = session.lag();
+    assert_eq!((lag.rounds, lag.micros), (2, 2000 + 3_600_000_000));
+    assert_eq!((lag.buckets[1], lag.buckets.iter().sum::<u64>()), (1, 1));
 }
 
 #[test]

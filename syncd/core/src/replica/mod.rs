@@ -56,7 +56,7 @@ use crate::cache::{ExternalCache, InternalCache, Slot};
 use crate::filter::Filter;
 use crate::flow::{Flow, Origin};
 use crate::ftfw::channels::Channels;
-use crate::ftfw::{Item, Session};
+use crate::ftfw::{Item, Lag, Session};
 use crate::time::{Duration, Instant};
 use crate::wire::{Datagram, Options, Seq};
 
@@ -274,6 +274,12 @@ impl Replica {
     #[must_use]
     pub const fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// How long the peer is behind with our news, counted.
+    #[must_use]
+    pub const fn lag(&self) -> &Lag {
+        self.session.lag()
     }
 
     /// Flows of our kernel.

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use syncd_core::flow::Family;
 
-use super::{Output, Question};
+use super::{Control, Output, Question};
 use crate::control::protocol::Cache;
 use crate::show::selection::Selection;
 use crate::show::table::{CacheFormat, TableFormat};
@@ -26,6 +26,8 @@ pub(crate) enum Show {
     /// What was said lately.
     #[command(subcommand)]
     Log(Log),
+    /// The daemon's numbers as Prometheus reads them, whether or not they are shown on a socket.
+    Metrics(Control),
 }
 
 /// After `show log` and `monitor log`.

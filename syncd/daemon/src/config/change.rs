@@ -45,6 +45,7 @@ impl Config {
             ("purge-timeout", self.purge_timeout != newer.purge_timeout),
             ("commit-timeout", self.commit_timeout != newer.commit_timeout),
             ("peer-timeout", self.peer_timeout != newer.peer_timeout),
+            ("metrics.listen", self.metrics != newer.metrics),
         ];
         differences.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
     }

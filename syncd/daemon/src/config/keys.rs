@@ -63,6 +63,8 @@ pub(crate) enum Value {
     Path,
     /// A name of somebody else's.
     Name,
+    /// A Unix socket or an address with a port.
+    Socket,
 }
 
 /// The one key at the top of the file.
@@ -275,6 +277,22 @@ pub(crate) const KEYS: &[Key] = &[
         vyos: None,
         reload: Reload::InPlace,
     },
+    Key {
+        path: "metrics",
+        value: Value::Section,
+        default: "none: nothing is shown",
+        says: "The daemon's numbers, for Prometheus.",
+        vyos: None,
+        reload: Reload::Restart,
+    },
+    Key {
+        path: "metrics.listen",
+        value: Value::Socket,
+        default: "required",
+        says: "Where GET /metrics is answered. Whoever can reach it may ask: there is no password.",
+        vyos: None,
+        reload: Reload::Restart,
+    },
 ];
 
 /// The key of that path. Only paths of the table are asked for.
@@ -325,6 +343,7 @@ impl Value {
             Self::Switch => "true, or nothing".to_owned(),
             Self::Path => "an absolute path".to_owned(),
             Self::Name => "a name".to_owned(),
+            Self::Socket => "unix:PATH, ADDRESS:PORT, or in quotes \"[IPV6]:PORT\"".to_owned(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod expect;
 mod keepalived;
 pub(crate) mod keys;
 mod links;
+mod metrics;
 mod node;
 mod problem;
 mod read;
@@ -32,6 +33,7 @@ use crate::journal::Level;
 pub(crate) use change::needing_restart;
 pub(crate) use keepalived::Keepalived;
 pub(crate) use links::{is_interface_name, is_link_local};
+pub(crate) use metrics::MetricsSocket;
 pub(crate) use problem::{Invalid, Problem};
 pub(crate) use system::Interface;
 
@@ -64,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) log: Option<Level>,
     /// What is right and probably not meant.
     remarks: Vec<Problem>,
+    /// Where metrics are shown; none: nowhere.
+    pub(crate) metrics: Option<MetricsSocket>,
     file: PathBuf,
     text: String,
 }

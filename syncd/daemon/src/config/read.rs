@@ -13,7 +13,7 @@ use syncd_core::flow::{Family, Protocol};
 use super::node::{Node, Part};
 use super::problem::{Invalid, Problem};
 use super::tree::{Cursor, Fields, Noted, Reader};
-use super::{Config, Failover, Transport, expect, keys, links, node};
+use super::{Config, Failover, Transport, expect, keys, links, metrics, node};
 use crate::journal::Level;
 
 const ACCEPTED: &[(&str, Protocol)] = &[
@@ -42,6 +42,8 @@ fn syntax(text: &str, error: &node::SyntaxError) -> Problem {
     let line = error.place.and_then(|place| text.lines().nth(place.line - 1)).unwrap_or("");
     let remedy = if line.contains('\t') {
         "indent with blanks: YAML takes no tabs there"
+    } else if line.contains("]:") {
+        "put an IPv6 address with a port in quotes: \"[::1]:9716\""
     } else if error.reason.contains("duplicate") {
         "write each key once"
     } else if error.reason.contains("aliases") || error.reason.contains("repetition") {
@@ -101,6 +103,7 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
     let channel = number(reader, fields.get("sync-queue-size"), "sync-queue-size");
     let log = log(reader, &fields);
     without_effect(reader, &fields);
+    let metrics = fields.get("metrics").and_then(|cursor| metrics::section(reader, cursor));
     Some(Config {
         links,
         listen,
@@ -114,6 +117,7 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
         peer_timeout,
         purge_timeout,
         log,
+        metrics,
         remarks: Vec::new(),
         file: file.to_owned(),
         text: reader.text().to_owned(),

@@ -73,6 +73,10 @@ fn value(key: &'static Key) -> Json {
         Value::Whole(least, most, _) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Value::Switch => json!({ "type": ["boolean", "null"] }),
         Value::Path => json!({ "type": "string", "pattern": "^/." }),
+        Value::Socket => {
+            let address = "([0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+|\\[[0-9a-fA-F:.%]+\\]):[0-9]{1,5}";
+            json!({ "type": "string", "pattern": format!("^(unix:/.*[^/]|{address})$") })
+        }
         Value::Name => json!({ "type": "string", "minLength": 1, "pattern": "^[^\"\n]+$" }),
     }
 }

@@ -27,6 +27,8 @@ pub(crate) enum Request {
     Status,
     /// Everything that is counted.
     Statistics,
+    /// The page for Prometheus.
+    Metrics,
     /// One page of a cache.
     Cache {
         /// Which one.
@@ -160,6 +162,8 @@ pub(crate) enum Response {
     Status(Box<StatusView>),
     /// To [`Request::Statistics`].
     Statistics(Box<StatisticsView>),
+    /// To [`Request::Metrics`].
+    Metrics(String),
     /// To [`Request::Cache`].
     Page(Page),
     /// To [`Request::Filter`].

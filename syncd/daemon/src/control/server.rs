@@ -69,11 +69,13 @@ pub(crate) async fn serve(claim: Arc<Claim>, calls: mpsc::Sender<Call>, told: Ar
     }
 }
 
-fn is_of_one_client(error: &io::Error) -> bool {
+/// Whether accepting failed because of whoever wanted to be accepted.
+pub(crate) fn is_of_one_client(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
 
-fn is_shortage(error: &io::Error) -> bool {
+/// Whether accepting failed because something has run out for the moment.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
     use nix::errno::Errno;
     let shortages = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
     error.raw_os_error().is_some_and(|number| shortages.contains(&Errno::from_raw(number)))

@@ -63,6 +63,7 @@ fn status(sync: Sync) -> StatusView {
     };
     let setting = Setting {
         sync_interface: vec!["eth2".to_owned()],
+        peer: "225.0.0.50".to_owned(),
         sync_group: "syncgrp".to_owned(),
         expect_sync: vec!["ftp".to_owned(), "sip".to_owned()],
         has_fifo: true,

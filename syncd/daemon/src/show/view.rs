@@ -19,6 +19,8 @@ pub(crate) use super::flows::FlowView;
 pub(crate) struct Setting {
     /// The dedicated links.
     pub(crate) sync_interface: Vec<String>,
+    /// The peer's address on the first link, or the multicast group that both routers join.
+    pub(crate) peer: String,
     /// The VRRP sync group.
     pub(crate) sync_group: String,
     /// The helpers whose expectations are replicated, in the words of the configuration.

@@ -19,6 +19,7 @@ const BEFORE: &str = "conntrack-sync:
   commit-timeout: 180
   peer-timeout: 5
   log-level: warn
+  metrics: { listen: 127.0.0.1:9716 }
   failover-mechanism:
     vrrp: { sync-group: G1, notify-fifo: /run/a, keepalived-config: /etc/k }
 ";
@@ -47,6 +48,7 @@ fn each_key_by_its_name() {
         ("60", "61", "purge-timeout"),
         ("180", "181", "commit-timeout"),
         ("peer-timeout: 5", "peer-timeout: 6", "peer-timeout"),
+        ("127.0.0.1:9716", "unix:/run/syncd/metrics.sock", "metrics.listen"),
     ];
     let mut seen = vec!["mcast-group"];
     for (from, to, key) in edits {
@@ -64,6 +66,7 @@ fn each_key_by_its_name() {
         "startup-resync",
         "disable-external-cache",
         "disable-syslog",
+        "metrics",
     ];
     let unseen: Vec<&str> = KEYS.iter().map(|key| key.path).filter(|path| !seen.contains(path)).collect();
     assert_eq!(unseen, silent);

@@ -45,6 +45,9 @@ fn what_is_valid_validates() {
         "  startup-resync:\n",
         "  disable-external-cache: true\n  disable-syslog: false\n",
         "  log-level: warn\n  purge-timeout: 60\n  commit-timeout: 1\n  peer-timeout: 300\n",
+        "  metrics: { listen: unix:/run/syncd/metrics.sock }\n",
+        "  metrics: { listen: 127.0.0.1:9716 }\n",
+        "  metrics: { listen: \"[::1]:9716\" }\n",
         "  event-listen-queue-size: 1023\n  sync-queue-size: 1\n",
     ];
     for line in lines {
@@ -73,6 +76,11 @@ fn what_is_wrong_under_one_key_does_not() {
         "  event-listen-queue-size: 8MB\n",
         "  sync-queue-size: 1024\n",
         "  mcast-group: [225.0.0.50]\n",
+        "  metrics: {}\n",
+        "  metrics: { listen: 9716 }\n",
+        "  metrics: { listen: unix:metrics.sock }\n",
+        "  metrics: { listen: localhost:9716 }\n",
+        "  metrics: { listen: \"::1\" }\n",
         "  no-such-key: 1\n",
     ];
     for line in lines {
