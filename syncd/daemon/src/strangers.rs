@@ -13,6 +13,7 @@ use crate::config::Interface;
 use crate::control::protocol::{self, Cache, Form, PAGE, Request, Response};
 use crate::control::{LONGEST_RECORD, server};
 use crate::decode::{self, Ports};
+use crate::metrics::http;
 use crate::show::page::{self, Ask};
 use crate::show::selection::Chosen;
 use crate::vrrp::Vrrp;
@@ -53,6 +54,22 @@ pub fn request(record: &[u8]) -> Vec<u8> {
         Ok(_) => Response::Done,
     };
     protocol::encode(&response)
+}
+
+/// A request for metrics as it comes in pieces of that many bytes: the answer to it, with a page of one sample, or
+/// nothing while it has no end.
+#[must_use]
+pub fn scrape(bytes: &[u8], piece: usize) -> Option<Vec<u8>> {
+    let mut seen = 0;
+    while seen < bytes.len() {
+        let len = (seen + piece.max(1)).min(bytes.len());
+        match http::understand(&bytes[..len], seen) {
+            None => seen = len,
+            Some(Ok(wanted)) => return Some(http::page(wanted, "syncd_up 1\n")),
+            Some(Err(refused)) => return Some(http::refused(&refused)),
+        }
+    }
+    None
 }
 
 /// What is written into the notify FIFO, as it is read in pieces of that many bytes: what it tells the group `syncgrp`,

@@ -121,6 +121,8 @@ pub static YAML: Words = Words {
         "  ignore-address: [192.0.2.0/24, 2001:db8::/32]\n",
         "  event-listen-queue-size: 8\n",
         "  sync-queue-size: 1\n",
+        "  metrics: { listen: \"[::1]:9716\" }\n",
+        "unix:/run/syncd/metrics.sock",
         "notify-fifo: /run/f",
         "&a ",
         "*a",
@@ -178,6 +180,31 @@ pub static YAML: Words = Words {
         ("&a [", ", *a]"),
         ("? ", ""),
     ],
+};
+
+/// Requests for metrics.
+pub static HTTP: Words = Words {
+    words: &[
+        "GET",
+        "HEAD",
+        "POST",
+        " ",
+        "/",
+        "/metrics",
+        "?",
+        "HTTP/1.1",
+        "HTTP/1.0",
+        "HTTP/2",
+        "\r\n",
+        "\n",
+        "\r\n\r\n",
+        "\n\n",
+        "\r",
+        "Host: r1\r\n",
+        "Content-Length: 9223372036854775808\r\n",
+        "GET /metrics HTTP/1.1\r\n\r\n",
+    ],
+    nests: &[("GET ", " HTTP/1.1\r\n\r\n")],
 };
 
 /// Lines of keepalived's notify FIFO.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::allocator;
 use crate::seen::Seen;
-use crate::shape::{FRAMES, JSON, NETLINK, NOTICES, STEPS, Shape, YAML};
+use crate::shape::{FRAMES, HTTP, JSON, NETLINK, NOTICES, STEPS, Shape, YAML};
 
 /// Something that reads bytes of strangers.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ pub struct Limits {
 const MIB: usize = 1 << 20;
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target {
         name: "datagram",
         shape: Shape::Tree(&FRAMES),
@@ -112,6 +112,15 @@ pub const TARGETS: [Target; 8] = [
         limits: Limits { largest: MIB, peak: MIB, time: Duration::from_millis(50) },
         seeds: Vec::new,
         run: text::notification,
+    },
+    Target {
+        name: "scrape",
+        shape: Shape::Text(&HTTP),
+        // More than is taken.
+        longest: 10 * 1024,
+        limits: Limits { largest: MIB, peak: MIB, time: Duration::from_millis(50) },
+        seeds: Vec::new,
+        run: text::scrape,
     },
 ];
 

@@ -66,6 +66,11 @@ fn notification() {
 }
 
 #[test]
+fn scrape() {
+    stands("scrape");
+}
+
+#[test]
 fn no_target_is_left_out() {
     let text = include_str!("campaigns.rs");
     for target in TARGETS {

@@ -32,8 +32,9 @@ pub(crate) fn understand(bytes: &[u8], seen: usize) -> Option<Result<Wanted, Ref
     let refuse = |status, says| Some(Err(Refused { status, says }));
     let too_long = "a request's head has at most 8192 bytes";
     // Lines end with CR LF; a bare LF is understood too (RFC 9112, 2.2).
-    let is_end = |at: &usize| bytes[*at..].starts_with(b"\n\r\n") || bytes[*at..].starts_with(b"\n\n");
-    let Some(end) = (seen.saturating_sub(2)..bytes.len().min(LONGEST_HEAD)).find(is_end) else {
+    let within = &bytes[..bytes.len().min(LONGEST_HEAD)];
+    let is_end = |at: &usize| within[*at..].starts_with(b"\n\r\n") || within[*at..].starts_with(b"\n\n");
+    let Some(end) = (seen.saturating_sub(2)..within.len()).find(is_end) else {
         return if bytes.len() < LONGEST_HEAD {
             None
         } else {

@@ -1,4 +1,5 @@
-//! What is text, or becomes some: requests on the control socket, configuration files, lines of keepalived, captures.
+//! What is text, or becomes some: requests on the control socket and for metrics, configuration
+//! files, lines of keepalived, captures.
 
 use syncd::strangers;
 
@@ -8,6 +9,19 @@ use crate::seen::Seen;
 pub(super) fn control(record: &[u8], seen: &mut Seen) {
     let answer = strangers::request(record);
     assert!(answer.len() <= 8 * 1024, "an answer of {} bytes", answer.len());
+    seen.note(words(&String::from_utf8_lossy(&answer)));
+}
+
+/// A request for metrics, in pieces of any size: the answer does not depend on it, and is short.
+pub(super) fn scrape(request: &[u8], seen: &mut Seen) {
+    let whole = strangers::scrape(request, request.len());
+    for piece in [1, 7, 1024] {
+        // What has no end within the limit is refused as soon as the limit is reached.
+        assert_eq!(strangers::scrape(request, piece), whole, "in pieces of {piece}");
+    }
+    let answer = whole.unwrap_or_default();
+    assert!(answer.len() <= 512, "an answer of {} bytes", answer.len());
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 "));
     seen.note(words(&String::from_utf8_lossy(&answer)));
 }
 
