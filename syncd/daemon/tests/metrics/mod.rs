@@ -251,6 +251,17 @@ fn an_address_may_come_later_and_a_port_that_is_taken_is_told() {
         assert!(r1.syncd(&["restart", "conntrack-sync"]).status.success());
         assert!(scrape(&r1)["syncd_uptime_seconds"] < 60.0);
 
+        // Another address takes a restart, and that is said; meanwhile the old one stays.
+        r1.add_to_configuration("  metrics: { listen: 10.9.0.77:9717 }\n");
+        r1.configure(MULTICAST);
+        let reload = r1.syncd(&["reload"]);
+        let said = String::from_utf8_lossy(&reload.stderr).into_owned();
+        assert_eq!(reload.status.code(), Some(1), "{said}");
+        assert!(said.contains("metrics.listen changed, which takes a restart"), "{said}");
+        assert!(scrape(&r1).contains_key("syncd_up"));
+        r1.add_to_configuration("  metrics: { listen: 10.9.0.77:9716 }\n");
+        r1.configure(MULTICAST);
+
         let output = Command::new("ip")
             .args(["netns", "exec", "r1", env!("CARGO_BIN_EXE_syncd"), "run", "--config"])
             .arg(r1.path("syncd.yaml"))
