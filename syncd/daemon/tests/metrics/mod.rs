@@ -298,6 +298,35 @@ fn promtool(words: &[&str], input: &str) {
     assert!(output.status.success(), "promtool {words:?}: {said}");
 }
 
+/// The dashboard's comparison of syncd and keepalived as a test of promtool: on r1 both say the same, on r2 they do not,
+/// and r3 has no exporter for keepalived.
+fn comparison_as_test(dashboard: &Value) -> String {
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let is_meant = |panel: &&Value| panel["title"] == "syncd follows keepalived";
+    let panel = panels.iter().find(is_meant).expect("the panel");
+    let question = panel["targets"][0]["expr"].as_str().expect("a question");
+    let question = question.replace("$job", "syncd").replace("$instance", ".*");
+    format!(
+        "tests:
+- interval: 15s
+  input_series:
+  - {{ series: 'syncd_role{{job=\"syncd\",instance=\"r1:9716\",group=\"G1\",role=\"primary\"}}', values: '1x4' }}
+  - {{ series: 'syncd_role{{job=\"syncd\",instance=\"r2:9716\",group=\"G1\",role=\"primary\"}}', values: '0x4' }}
+  - {{ series: 'syncd_role{{job=\"syncd\",instance=\"r3:9716\",group=\"G1\",role=\"primary\"}}', values: '0x4' }}
+  - {{ series: 'keepalived_vrrp_state{{instance=\"r1:9165\",iname=\"LAN\",vrid=\"51\"}}', values: '2x4' }}
+  - {{ series: 'keepalived_vrrp_state{{instance=\"r1:9165\",iname=\"WAN\",vrid=\"52\"}}', values: '2x4' }}
+  - {{ series: 'keepalived_vrrp_state{{instance=\"r2:9165\",iname=\"LAN\",vrid=\"51\"}}', values: '2x4' }}
+  promql_expr_test:
+  - expr: {}
+    eval_time: 30s
+    exp_samples:
+    - {{ labels: '{{host=\"r1\"}}', value: 1 }}
+    - {{ labels: '{{host=\"r2\"}}', value: 0 }}
+",
+        serde_json::to_string(&question).expect("text")
+    )
+}
+
 /// Every question of the dashboard as a rule, so that promtool reads it; Grafana's variables get values.
 fn dashboard_as_rules(dashboard: &Value) -> String {
     let panels = dashboard["panels"].as_array().expect("panels");
@@ -328,7 +357,10 @@ fn needs_promtool_page_rules_and_dashboard_are_prometheus_own_words() {
         promtool(&["check", "rules", &format!("{contrib}/prometheus/syncd.rules.yml")], "");
         promtool(&["test", "rules", &format!("{contrib}/prometheus/syncd.rules.test.yml")], "");
         let dashboard = fs::read(format!("{contrib}/grafana/syncd.json")).expect("there is a dashboard");
-        let rules = dashboard_as_rules(&serde_json::from_slice(&dashboard).expect("a dashboard is JSON"));
+        let dashboard = serde_json::from_slice(&dashboard).expect("a dashboard is JSON");
+        fs::write("/run/comparison.yml", comparison_as_test(&dashboard)).expect("/run is ours");
+        promtool(&["test", "rules", "/run/comparison.yml"], "");
+        let rules = dashboard_as_rules(&dashboard);
         assert!(rules.matches("- record:").count() > 10, "{rules}");
         fs::write("/run/dashboard.yml", rules).expect("/run is ours");
         promtool(&["check", "rules", "/run/dashboard.yml"], "");
