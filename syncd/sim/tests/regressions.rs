@@ -13,7 +13,8 @@ const AS_IT_WAS: &str = "--reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 0 
 
 /// Runs a seed with options as a sweep prints them.
 fn holds_with(seed: u64, options: &str) {
-    let words = ["sim", "--reloads", "0"].into_iter().chain(options.split_whitespace());
+    let none = if options.contains("--reloads") { "" } else { "--reloads 0" };
+    let words = ["sim"].into_iter().chain(none.split_whitespace()).chain(options.split_whitespace());
     let matches = Overrides::augment_args(Command::new("sim")).try_get_matches_from(words);
     let overrides = Overrides::from_arg_matches(&matches.expect("options as a sweep prints them"));
     let (options, outcome) = run(seed, &overrides.expect("options of these names"), false);
@@ -188,5 +189,58 @@ fn an_answer_takes_away_what_late_frames_brought_back() {
          --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 --reliable 1 --silent 0 \
          --uncounted 0 --mute 0 --lag 500 --early-drop 0 --refusals 0 --freezes 2 --jumps 0 --splits 1 --operators 1 \
          --strangers 0 --replacements 0 --wishes 0",
+    );
+}
+
+/// Two routers whom a stranger had set half the numbers apart asked for each other's NACKs without end.
+#[test]
+fn nacks_of_nacks_come_to_rest() {
+    holds_with(
+        27630,
+        "--seconds 7 --loss 0 --duplicate 0 --reorder 99 --delay 50 --cuts 0 --crashes 2 \
+         --router-crashes 0 --stalls 0 --failovers 0 --traffic 5 --pool 16 --ends 111 --nat 113 --events \
+         32 --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 20000 --early-drop 1 \
+         --refusals 0 --freezes 0 --jumps 0 --splits 0 --operators 4 --strangers 4 --replacements 0 \
+         --wishes 0 --reloads 2",
+    );
+}
+
+/// A conntrackd that counted by a stranger's hello acknowledged what was never sent, and was believed.
+#[test]
+fn an_acknowledgement_of_what_was_never_sent_is_not_believed() {
+    holds_with(
+        6298,
+        "--seconds 8 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --router-crashes 0 --stalls \
+         0 --failovers 0 --crashes 0 --traffic 3 --pool 1 --ends 1 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 2 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 1 --operators 0 --strangers 2 --replacements 0 --wishes 0",
+    );
+}
+
+/// A mute flow ended while a restarted daemon read its first dump, and was accepted as an entry that no dump shows.
+#[test]
+fn a_flow_that_ends_unheard_during_the_first_dump_does_not_stay() {
+    holds_with(
+        12161,
+        "--seconds 17 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --router-crashes 0 --stalls \
+         0 --failovers 0 --crashes 1 --traffic 5 --pool 40 --ends 1 --nat 0 --events 500 --missed 1 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 499 --early-drop 0 --refusals 0 --freezes \
+         0 --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 1 --wishes 0",
+    );
+}
+
+/// What a stranger had said was refused, and the router said `diverged` ever after.
+#[test]
+fn garbage_does_not_make_a_router_diverge_for_ever() {
+    holds_with(
+        20555,
+        "--seconds 4 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --router-crashes 0 --stalls \
+         0 --failovers 0 --crashes 0 --traffic 3 --pool 2 --ends 217 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 0 --operators 0 --strangers 4 --replacements 0 --wishes 0",
     );
 }
