@@ -132,6 +132,21 @@ pub(crate) enum Verb {
         #[command(flatten)]
         output: Output,
     },
+    /// Look at this machine for what would cost flows in a failover, and say what to do about it.
+    ///
+    /// Reads settings, rules, links and keepalived's configuration in this network namespace; changes nothing, and needs no
+    /// daemon. What it cannot look at it says. The exit code is 1 when there is a finding; docs/doctor.md tells each.
+    Doctor {
+        /// Configuration file of syncd.
+        #[arg(long, value_name = "FILE", default_value = "/etc/syncd/syncd.yaml")]
+        config: PathBuf,
+        /// Configuration file of keepalived [default: the one that syncd's names, or where VyOS or Debian have it].
+        #[arg(long, value_name = "FILE")]
+        keepalived: Option<PathBuf>,
+        /// How to answer.
+        #[command(flatten)]
+        output: Output,
+    },
     /// Show what the daemon or the kernel knows.
     #[command(subcommand)]
     Show(Show),

@@ -18,7 +18,7 @@ use crate::show::view::{LinkTraffic, LinkView};
 use links::{LinkNews, LinkState};
 use socket::{End, Sockets};
 
-pub(crate) use socket::OpenError;
+pub(crate) use socket::{OpenError, mtu};
 
 /// The largest UDP payload there is, and a bit.
 const LONGEST_DATAGRAM: usize = 65_536;

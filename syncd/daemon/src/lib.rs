@@ -18,6 +18,7 @@
 //! | [`show`] | the operator's views |
 //! | [`operate`], [`log`] | what an operator does and follows |
 //! | [`front`] | the letters of conntrackd, for the scripts people have |
+//! | [`doctor`] | what of the machine would cost flows |
 //! | [`decode`] | what a capture of a dedicated link says |
 //! | [`journal`] | what the daemon says by itself |
 //! | [`recorder`] | everything the replica hears and does, in a file |
@@ -34,6 +35,7 @@ mod clock;
 mod config;
 mod control;
 mod decode;
+mod doctor;
 mod doors;
 mod event_loop;
 mod front;
@@ -120,6 +122,10 @@ fn obey(verb: &Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             }
         }
         Verb::Decode { file, port, output } => decode::print(file, *port, output.json, out)?,
+        Verb::Doctor { config, keepalived, output } => {
+            let healthy = doctor::print(config, keepalived.as_deref(), output.json, out)?;
+            return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
+        }
         Verb::Show(show) => operate::show(show, out)?,
         Verb::Reset(reset) => operate::reset(reset, out)?,
         Verb::Restart(Restart::ConntrackSync(question)) => operate::restart(question, out)?,

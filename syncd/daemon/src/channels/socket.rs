@@ -93,6 +93,16 @@ impl Sockets {
     }
 }
 
+/// The MTU of a link, in bytes of IP, on which we have this address.
+///
+/// # Errors
+///
+/// What the kernel says against sending on it.
+pub(crate) fn mtu(link: &Link, own: IpAddr, index: u32) -> io::Result<u16> {
+    let mtu = End { link, own, index }.mtu()?;
+    Ok(if own.is_ipv4() { mtu } else { mtu.saturating_add(20) })
+}
+
 impl End<'_> {
     /// Where datagrams go, with its scope.
     fn target(self) -> SocketAddr {

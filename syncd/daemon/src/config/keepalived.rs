@@ -53,6 +53,19 @@ pub(super) struct Misfit {
     pub(super) mild: bool,
 }
 
+impl Failover {
+    /// The file that keepalived reads: the one that is named, or the usual one.
+    pub(crate) fn keepalived_file(&self) -> PathBuf {
+        self.keepalived_config.clone().unwrap_or_else(usual)
+    }
+}
+
+/// The usual file that is there.
+pub(crate) fn usual() -> PathBuf {
+    let there = USUAL.into_iter().find(|file| Path::new(file).exists());
+    there.unwrap_or(USUAL[1]).into()
+}
+
 impl Keepalived {
     /// Reads the file that our configuration names, or the usual one; none where neither is there.
     ///

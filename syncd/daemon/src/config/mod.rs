@@ -31,7 +31,7 @@ use syncd_core::filter::Filter;
 use crate::journal::Level;
 
 pub(crate) use change::needing_restart;
-pub(crate) use keepalived::Keepalived;
+pub(crate) use keepalived::{Keepalived, usual as usual_keepalived_file};
 pub(crate) use links::{is_interface_name, is_link_local};
 pub(crate) use metrics::MetricsSocket;
 pub(crate) use problem::{Invalid, Problem};

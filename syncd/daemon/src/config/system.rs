@@ -181,7 +181,7 @@ impl Config {
 impl Link {
     /// Which of an interface's addresses can be ours on this link, the best first: a link-local peer or group is
     /// answered from a link-local address, any other from one that is not, if there is one.
-    fn fitting(&self, addresses: &[IpAddr]) -> Vec<IpAddr> {
+    pub(crate) fn fitting(&self, addresses: &[IpAddr]) -> Vec<IpAddr> {
         let target = self.target();
         let local = match self.transport {
             Transport::Multicast(_) => true,

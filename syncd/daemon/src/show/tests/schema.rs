@@ -194,3 +194,9 @@ fn a_filter_is_told_as_it_is() {
     let filter = syncd_core::filter::Filter::new(vec![Protocol::TCP], Vec::new());
     assert_eq!(value(&FilterView::new(&filter)), json!({ "accepted": [6], "ignored": [] }));
 }
+
+#[test]
+fn doctor() {
+    let full = value(&crate::doctor::tests::document());
+    hold("doctor", "syncd doctor --json", &[full]);
+}
