@@ -1,5 +1,6 @@
 //! The whole program: two daemons over a real link, with real kernels, driven as an operator and keepalived drive them.
 
+mod doctor;
 mod lab;
 mod metrics;
 mod operate;
