@@ -60,15 +60,15 @@ fn parents() -> BTreeMap<Pid, Pid> {
     fs::read_dir("/proc").unwrap().filter_map(|entry| parent(entry.ok()?.path())).collect()
 }
 
-fn text(output: &Output) -> String {
+pub(super) fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(super) fn run(arguments: &[&str]) -> Output {
     labctl().args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
-fn passes(arguments: &[&str]) -> String {
+pub(super) fn passes(arguments: &[&str]) -> String {
     let output = run(arguments);
     assert!(output.status.success(), "labctl {arguments:?}: {}", text(&output));
     text(&output)
@@ -86,10 +86,10 @@ fn holder_of(lab: &str) -> Option<Pid> {
 }
 
 /// The host to oneself, as far as labs go.
-struct Alone(#[expect(dead_code, reason = "held for the test's length")] lock::HostLock);
+pub(super) struct Alone(#[expect(dead_code, reason = "held for the test's length")] lock::HostLock);
 
 impl Alone {
-    fn take() -> Self {
+    pub(super) fn take() -> Self {
         let alone = lock::HostLock::take();
         // Holders that were left alone become ours, so that no test leaves one to whoever does not reap.
         prctl::set_child_subreaper(true).unwrap();
@@ -98,14 +98,14 @@ impl Alone {
 }
 
 /// A running lab, and the namespaces that it made.
-struct Running {
+pub(super) struct Running {
     name: String,
     holder: Pid,
     made: BTreeSet<PathBuf>,
 }
 
 impl Running {
-    fn find(name: &str) -> Self {
+    pub(super) fn find(name: &str) -> Self {
         let holder = holder_of(name).unwrap();
         // The holder itself stays in our PID namespace.
         let ours = ["net", "mnt", "pid"].map(|kind| fs::read_link(format!("/proc/self/ns/{kind}")).unwrap());
@@ -115,7 +115,7 @@ impl Running {
     }
 
     /// Waits until nothing is left of it.
-    fn require_gone(self) {
+    pub(super) fn require_gone(self) {
         until("the lab's holder and namespaces go", || {
             // The holder, and whom it left behind when it was killed: a dead process that nobody reaps keeps its place.
             while waitpid(None, Some(WaitPidFlag::WNOHANG))
