@@ -33,6 +33,7 @@ use crate::run::Rehearsal;
 use crate::show::page::{self, Ask};
 use crate::show::view::{Current, DaemonView, Setting, StatisticsView, StatusView};
 use crate::signals::Signal;
+use crate::supervisor::Supervisor;
 use crate::timer::{self, Timer};
 use crate::vrrp::Vrrp;
 use rhythm::Rhythm;
@@ -86,6 +87,8 @@ pub(crate) struct Parts {
     pub(crate) journal: Journal,
     /// What tasks say.
     pub(crate) inputs: Inputs,
+    /// Who is told that the loop goes round.
+    pub(crate) supervisor: Supervisor,
     /// Whether a daemon that starts now would come up.
     pub(crate) rehearsal: Rehearsal,
 }
@@ -185,6 +188,9 @@ impl EventLoop {
     pub(crate) async fn run(mut self) -> anyhow::Result<Ending> {
         timer::be_punctual()?;
         let done = self.until_signal().await;
+        if let Ok(Ending::Stop) = done {
+            self.parts.supervisor.ending();
+        }
         self.parts.replica.end_recording(clock::now());
         done
     }
@@ -193,6 +199,7 @@ impl EventLoop {
         loop {
             let now = clock::now();
             let next = self.round(now)?;
+            self.parts.supervisor.beat(now);
             match self.parts.inputs.signals.try_recv() {
                 Ok(Signal::End) => return Ok(Ending::Stop),
                 Ok(Signal::Reload) => self.parts.reader.begin(None),
@@ -213,7 +220,8 @@ impl EventLoop {
                     yield_now().await;
                 }
                 Next::Wait => {
-                    let due = self.parts.replica.poll_timeout().unwrap_or(self.links_due).min(self.links_due);
+                    let due = [self.parts.replica.poll_timeout(), self.parts.supervisor.due()];
+                    let due = due.into_iter().flatten().fold(self.links_due, Instant::min);
                     self.timer.ring_by(due)?;
                     match poll_fn(|context| self.poll(context)).await {
                         Some(Signal::End) => return Ok(Ending::Stop),

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use syncd_core::replica::Role;
 
 use crate::clock;
+use crate::processes;
 
 /// A role and since when, by the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,22 +107,16 @@ impl Witness {
 ///
 /// Looked up in `/proc`, because its pid file may have any name and may be stale.
 fn keepalived() -> Option<Process> {
-    let ours = fs::read_link("/proc/self/ns/net").ok()?;
-    let mut processes: Vec<(Process, u32)> = fs::read_dir("/proc")
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| {
-            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == "keepalived")
-        })
-        .filter(|pid: &u32| fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|net| net == ours))
+    let mut running: Vec<(Process, u32)> = processes::named("keepalived")
+        .into_iter()
         .filter_map(|pid| {
             let (parent, started) = parent_and_start(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
             Some((Process { pid, started }, parent))
         })
         .collect();
-    let pids: Vec<u32> = processes.iter().map(|(process, _)| process.pid).collect();
-    processes.retain(|(_, parent)| !pids.contains(parent));
-    processes.into_iter().map(|(process, _)| process).min_by_key(|process| process.started)
+    let pids: Vec<u32> = running.iter().map(|(process, _)| process.pid).collect();
+    running.retain(|(_, parent)| !pids.contains(parent));
+    running.into_iter().map(|(process, _)| process).min_by_key(|process| process.started)
 }
 
 /// Fields 4 and 22 of `/proc/PID/stat`. The second field is a name in parentheses and may hold anything.

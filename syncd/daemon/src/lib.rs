@@ -13,6 +13,7 @@
 //! | [`kernel`], [`channels`], [`vrrp`], [`signals`] | what comes in and goes out |
 //! | [`last_role`] | the role, over a restart |
 //! | [`reload`] | a changed configuration, read beside the loop |
+//! | [`supervisor`], [`processes`] | systemd, and who else is here |
 //! | [`control`] | the control socket |
 //! | [`metrics`] | the same numbers for Prometheus, on a socket of their own |
 //! | [`show`] | the operator's views |
@@ -47,6 +48,7 @@ mod log;
 mod metrics;
 mod operate;
 mod outside;
+mod processes;
 mod ready;
 mod recorder;
 mod reload;
@@ -54,6 +56,7 @@ mod run;
 mod show;
 mod signals;
 pub mod strangers;
+mod supervisor;
 mod timer;
 mod vrrp;
 

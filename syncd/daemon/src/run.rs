@@ -28,10 +28,12 @@ use crate::journal::{Journal, Level};
 use crate::kernel::{self, Kernel};
 use crate::last_role::LastRole;
 use crate::metrics::{self, listen::Listener};
+use crate::processes;
 use crate::recorder::Recording;
 use crate::reload::Reader;
 use crate::show::view::Setting;
 use crate::signals;
+use crate::supervisor::Supervisor;
 use crate::vrrp::{Fifo, Vrrp};
 
 /// So many values of one kind wait for the loop.
@@ -47,6 +49,7 @@ pub(crate) fn run(config_file: &Path, socket: &Path, record: Option<&Path>) -> a
     let journal = Journal::new();
     let own = here(&config, &journal)?;
     journal.limit(config.log);
+    refuse_conntrackd()?;
     let claim = Claim::take(socket)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let file = std::path::absolute(config_file).unwrap_or_else(|_| config_file.to_owned());
@@ -57,6 +60,15 @@ pub(crate) fn run(config_file: &Path, socket: &Path, record: Option<&Path>) -> a
         Ending::Stop => Ok(()),
         Ending::Restart => begin_again(),
     }
+}
+
+/// Two daemons that commit and tell the same flows would undo each other's work.
+fn refuse_conntrackd() -> anyhow::Result<()> {
+    let Some(pid) = processes::conntrackd() else { return Ok(()) };
+    anyhow::bail!(
+        "conntrackd is running (pid {pid}) in this network namespace, and both would replicate and commit the same flows; \
+         stop it ('systemctl disable --now conntrackd'), then start syncd"
+    )
 }
 
 /// With what the daemon was started, as far as it could keep it from starting again.
@@ -76,6 +88,7 @@ impl Rehearsal {
         if let Some(file) = &self.record {
             anyhow::bail!("it records into {}, and a recording is never written over", file.display());
         }
+        refuse_conntrackd()?;
         let config = config::load(&self.config_file)?;
         let interfaces = Interface::all().context("cannot list the interfaces")?;
         config.check_system(&interfaces, Keepalived::read(&config.failover))?;
@@ -151,6 +164,7 @@ async fn serve(
         last_role: LastRole::beside(socket),
         journal: journal.clone(),
         inputs: Inputs { calls, vrrp, signals, reloads },
+        supervisor: Supervisor::from_environment(start)?,
     };
     let kept = parts.last_role.read();
     journal.say(Level::Info, "initialization completed");

@@ -6,6 +6,7 @@ mod metrics;
 mod operate;
 mod rare;
 mod reload;
+mod supervised;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -63,6 +63,8 @@ pub(crate) struct Router {
     fifo: bool,
     /// How often its daemon was started.
     starts: u32,
+    /// What starts its daemon: programs that become what they are told to start.
+    under: Vec<String>,
 }
 
 /// Two routers with a dedicated link between them: 10.9.0.1 and 10.9.0.2, fd0a::1 and fd0a::2, fe80::9:1 and fe80::9:2.
@@ -70,7 +72,7 @@ pub(crate) fn two_routers() -> (Router, Router) {
     let routers = ["r1", "r2"].map(|name| {
         ip(&["netns", "add", name]);
         fs::create_dir_all(format!("/run/{name}")).expect("/run is ours");
-        Router { name, daemon: None, more: "", fifo: true, starts: 0 }
+        Router { name, daemon: None, more: "", fifo: true, starts: 0, under: Vec::new() }
     });
     ip(&["-n", "r1", "link", "add", "sync", "type", "veth", "peer", "name", "sync", "netns", "r2"]);
     for (router, address) in ["r1", "r2"].into_iter().zip(["10.9.0.1/24", "10.9.0.2/24"]) {
@@ -126,6 +128,11 @@ impl Router {
         self.fifo = false;
     }
 
+    /// Its daemon is started by this program with these words, which becomes it.
+    pub(crate) fn under(&mut self, words: Vec<String>) {
+        self.under = words;
+    }
+
     /// Starts syncd; `link` is what the configuration says of the interface.
     ///
     /// Each start is recorded, into `recording-1` and so on.
@@ -172,8 +179,14 @@ impl Router {
 
     /// `syncd run` in this router's namespace.
     pub(crate) fn run_command(&self) -> Command {
-        let mut command = self.command(&["run", "--config"]);
-        command.arg(self.path("syncd.yaml")).arg("--socket").arg(self.path("control")).stdin(Stdio::null());
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", self.name]).args(&self.under).arg(env!("CARGO_BIN_EXE_syncd"));
+        command
+            .args(["run", "--config"])
+            .arg(self.path("syncd.yaml"))
+            .arg("--socket")
+            .arg(self.path("control"))
+            .stdin(Stdio::null());
         command
     }
 
