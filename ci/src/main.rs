@@ -20,6 +20,7 @@ mod fuzz;
 mod gates;
 mod interop;
 mod lock;
+mod package;
 mod residue;
 mod setup;
 mod simulator;
@@ -38,7 +39,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Gate {
-    /// Install the programs the other gates need (keepalived, nft, conntrackd, conntrack); starts no service
+    /// Install the programs the other gates need (keepalived, nft, conntrackd, debootstrap ...); starts no service
     Setup,
     /// One failover with live traffic, shown
     Demo,
@@ -49,7 +50,7 @@ enum Gate {
     /// syncd beside conntrackd in both places, under every fault there is a scenario for, in one table
     Interop(interop::Options),
     /// `test` with a long sweep of the simulator, ten minutes of fuzzing per target and every scenario twenty times, then
-    /// `interop`
+    /// `interop` and `package --try`
     Full,
     /// Bytes from strangers against everything that reads them
     Fuzz {
@@ -68,6 +69,8 @@ enum Gate {
         #[arg(default_value_t = simulator::SEEDS)]
         seeds: u32,
     },
+    /// The Debian package, into target/debian
+    Package(package::Options),
     /// The house rules, read from the sources
     Tidy,
 }
@@ -94,6 +97,7 @@ fn run(gate: &Gate) -> Result<ExitCode> {
         Gate::Fuzz { seconds, seed } => fuzz::fuzz(&workspace, *seconds, *seed)?,
         Gate::Nobody => suite::nobody(&workspace)?,
         Gate::Sim { seeds } => simulator::sim(&workspace, *seeds)?,
+        Gate::Package(options) => package::package(&workspace, *options)?,
         Gate::Tidy => tidy::gate(&workspace)?,
     }
     Ok(ExitCode::SUCCESS)

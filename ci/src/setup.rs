@@ -47,13 +47,19 @@ struct Program {
     demo: bool,
 }
 
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 10] = [
     Program { name: "keepalived", package: "keepalived", demo: true },
     Program { name: "nft", package: "nftables", demo: true },
     Program { name: "conntrackd", package: "conntrackd", demo: false },
     Program { name: "conntrack", package: "conntrack", demo: false },
     // On every Debian by itself; the scenarios are also run as a user who is not root.
     Program { name: "setpriv", package: "util-linux", demo: false },
+    // The Debian package, what its units are worth, and a clean Debian to try it in.
+    Program { name: "dpkg-deb", package: "dpkg", demo: false },
+    Program { name: "strip", package: "binutils", demo: false },
+    Program { name: "systemd-analyze", package: "systemd", demo: false },
+    Program { name: "systemd-nspawn", package: "systemd-container", demo: false },
+    Program { name: "debootstrap", package: "debootstrap", demo: false },
 ];
 
 /// What only some tests need. Where it cannot be had, these are left out by name and stand in the summary as SKIPPED.

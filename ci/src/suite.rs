@@ -12,7 +12,7 @@ use crate::lock::HostLock;
 use crate::residue::{self, Host};
 use crate::setup::{self, Need};
 use crate::workspace::{Workspace, find_program};
-use crate::{fuzz, gates, interop, simulator, tidy, unprivileged};
+use crate::{fuzz, gates, interop, package, simulator, tidy, unprivileged};
 
 /// How much of what takes long.
 struct Extent {
@@ -24,6 +24,8 @@ struct Extent {
     fuzzing: Option<u64>,
     /// Whether syncd is tried beside conntrackd in all places.
     interop: bool,
+    /// Whether the package is tried in a container.
+    package: bool,
     /// Overload at full size too, and the proofs that the judge judges.
     full_size: bool,
 }
@@ -33,7 +35,8 @@ struct Extent {
 /// # Errors
 /// The first gate that fails.
 pub(crate) fn test(workspace: &Workspace) -> Result<()> {
-    let extent = Extent { seeds: 1_000, rounds: 1, fuzzing: None, interop: false, full_size: false };
+    let extent =
+        Extent { seeds: 1_000, rounds: 1, fuzzing: None, interop: false, package: false, full_size: false };
     summed_up(workspace, &extent)
 }
 
@@ -42,7 +45,14 @@ pub(crate) fn test(workspace: &Workspace) -> Result<()> {
 /// # Errors
 /// The first gate that fails.
 pub(crate) fn full(workspace: &Workspace) -> Result<()> {
-    let extent = Extent { seeds: 100_000, rounds: 20, fuzzing: Some(600), interop: true, full_size: true };
+    let extent = Extent {
+        seeds: 100_000,
+        rounds: 20,
+        fuzzing: Some(600),
+        interop: true,
+        package: true,
+        full_size: true,
+    };
     summed_up(workspace, &extent)
 }
 
@@ -83,6 +93,11 @@ fn all(workspace: &Workspace, gates: &mut Gates, extent: &Extent) -> Result<()> 
     if extent.interop {
         let matrix = interop::matrix(workspace, &interop::Options::default());
         gates.pass_command("interop", matrix)?;
+    }
+    if extent.package && setup::is_root() {
+        gates.pass("package", "cargo ci package --try", || package::package(workspace, package::TRIAL))?;
+    } else if extent.package {
+        gates.skip("package", "only root can boot a container");
     }
     if extent.full_size && setup::is_root() {
         gates.pass_command("scenarios, full size", full_size(workspace))?;

@@ -29,6 +29,8 @@ pub(crate) struct Workspace {
 pub(crate) struct Package {
     /// Its name.
     pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
     /// What its manifest names.
     pub(crate) dependencies: Vec<Dependency>,
 }

@@ -146,6 +146,12 @@ pub(crate) enum Verb {
         #[arg(long)]
         syncd: Option<PathBuf>,
     },
+    /// Write the manual pages and the completions of shells into a directory, for whoever packages labctl
+    #[command(hide = true)]
+    Papers {
+        /// Where to
+        directory: PathBuf,
+    },
     /// A node's first process
     #[command(hide = true)]
     Node { name: String },

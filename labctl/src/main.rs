@@ -11,6 +11,7 @@ mod ending;
 mod faults;
 mod lab;
 mod link;
+mod papers;
 mod plan;
 mod poll;
 mod probes;

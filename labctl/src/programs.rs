@@ -21,6 +21,9 @@ pub(crate) struct Missing {
 /// Where system programs are, which the search path of an ordinary user often leaves out.
 pub(crate) const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
+/// Where a package puts labctl, apart from syncd.
+const PACKAGED: &str = "/usr/bin";
+
 /// Finds a program.
 ///
 /// # Errors
@@ -38,7 +41,7 @@ pub(crate) fn find(program: &str) -> Result<PathBuf, Missing> {
     })
 }
 
-/// Finds the daemon under test: where the caller says, or beside this program.
+/// Finds the daemon under test: where the caller says, or beside this program, or, of a package, where system programs are.
 ///
 /// # Errors
 /// [`Missing`].
@@ -47,6 +50,9 @@ pub(crate) fn find_syncd(said: Option<&Path>) -> Result<PathBuf, Missing> {
         Some(path) => (path.to_owned(), "give --syncd the path of an executable".to_owned()),
         None => {
             let beside = env::current_exe().unwrap_or_default().with_file_name("syncd");
+            if beside.parent() == Some(Path::new(PACKAGED)) && !beside.exists() {
+                return find("syncd");
+            }
             (beside, "cargo build --release -p syncd, or say where it is with --syncd PATH".to_owned())
         }
     };

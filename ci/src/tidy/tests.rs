@@ -151,6 +151,7 @@ fn the_kernels_crate_knows_only_flows() {
 fn a_manifest_stays_within_its_wall() {
     let package = |name: &str, dependencies: &[(&str, Option<&str>)]| Package {
         name: name.to_owned(),
+        version: String::new(),
         dependencies: dependencies
             .iter()
             .map(|&(name, kind)| Dependency { name: name.to_owned(), kind: kind.map(str::to_owned) })

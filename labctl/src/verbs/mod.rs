@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::arguments::{Arguments, Chosen, TrafficVerb, Verb};
 use crate::ending::Ending;
@@ -21,7 +21,7 @@ use crate::plan::{Actor, Plan};
 use crate::sandbox::{self, socket};
 use crate::scenario::{self, Fault, Scenario, Variation};
 use crate::session::{self, Client, Request};
-use crate::{bench, poll, programs, report};
+use crate::{bench, papers, poll, programs, report};
 use shown::Shown;
 
 /// How long the kernel may take to remove a lab.
@@ -71,6 +71,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Exec { chosen, node, command } => return enter::exec(&lab(&chosen)?, &node, &command),
         Verb::Shell { chosen, node } => return enter::shell(&lab(&chosen)?, &node),
         Verb::Down(chosen) => down(&lab(&chosen)?)?,
+        Verb::Papers { directory } => {
+            papers::write(&directory).with_context(|| format!("cannot write into {}", directory.display()))?
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -171,6 +171,12 @@ pub(crate) enum Verb {
         #[command(flatten)]
         question: Question,
     },
+    /// Write the manual pages and the completions of shells into a directory, for whoever packages syncd.
+    #[command(hide = true)]
+    Papers {
+        /// Where to.
+        directory: PathBuf,
+    },
 }
 
 /// A port, or `any`.

@@ -23,6 +23,7 @@
 //! | [`decode`] | what a capture of a dedicated link says |
 //! | [`journal`] | what the daemon says by itself |
 //! | [`recorder`] | everything the replica hears and does, in a file |
+//! | [`papers`] | manual pages and completions, for packages |
 //! | [`strangers`] | what reads bytes of others, for the fuzzer |
 //!
 //! No protocol decision is taken here: `syncd-core` takes them.
@@ -48,6 +49,7 @@ mod log;
 mod metrics;
 mod operate;
 mod outside;
+mod papers;
 mod processes;
 mod ready;
 mod recorder;
@@ -65,6 +67,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Parser;
 
 use args::{Arguments, Log, Monitor, Restart, Verb};
@@ -133,6 +136,9 @@ fn obey(verb: &Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Verb::Reset(reset) => operate::reset(reset, out)?,
         Verb::Restart(Restart::ConntrackSync(question)) => operate::restart(question, out)?,
         Verb::Monitor(Monitor::Log(Log::ConntrackSync(question))) => log::monitor(question, out)?,
+        Verb::Papers { directory } => {
+            papers::write(directory).with_context(|| format!("cannot write into {}", directory.display()))?;
+        }
         Verb::Watch { all, question } => log::watch(*all, question, out)?,
     }
     Ok(ExitCode::SUCCESS)
