@@ -28,7 +28,7 @@ until_true() {
     done
 }
 pid() { systemctl show --property=MainPID --value "$1"; }
-has() { local want=$1; shift; "$@" 2>&1 | grep -qE -- "$want"; }
+has() { local want=$1; shift; { "$@" 2>&1 || true; } | grep -E -- "$want" >/dev/null; }
 status_of() { syncd show conntrack-sync status --json --socket "$1"; }
 r1=/run/syncd/control
 r2=/run/syncd/r2/control
