@@ -84,6 +84,17 @@ for unit in syncd.service syncd@r2.service; do
 done
 [ "$(cat /proc/sys/net/netfilter/nf_conntrack_events)" = 1 ] || fail 'events are not switched on'
 
+begin 'a changed configuration is read by a reload, and one that is wrong is refused'
+before=$(pid syncd@r2.service)
+cp /etc/syncd/r2.yaml /etc/syncd/r2.yaml.kept
+echo '  cache-limit: 5000' >>/etc/syncd/r2.yaml
+systemctl reload syncd@r2.service
+echo '  nonsense: 1' >>/etc/syncd/r2.yaml
+! systemctl reload syncd@r2.service || fail 'a wrong configuration was taken'
+mv /etc/syncd/r2.yaml.kept /etc/syncd/r2.yaml
+systemctl reload syncd@r2.service
+[ "$(pid syncd@r2.service)" = "$before" ] || fail 'a reload is no restart'
+
 begin '200 flows reach the standby'
 echo 'GROUP "G1" MASTER 0' >/run/keepalived/syncd.fifo
 echo 'GROUP "G1" BACKUP 0' >/run/keepalived/r2.fifo

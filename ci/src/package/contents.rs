@@ -13,11 +13,10 @@ const PROGRAMS: [(&str, &str); 2] =
     [("release/syncd", "usr/sbin/syncd"), ("release/labctl", "usr/bin/labctl")];
 
 /// Single files of the clone.
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 12] = [
     ("packaging/systemd/syncd.service", "usr/lib/systemd/system/syncd.service"),
     ("packaging/systemd/syncd@.service", "usr/lib/systemd/system/syncd@.service"),
     ("packaging/systemd/modules-load.conf", "usr/lib/modules-load.d/syncd.conf"),
-    ("packaging/man/syncd.yaml.5", "usr/share/man/man5/syncd.yaml.5"),
     ("packaging/examples/syncd.yaml", "usr/share/doc/syncd/examples/syncd.yaml"),
     ("packaging/examples/keepalived.conf", "usr/share/doc/syncd/examples/keepalived.conf"),
     ("packaging/examples/nftables.conf", "usr/share/doc/syncd/examples/nftables.conf"),
@@ -33,8 +32,11 @@ const FILES: [(&str, &str); 13] = [
 const TREES: [(&str, &str); 2] =
     [("docs", "usr/share/doc/syncd"), ("scenarios", "usr/share/doc/syncd/examples/scenarios")];
 
-/// Added to what clap writes of syncd.
-const MORE: &str = "packaging/man/syncd.8.more";
+/// Pages that the program writes a part of, and what people wrote before and after it.
+pub(super) const PAGES: [(&str, &[&str], &[&str]); 2] = [
+    ("syncd.8", &[], &["packaging/man/syncd.8.more"]),
+    ("syncd.yaml.5", &["packaging/man/syncd.yaml.5.head"], &["packaging/man/syncd.yaml.5.more"]),
+];
 
 /// One file.
 #[derive(Debug)]
@@ -55,10 +57,10 @@ pub(super) fn list(root: &Path, built: &Path, papers: &Path) -> Result<Vec<Entry
     }
     for name in names(papers)? {
         let Some(target) = place_of_paper(&name) else { continue };
-        let mut sources = vec![papers.join(&name)];
-        if name == "syncd.8" {
-            sources.push(root.join(MORE));
-        }
+        let page = PAGES.iter().find(|(page, ..)| *page == name);
+        let (before, after) = page.map_or((&[][..], &[][..]), |(_, before, after)| (*before, *after));
+        let written = |paths: &[&str]| paths.iter().map(|path| root.join(path)).collect::<Vec<_>>();
+        let sources = [written(before), vec![papers.join(&name)], written(after)].concat();
         entries.push(Entry { sources, target, mode: 0o644 });
     }
     Ok(entries)
@@ -97,7 +99,7 @@ pub(super) fn place_of_paper(name: &str) -> Option<String> {
     if name.starts_with('_') {
         return Some(format!("{share}/zsh/vendor-completions/{name}"));
     }
-    let section = name.rsplit('.').next().filter(|section| ["1", "8"].contains(section))?;
+    let section = name.rsplit('.').next().filter(|section| ["1", "5", "8"].contains(section))?;
     Some(format!("{share}/man/man{section}/{name}"))
 }
 

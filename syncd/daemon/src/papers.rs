@@ -1,16 +1,19 @@
-//! The manual pages and the shells' completions, written out of what can be typed.
+//! The manual pages and the shells' completions, written out of what can be typed and configured.
 //!
 //! For whoever packages syncd: `cargo ci package`. A page for each verb, as git has them. Never looks at the machine.
 //! Tested below.
 
+use std::fs;
 use std::io;
 use std::path::Path;
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::args::Arguments;
+use crate::config::keys::{KEYS, Reload};
 
 /// The section of the manual.
 const SECTION: &str = "8";
@@ -26,7 +29,24 @@ pub(crate) fn write(directory: &Path) -> io::Result<()> {
         clap_complete::generate_to(shell, &mut command, "syncd", directory)?;
     }
     command.build();
-    pages(&command, directory)
+    pages(&command, directory)?;
+    fs::write(directory.join("syncd.yaml.5"), keys())
+}
+
+/// The section of syncd.yaml(5) that has a paragraph for each key; `packaging/man` has the rest of the page.
+fn keys() -> String {
+    let mut page = Roff::new();
+    page.control("SH", ["KEYS"]);
+    for key in KEYS {
+        page.control("TP", []);
+        let reload = match key.reload {
+            Reload::InPlace => "",
+            Reload::Restart => " A change needs a restart.",
+        };
+        let says = format!("{} Default: {}.{reload}", key.says, key.default.trim_end_matches('.'));
+        page.text([bold(key.path)]).text([roman(says)]);
+    }
+    page.to_roff()
 }
 
 fn pages(command: &Command, directory: &Path) -> io::Result<()> {
@@ -40,7 +60,7 @@ fn pages(command: &Command, directory: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use super::*;
 
     #[test]
     fn each_verb_has_a_page_and_each_shell_a_file() {
@@ -53,6 +73,9 @@ mod tests {
         assert!(read("syncd.bash").contains("conntrack-sync"));
         assert!(read("_syncd").starts_with("#compdef syncd"));
         assert!(read("syncd.fish").contains("complete -c syncd"));
+        let keys = read("syncd.yaml.5");
+        assert!(keys.starts_with(".SH KEYS") || keys.contains("\n.SH KEYS"), "{keys}");
+        assert!(KEYS.iter().all(|key| keys.contains(&key.path.replace('-', "\\-"))), "{keys}");
         // What is hidden stays so.
         assert!(!directory.join("syncd-papers.8").exists());
         fs::remove_dir_all(&directory).unwrap();
