@@ -66,7 +66,7 @@ mod tests {
     fn each_verb_has_a_page_and_each_shell_a_file() {
         let directory = std::env::temp_dir().join(format!("syncd-papers-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
-        super::write(&directory).unwrap();
+        write(&directory).unwrap();
         let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_else(|_| panic!("{name}"));
         assert!(read("syncd.8").contains("syncd\\-show(8)"));
         assert!(read("syncd-show-conntrack-sync-status.8").contains("\\-\\-json"));
