@@ -72,7 +72,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Shell { chosen, node } => return enter::shell(&lab(&chosen)?, &node),
         Verb::Down(chosen) => down(&lab(&chosen)?)?,
         Verb::Papers { directory } => {
-            papers::write(&directory).with_context(|| format!("cannot write into {}", directory.display()))?
+            papers::write(&directory)
+                .with_context(|| format!("cannot write into {}", directory.display()))?;
         }
     }
     Ok(ExitCode::SUCCESS)
