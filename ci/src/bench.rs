@@ -1,8 +1,9 @@
 //! `cargo ci bench`: set up, build, and syncd's figures beside conntrackd's, in one table.
 //!
 //! Measures nothing itself: labctl does, and a test of the kernel's crate for the decoder. A target that is missed is
-//! printed and fails nothing, since a figure is the machine's as much as ours; what cannot be measured does. labctl
-//! ends when we do, and its guardian restores the host's limits then.
+//! printed and fails nothing, since a figure is the machine's as much as ours; what cannot be measured does, and so does
+//! overload at full size, which follows the table: there a flow is lost or it is not. labctl ends when we do, and its
+//! guardian restores the host's limits then.
 
 use std::process::{self, Command, Stdio};
 
@@ -44,7 +45,7 @@ struct Spread {
 /// Measures and prints.
 ///
 /// # Errors
-/// When the environment lacks something, the build fails or something cannot be measured.
+/// When the environment lacks something, the build fails, something cannot be measured, or overload loses something.
 pub(crate) fn bench(workspace: &Workspace) -> Result<()> {
     setup::setup(workspace, Need::Everything)?;
     gates::run(&mut suite::build(workspace, &["syncd", "labctl"])).context("the build failed")?;
@@ -60,7 +61,12 @@ pub(crate) fn bench(workspace: &Workspace) -> Result<()> {
     for remark in document.remarks {
         println!("\n{remark}");
     }
-    Ok(())
+    if !setup::is_root() {
+        println!("\noverload at full size: SKIPPED, only root may raise the host's limits");
+        return Ok(());
+    }
+    println!("\noverload at full size, and what conntrackd loses in it:");
+    gates::run(&mut suite::full_size(workspace)).context("overload at full size failed")
 }
 
 /// Decoding one event: the test fails when it allocates, and says how long it takes.

@@ -158,7 +158,7 @@ fn scenarios(workspace: &Workspace) -> Command {
 }
 
 /// Overload as large as the figures that it is compared with.
-fn full_size(workspace: &Workspace) -> Command {
+pub(crate) fn full_size(workspace: &Workspace) -> Command {
     let mut command = in_labs(workspace, &["--", "--test-threads=1", OVERLOAD, PROOFS]);
     command.env("LAB_SCALE", "full");
     command
