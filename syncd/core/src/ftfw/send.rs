@@ -282,14 +282,23 @@ impl Sender {
         progress
     }
 
-    /// The peer misses these numbers: what they carried is sent again, before anything newer. Says how many items
-    /// that were.
+    /// The peer misses these numbers: what they carried is sent again, before anything newer. Says how many items that
+    /// were.
     pub fn nacked(&mut self, range: SeqRange) -> u32 {
+        self.again(range, true)
+    }
+
+    /// Puts what these numbers carried before all that waits, so that whatever was asked for stays at the head and its
+    /// count is that of the head.
+    fn again(&mut self, range: SeqRange, controls: bool) -> u32 {
         let before = self.in_flight;
         if self.head == NONE {
             self.asked_for = 0;
         }
         for index in self.indices(range).rev() {
+            if !controls && matches!(self.ring[index], Sent::Control(_)) {
+                continue;
+            }
             match self.take_out(index) {
                 Some(Outgoing::Item(item)) => self.prepend(item),
                 Some(Outgoing::Control(control)) => self.enqueue_control(control),
@@ -310,9 +319,7 @@ impl Sender {
 
     /// Whatever was sent before number `before` and is still unanswered is sent again. Says how many items that were.
     pub fn overdue(&mut self, before: Seq) -> u32 {
-        let len = u32::try_from(self.ring.len()).expect("the ring is bounded");
-        let base = Seq(self.next.0.wrapping_sub(len));
-        if before.newer_than(base) { self.nacked(SeqRange { from: base, to: before.previous() }) } else { 0 }
+        self.before(before).map_or(0, |range| self.nacked(range))
     }
 
     /// Whether an item that was sent before number `seq` is still in flight.
@@ -325,15 +332,14 @@ impl Sender {
     /// Items that were sent before number `seq` and are still in flight are sent again, before anything newer. Says how
     /// many they were.
     pub fn items_again(&mut self, seq: Seq) -> u32 {
-        let before = self.in_flight;
-        for index in (0..self.indices(SeqRange { from: seq, to: seq }).start).rev() {
-            if let Sent::Item(item) = self.ring[index] {
-                self.take_out(index);
-                self.prepend(item);
-            }
-        }
-        self.shrink();
-        before - self.in_flight
+        self.before(seq).map_or(0, |range| self.again(range, false))
+    }
+
+    /// The numbers in the ring before `seq`.
+    fn before(&self, seq: Seq) -> Option<SeqRange> {
+        let len = u32::try_from(self.ring.len()).expect("the ring is bounded");
+        let base = Seq(self.next.0.wrapping_sub(len));
+        seq.newer_than(base).then_some(SeqRange { from: base, to: seq.previous() })
     }
 
     /// Everything unacknowledged goes back into the transmit queue; control messages are forgotten, for they spoke

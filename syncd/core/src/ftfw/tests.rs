@@ -114,6 +114,27 @@ fn what_an_acknowledgement_has_passed_over_is_sent_again_soon() {
     assert_eq!(items(&drain(&mut session, at(152))), [(105, 1)]);
 }
 
+/// Otherwise what was passed over would be taken for what was asked for, and the NACK be acknowledged too early: whoever
+/// asked would believe its gap closed, and sweep.
+#[test]
+fn what_was_passed_over_does_not_count_for_what_was_asked_for() {
+    let mut sender = Sender::new(Seq(1));
+    (1..=4).for_each(|n| sender.enqueue(Item(n)));
+    while let Some(outgoing) = sender.peek(true) {
+        sender.sent(outgoing);
+    }
+    assert_eq!(sender.nacked(range(3, 3)), 1);
+    assert_eq!(sender.items_again(Seq(3)), 2);
+    let mut order = Vec::new();
+    while let Some(outgoing) = sender.peek(true) {
+        order.push((outgoing, sender.asked_for_is_sent()));
+        sender.sent(outgoing);
+    }
+    let waiting = |n| (Outgoing::Item(Item(n)), false);
+    assert_eq!(order, [waiting(1), waiting(2), waiting(3)]);
+    assert!(sender.asked_for_is_sent());
+}
+
 #[test]
 fn whoever_waits_for_an_answer_says_where_its_numbers_stand() {
     let mut session = open_session();
