@@ -35,7 +35,7 @@ use crate::show::view::{Current, DaemonView, Setting, StatisticsView, StatusView
 use crate::signals::Signal;
 use crate::supervisor::Supervisor;
 use crate::timer::{self, Timer};
-use crate::vrrp::Vrrp;
+use crate::vrrp::{Fifo, Vrrp};
 use rhythm::Rhythm;
 
 /// Events of one round: about 1 µs each, with the merge.
@@ -56,8 +56,6 @@ const TRY_AGAIN: Duration = Duration::from_millis(1);
 pub(crate) struct Inputs {
     /// Requests of clients.
     pub(crate) calls: mpsc::Receiver<Call>,
-    /// What keepalived says, with the number of lines that made no sense before each.
-    pub(crate) vrrp: mpsc::Receiver<(Vrrp, u64)>,
     /// Orders of the system.
     pub(crate) signals: mpsc::Receiver<Signal>,
     /// Configurations that were read again.
@@ -81,6 +79,8 @@ pub(crate) struct Parts {
     pub(crate) setting: Setting,
     /// conntrackd's word for the transport.
     pub(crate) transport: &'static str,
+    /// Where keepalived says the role, if it does.
+    pub(crate) fifo: Option<Fifo>,
     /// Where the role is kept.
     pub(crate) last_role: LastRole,
     /// Where notices go.
@@ -117,6 +117,8 @@ pub(crate) struct EventLoop {
     replies: Vec<(RequestId, Reply)>,
     notices: Vec<Notice>,
     last: Option<Transition>,
+    /// The role that was told since it was kept last.
+    told: Option<Role>,
     transitions: Transitions,
     /// The transition that is being entered again after a restart.
     kept: Option<Transition>,
@@ -165,6 +167,7 @@ impl EventLoop {
             replies: Vec::new(),
             notices: Vec::new(),
             last: None,
+            told: None,
             transitions: Transitions::default(),
             kept: None,
             fifo_garbage: 0,
@@ -251,11 +254,7 @@ impl EventLoop {
             self.reload(clock::now(), read);
             ready = true;
         }
-        if let Poll::Ready(Some((said, garbage))) = self.parts.inputs.vrrp.poll_recv(context) {
-            self.fifo_garbage += garbage;
-            self.follow(clock::now(), said);
-            ready = true;
-        }
+        ready |= self.parts.fifo.as_ref().is_some_and(|fifo| fifo.poll_read(context).is_ready());
         if ready { Poll::Ready(None) } else { Poll::Pending }
     }
 
@@ -290,18 +289,11 @@ impl EventLoop {
 
     /// Everything that happened, in a fixed order.
     fn gather(&mut self, now: Instant) -> anyhow::Result<Gathered> {
-        let Parts { replica, kernel, channels, journal, inputs, .. } = &mut self.parts;
+        let Parts { replica, kernel, channels, journal, .. } = &mut self.parts;
         let events = kernel.gather_events(now, replica, journal, EVENTS)?;
         channels.gather(DATAGRAMS, |from, bytes| replica.handle_datagram(now, from, bytes));
         let answers = kernel.gather_answers(now, replica, ANSWERS);
-        let mut lines = Vec::new();
-        while let Ok(said) = inputs.vrrp.try_recv() {
-            lines.push(said);
-        }
-        for (said, garbage) in lines {
-            self.fifo_garbage += garbage;
-            self.follow(now, said);
-        }
+        self.hear_keepalived(now);
         while let Ok(read) = self.parts.inputs.reloads.try_recv() {
             self.reload(now, read);
         }
@@ -397,6 +389,7 @@ impl EventLoop {
                     Ok(role) if wait => return self.enter(now, role, Some(call.answer)),
                     Ok(role) => {
                         self.enter(now, role, None);
+                        self.keep_role();
                         Response::Done
                     }
                 }
@@ -433,16 +426,55 @@ impl EventLoop {
         }
     }
 
-    /// Tells the replica what keepalived says.
-    fn follow(&mut self, now: Instant, said: Vrrp) {
-        match said {
-            Vrrp::Role(role) => self.enter(now, role, None),
-            Vrrp::PeerYielded => self.command(now, Command::PeerYielded, None),
+    /// Tells the replica what keepalived says. It stays in the FIFO until the role is kept, at the end of this round.
+    fn hear_keepalived(&mut self, now: Instant) {
+        let Some(fifo) = &mut self.parts.fifo else { return };
+        match fifo.look() {
+            Ok(heard) => {
+                self.fifo_garbage += heard.garbage;
+                for said in heard.said {
+                    match said {
+                        Vrrp::Role(role) => self.enter(now, role, None),
+                        Vrrp::PeerYielded => self.command(now, Command::PeerYielded, None),
+                    }
+                }
+            }
+            Err(error) => self.lose_fifo(&error),
+        }
+    }
+
+    fn lose_fifo(&mut self, error: &std::io::Error) {
+        let remedy = "roles come by 'syncd role' only, until syncd is restarted";
+        let text = format_args!("cannot read the notify FIFO: {error}; {remedy}");
+        self.parts.journal.say(Level::Error, text);
+        self.parts.fifo = None;
+    }
+
+    /// Writes down the role that was told in this round, for a restart; only then it leaves the FIFO.
+    ///
+    /// Whether it was told before makes no difference: another keepalived may have said it.
+    fn keep_role(&mut self) {
+        let Parts { journal, last_role, fifo, .. } = &mut self.parts;
+        if let Some(role) = self.told.take() {
+            let transition =
+                self.last.filter(|last| last.role == role).unwrap_or_else(|| Transition::now(role));
+            if let Err(error) = last_role.write(transition) {
+                journal.say(Level::Warn, format_args!("cannot keep the role for a restart: {error}"));
+            }
+        }
+        match fifo.as_mut().map_or(Ok(true), Fifo::kept) {
+            Ok(true) => {}
+            Ok(false) => {
+                let remedy = "roles may be lost; let keepalived write and only this syncd read it";
+                journal.say(Level::Warn, format_args!("somebody else reads the notify FIFO, too: {remedy}"));
+            }
+            Err(error) => self.lose_fifo(&error),
         }
     }
 
     /// Tells the replica its role; whoever waits is answered when the role's jobs are done.
     fn enter(&mut self, now: Instant, role: Role, waits: Option<oneshot::Sender<Response>>) {
+        self.told = Some(role);
         self.command(now, Command::Role(role), waits);
     }
 
@@ -506,8 +538,21 @@ impl EventLoop {
         StatisticsView::new(replica.stats(), current, daemon)
     }
 
-    /// Answers who waits, writes notices, keeps the role.
+    /// Keeps the role, writes notices, answers who waits: what anybody hears of a role is true after a restart, too.
     fn tell(&mut self) {
+        let mut notices = std::mem::take(&mut self.notices);
+        for notice in &notices {
+            if let Notice::RoleEntered { from, to } = *notice {
+                self.transitions.count(from, to);
+                let kept = self.kept.take().filter(|kept| kept.role == to);
+                self.last = Some(kept.unwrap_or_else(|| Transition::now(to)));
+            }
+        }
+        self.keep_role();
+        for notice in notices.drain(..) {
+            self.parts.journal.notice(&notice);
+        }
+        self.notices = notices;
         for (id, reply) in self.replies.drain(..) {
             let Some(at) = self.waiting.iter().position(|(waits, _)| *waits == id) else { continue };
             let (_, answer) = self.waiting.swap_remove(at);
@@ -518,19 +563,6 @@ impl EventLoop {
                 }
             };
             drop(answer.send(response));
-        }
-        let Parts { journal, last_role, .. } = &self.parts;
-        for notice in self.notices.drain(..) {
-            journal.notice(&notice);
-            if let Notice::RoleEntered { from, to } = notice {
-                self.transitions.count(from, to);
-                let kept = self.kept.take().filter(|kept| kept.role == to);
-                let transition = kept.unwrap_or_else(|| Transition::now(to));
-                self.last = Some(transition);
-                if let Err(error) = last_role.write(transition) {
-                    journal.say(Level::Warn, format_args!("cannot keep the role for a restart: {error}"));
-                }
-            }
         }
     }
 }

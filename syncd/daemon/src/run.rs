@@ -34,7 +34,7 @@ use crate::reload::Reader;
 use crate::show::view::Setting;
 use crate::signals;
 use crate::supervisor::Supervisor;
-use crate::vrrp::{Fifo, Vrrp};
+use crate::vrrp::Fifo;
 
 /// So many values of one kind wait for the loop.
 const WAITING: usize = 16;
@@ -137,11 +137,9 @@ async fn serve(
     let kernel = Kernel::open(config.event_buffer, config.filter.wants_expectations())
         .map_err(|error| anyhow::anyhow!("{error:#}; run as root, or with CAP_NET_ADMIN"))?;
     let channels = Channels::open(&config, own)?;
-    let (tell_vrrp, vrrp) = mpsc::channel(WAITING);
-    if let Some(path) = &config.failover.notify_fifo {
-        let fifo = Fifo::open(path, &config.failover.sync_group)?;
-        tokio::spawn(follow(fifo, tell_vrrp, journal.clone()));
-    }
+    let failover = &config.failover;
+    let fifo =
+        failover.notify_fifo.as_deref().map(|path| Fifo::open(path, &failover.sync_group)).transpose()?;
     let claim = Arc::new(claim);
     let (tell_calls, calls) = mpsc::channel(WAITING);
     let metrics = show_metrics(&config, &tell_calls, &journal)?;
@@ -163,7 +161,8 @@ async fn serve(
         reader: Reader::new(file, tell_reloads),
         last_role: LastRole::beside(socket),
         journal: journal.clone(),
-        inputs: Inputs { calls, vrrp, signals, reloads },
+        fifo,
+        inputs: Inputs { calls, signals, reloads },
         supervisor: Supervisor::from_environment(start)?,
     };
     let kept = parts.last_role.read();
@@ -215,24 +214,6 @@ fn doors(
         }
     };
     Ok(Doors::new(Replica::new(config, entropy, now), recording))
-}
-
-/// Hands over keepalived's roles for ever.
-async fn follow(mut fifo: Fifo, tell: mpsc::Sender<(Vrrp, u64)>, journal: Journal) {
-    loop {
-        match fifo.next().await {
-            Ok(news) => {
-                if tell.send(news).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) => {
-                let remedy = "roles come by 'syncd role' only, until syncd is restarted";
-                return journal
-                    .say(Level::Error, format_args!("cannot read the notify FIFO: {error}; {remedy}"));
-            }
-        }
-    }
 }
 
 /// Says that a limit of the caches keeps out what the kernel may hold.

@@ -1,19 +1,28 @@
 //! keepalived's notify FIFO: lines in, roles out.
 //!
 //! keepalived writes one line per event, `GROUP "NAME" STATE PRIORITY`, each with one `write`. Only the lines of our
-//! sync group count, and of instances `MASTER_RX_LOWER_PRI`; repetitions are harmless, because entering a role twice is idempotent for the replica's owner.
-//! Never starts a program and never answers keepalived. Driven by a task of the daemon; tested in `vrrp/tests.rs`.
+//! sync group count, and of instances `MASTER_RX_LOWER_PRI`.
+//!
+//! *A line leaves the FIFO when what it says is kept.* A daemon that is killed in between finds it again when it starts;
+//! one that took it out first would believe the role of before, and nobody says it twice. So a line may be heard twice,
+//! which is harmless, because entering a role twice is idempotent for the replica's owner.
+//!
+//! Never starts a program and never answers keepalived. Driven by the event loop; tested in `vrrp/tests.rs`.
 
 #[cfg(test)]
 mod tests;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::task::{Context, Poll};
 
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, SpliceFFlags, tee};
 use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
+use nix::unistd::{mkfifo, pipe2};
 use syncd_core::replica::Role;
 
 use crate::ready::Ready;
@@ -35,7 +44,7 @@ pub(crate) enum FifoError {
         /// Why.
         source: io::Error,
     },
-    /// It cannot be opened.
+    /// It cannot be opened, or we are out of descriptors.
     #[error("cannot open the FIFO {}: {source}; it must belong to the user who runs syncd", path.display())]
     Open {
         /// Where.
@@ -66,7 +75,21 @@ pub(crate) enum Vrrp {
 pub(crate) struct Fifo {
     file: File,
     ready: Ready,
+    /// A pipe of ours, into which the kernel copies what is in the FIFO without taking it out (`tee(2)`): its ends.
+    copied: File,
+    copy: OwnedFd,
+    /// So many bytes were looked at and are still in the FIFO.
+    seen: usize,
     lines: Lines,
+}
+
+/// What a look into the FIFO has shown.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// In keepalived's order.
+    pub(crate) said: Vec<Vrrp>,
+    /// So many lines made no sense.
+    pub(crate) garbage: u64,
 }
 
 impl Fifo {
@@ -82,7 +105,7 @@ impl Fifo {
             fs::DirBuilder::new().recursive(true).mode(0o755).create(directory).map_err(failed_make)?;
         }
         match mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {
-            Ok(()) | Err(nix::errno::Errno::EEXIST) => {}
+            Ok(()) | Err(Errno::EEXIST) => {}
             Err(error) => return Err(failed_make(error.into())),
         }
         // Open for writing too, so that keepalived's end is no end of file for us; never through a symbolic link.
@@ -93,22 +116,46 @@ impl Fifo {
             return Err(FifoError::Other { path: path.to_owned() });
         }
         let ready = Ready::to_read(&file).map_err(failed_open)?;
-        Ok(Self { file, ready, lines: Lines::new(group) })
+        let (copied, copy) =
+            pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|e| failed_open(e.into()))?;
+        Ok(Self { file, ready, copied: copied.into(), copy, seen: 0, lines: Lines::new(group) })
     }
 
-    /// Waits for the next line that means something. Returns also how many lines made no sense since the last call.
+    /// Ready when keepalived may have written; if not, wakes the task when it has.
+    pub(crate) fn poll_read(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.ready.poll_read(context)
+    }
+
+    /// Looks at what was written since it was kept last, and leaves it in the FIFO until it is [`kept`](Self::kept).
     ///
     /// # Errors
     ///
     /// When the FIFO cannot be read any more.
-    pub(crate) async fn next(&mut self) -> io::Result<(Vrrp, u64)> {
-        loop {
-            if let Some(said) = self.lines.next() {
-                return Ok((said, self.lines.take_garbage()));
-            }
-            let mut bytes = [0; PIECE];
-            let len = self.ready.read(|| (&self.file).read(&mut bytes)).await?;
-            self.lines.take(&bytes[..len]);
+    pub(crate) fn look(&mut self) -> io::Result<Heard> {
+        assert_eq!(self.seen, 0, "what was heard is kept before more is");
+        match tee(&self.file, &self.copy, PIECE, SpliceFFlags::SPLICE_F_NONBLOCK) {
+            Ok(len) => self.seen = len,
+            Err(Errno::EAGAIN) => self.ready.exhausted(),
+            Err(error) => return Err(error.into()),
+        }
+        let mut bytes = [0; PIECE];
+        self.copied.read_exact(&mut bytes[..self.seen])?;
+        self.lines.take(&bytes[..self.seen]);
+        let said = std::iter::from_fn(|| self.lines.next()).collect();
+        Ok(Heard { said, garbage: self.lines.take_garbage() })
+    }
+
+    /// What was heard is where a restart finds it: takes it out of the FIFO. False if it was there no more, because
+    /// somebody else reads the FIFO, too.
+    ///
+    /// # Errors
+    ///
+    /// When the FIFO cannot be read any more.
+    pub(crate) fn kept(&mut self) -> io::Result<bool> {
+        let seen = std::mem::take(&mut self.seen);
+        match self.file.read_exact(&mut [0; PIECE][..seen]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            read => read.map(|()| true),
         }
     }
 }

@@ -11,6 +11,7 @@ mod supervised;
 use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 use std::{fs, net::Ipv4Addr};
 
 use lab::{Router, two_routers, wait_for};
@@ -279,6 +280,34 @@ fn the_role_survives_a_crash_of_the_daemon_and_the_socket_is_taken_over() {
         assert_eq!(status(&r1)["last_transition"], before);
         let socket = fs::metadata(r1.path("control")).expect("it listens");
         assert_eq!((socket.permissions().mode() & 0o777, socket.uid()), (0o600, 0));
+    });
+}
+
+/// Killed while it hears of a role, at any moment of that: the daemon that starts next has the role that was said last.
+#[test]
+fn no_role_is_lost_with_the_daemon_that_hears_it() {
+    lab::run("no_role_is_lost_with_the_daemon_that_hears_it", || {
+        let (mut r1, _) = two_routers();
+        r1.start_plainly(MULTICAST);
+        let status = |router: &Router| router.json(&["show", "conntrack-sync", "status"]);
+        // keepalived holds its FIFO open, so what nobody has read waits there.
+        let fifo = fs::OpenOptions::new().read(true).write(true).open(r1.path("fifo"));
+        let fifo = fifo.expect("syncd made the FIFO");
+        r1.notify("GROUP \"G1\" BACKUP 0\n");
+        wait_for("backup", || status(&r1)["role"] == "backup");
+        for try_number in 0..40 {
+            let (word, role) = if try_number % 2 == 0 { ("MASTER", "primary") } else { ("BACKUP", "backup") };
+            r1.notify(&format!("GROUP \"G1\" {word} 0\n"));
+            // Every daemon lives a little longer, the first one not at all: from unread to all kept.
+            let written = Instant::now();
+            while written.elapsed() < try_number * Duration::from_micros(100) {
+                std::hint::spin_loop();
+            }
+            assert_eq!(r1.end(Signal::SIGKILL), None);
+            r1.start_plainly(MULTICAST);
+            wait_for(&format!("{role}, try {try_number}"), || status(&r1)["role"] == role);
+        }
+        drop(fifo);
     });
 }
 

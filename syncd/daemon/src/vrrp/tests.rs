@@ -70,3 +70,32 @@ fn a_line_without_end_is_dropped_once_and_as_a_whole() {
         (vec![Role::Backup], 1)
     );
 }
+
+#[tokio::test]
+async fn what_was_heard_is_there_again_unless_it_was_kept() {
+    let path = std::env::temp_dir().join(format!("syncd-fifo-{}", std::process::id()));
+    let mut first = Fifo::open(&path, "G1").expect("a FIFO in the temporary directory");
+    // keepalived's end.
+    let mut writer = OpenOptions::new().read(true).write(true).open(&path).expect("it is there");
+    let heard = |said: &[Role]| Heard { said: said.iter().copied().map(Vrrp::Role).collect(), garbage: 0 };
+    let mut write = |text: &str| io::Write::write_all(&mut writer, text.as_bytes()).expect("there is room");
+
+    write("GROUP \"G1\" BACKUP 0\n");
+    assert_eq!(first.look().expect("it reads"), heard(&[Role::Backup]));
+    assert!(first.kept().expect("it reads"));
+    assert_eq!(first.look().expect("it reads"), heard(&[]));
+    assert!(first.kept().expect("nothing is kept, too"));
+    write("GROUP \"G1\" MASTER 0\n");
+    assert_eq!(first.look().expect("it reads"), heard(&[Role::Primary]));
+    drop(first);
+
+    let mut second = Fifo::open(&path, "G1").expect("the same FIFO");
+    write("GROUP \"G1\" FAULT 0\n");
+    assert_eq!(second.look().expect("it reads"), heard(&[Role::Primary, Role::Fault]));
+    // Somebody takes it away.
+    let mut stolen = [0; 100];
+    let mut thief = File::open(&path).expect("the same FIFO");
+    assert!(Read::read(&mut thief, &mut stolen).expect("there are two lines") > 0);
+    assert!(!second.kept().expect("it reads"));
+    fs::remove_file(&path).expect("it is there");
+}
