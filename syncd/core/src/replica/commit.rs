@@ -1,8 +1,8 @@
 //! External cache → kernel, on failover, and when the peer yields after both were primary.
 //!
-//! Flows without parent go first, related ones after them. For the duration births are not listened to: inserts
-//! are 2.3 times as fast, ends and updates still arrive. Every flow that was written leaves the external cache, so
-//! what remains is exactly what could not be written, with its reason.
+//! Flows without parent go first, of those what was active last, and related ones after them (see [`super::rounds`]).
+//! For the duration births are not listened to: inserts are 2.3 times as fast, ends and updates still arrive. Every flow
+//! that was written leaves the external cache, so what remains is exactly what could not be written, with its reason.
 //!
 //! Where a flow's place is taken, whatever stands there is looked up by the original and by the wanted translated
 //! reply tuple, removed if it is another flow, and the creation is tried once more: see [`super::conflict`]. A flow
@@ -15,11 +15,12 @@ use alloc::vec::Vec;
 use super::conflict::{Conflict, Outcome, refused_extra};
 use super::kernel::{Errno, KernelReply, KernelRequest, Token};
 use super::notice::Notice;
+use super::rounds::{RELATED, ROUNDS, is_over, round_of};
 use super::status::CommitStatus;
 use super::tokens::Tokens;
 use crate::cache::external::Failure;
 use crate::cache::{Entry, ExternalCache, InternalCache, Slot};
-use crate::flow::{AttrSet, ExtraSet, Flow, HelperName, Key, Protocol, Status, TcpState, Whole};
+use crate::flow::{AttrSet, ExtraSet, Flow, HelperName, Key, Protocol, Status, Whole};
 use crate::time::{Duration, Instant};
 
 /// Conflicts being resolved at once; while there are more, no new flow is tried.
@@ -44,9 +45,6 @@ const TOLD: u32 = 16;
 /// What the kernel had no room for is tried again so long after a commit, then after twice as long each time.
 const RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
-
-/// Rounds over the cache at most: the third and later ones are for flows that came meanwhile.
-const ROUNDS: u8 = 8;
 
 /// Whose word counts where two flows want one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +121,8 @@ pub(super) struct Commit {
     no_room: u32,
     deaf: bool,
     begun: Instant,
+    /// The same in seconds, for the order of flows.
+    begun_second: u32,
     committed: u32,
     failed: u32,
     last: Option<CommitStatus>,
@@ -143,6 +143,7 @@ impl Commit {
             no_room: 0,
             deaf: false,
             begun: now,
+            begun_second: 0,
             committed: 0,
             failed: 0,
             last: None,
@@ -193,10 +194,17 @@ impl Commit {
     }
 
     /// Begins.
-    pub(super) fn begin(&mut self, now: Instant, manner: Manner, external: &ExternalCache) -> Notice {
+    pub(super) fn begin(
+        &mut self,
+        now: Instant,
+        second: u32,
+        manner: Manner,
+        external: &ExternalCache,
+    ) -> Notice {
         self.state = State::Running { round: 0, cursor: 0, tried: 0 };
         self.manner = manner;
-        (self.begun, self.committed, self.failed, self.no_room) = (now, 0, 0, 0);
+        (self.begun, self.begun_second) = (now, second);
+        (self.committed, self.failed, self.no_room) = (0, 0, 0);
         self.retry = None;
         self.unknown.clear();
         Notice::CommitBegun { flows: external.len() }
@@ -204,13 +212,14 @@ impl Commit {
 
     /// Begins once more with what the kernel had no room for, when that is due. The status goes on with the counts of
     /// the commit.
-    pub(super) fn try_again(&mut self, now: Instant) {
+    pub(super) fn try_again(&mut self, now: Instant, second: u32) {
         if let Some((due, pause)) = self.retry
             && due <= now
             && self.is_idle()
         {
             self.state = State::Running { round: 0, cursor: 0, tried: 0 };
             self.manner = Manner::Retry;
+            self.begun_second = second;
             self.failed -= core::mem::take(&mut self.no_room);
             self.retry = Some((now + pause, (pause * 2).min(LONGEST_RETRY)));
         }
@@ -325,7 +334,7 @@ impl Commit {
         if cursor < external.end() || !self.open.is_empty() || !self.conflicts.is_empty() {
             return None;
         }
-        let more = round < 2 || (tried > 0 && round < ROUNDS);
+        let more = round <= RELATED || (tried > 0 && round < ROUNDS);
         if more && !external.is_empty() {
             self.state = State::Running { round: round + 1, cursor: 0, tried: 0 };
             return None;
@@ -356,23 +365,25 @@ impl Commit {
         let end = external.end().min(cursor.saturating_add(SLICE));
         let found = (cursor..end).map(Slot).find(|slot| {
             external.get(*slot).is_some_and(|entry| {
-                let wanted = match self.manner {
-                    Manner::TakeOver => true,
-                    Manner::Adopt => adopts(&entry.flow, round, internal),
-                    Manner::Retry => {
-                        let fails = may_try_again(external, *slot, entry, second);
-                        round < 2 && fails && !internal.has(&entry.flow.key())
-                    }
-                };
-                if !wanted {
-                    return false;
-                }
                 let related = entry.flow.status.has(Status::EXPECTED);
-                match round {
-                    0 => !related,
-                    1 => related,
+                // What was tried is gone, or has failed, but for what is adopted: so only a take-over has an order.
+                let in_turn = match (round, self.manner) {
+                    (0..=RELATED, Manner::TakeOver) => {
+                        round_of(entry, self.begun_second) <= round && external.failure(*slot).is_none()
+                    }
+                    (0, _) => !related,
+                    (1..=RELATED, _) => related && round == RELATED,
                     _ => external.failure(*slot).is_none(),
-                }
+                };
+                in_turn
+                    && match self.manner {
+                        Manner::TakeOver => true,
+                        Manner::Adopt => adopts(&entry.flow, round, internal),
+                        Manner::Retry => {
+                            let fails = may_try_again(external, *slot, entry, second);
+                            round <= RELATED && fails && !internal.has(&entry.flow.key())
+                        }
+                    }
             })
         });
         let cursor = found.map_or(end, |slot| slot.0 + 1);
@@ -477,18 +488,12 @@ fn may_try_again(external: &ExternalCache, slot: Slot, entry: &Entry, second: u3
     failed && second.saturating_sub(entry.changed) < life
 }
 
-/// Whether no more packets of the flow are expected.
-fn is_over(flow: &Flow) -> bool {
-    let states = [TcpState::TIME_WAIT, TcpState::CLOSE];
-    flow.protocol == Protocol::TCP && flow.has(AttrSet::TCP_STATE) && states.contains(&flow.tcp_state)
-}
-
 /// Whether the flow of a peer that was primary, too, is to be taken over; or, where it lives here as well, its packets to be
 /// taken as they come: they went there meanwhile, and our kernel's view of their windows is old.
 fn adopts(flow: &Flow, round: u8, internal: &InternalCache) -> bool {
     let here = internal.find(&flow.key()).map(|entry| &entry.flow);
     let relaxes = |here: &Flow| {
-        round < 2 && flow.protocol == Protocol::TCP && here.reply == flow.reply && !is_over(here)
+        round <= RELATED && flow.protocol == Protocol::TCP && here.reply == flow.reply && !is_over(here)
     };
     !is_over(flow) && here.is_none_or(relaxes)
 }

@@ -71,7 +71,7 @@ impl Replica {
 
     /// Begins and ends jobs as far as it goes.
     pub(super) fn step_jobs(&mut self, now: Instant) {
-        self.commit.try_again(now);
+        self.commit.try_again(now, self.second(now));
         self.step_commit(now);
         self.expectations.settle(now);
         while let Some(notice) = self.commit.take_notice() {
@@ -162,7 +162,7 @@ impl Replica {
     }
 
     fn begin_commit(&mut self, now: Instant, manner: Manner) {
-        let notice = self.commit.begin(now, manner, &self.external);
+        let notice = self.commit.begin(now, self.second(now), manner, &self.external);
         self.tell(Some(notice));
         self.step_commit(now);
     }

@@ -24,6 +24,7 @@ mod notice;
 mod parents;
 mod resync;
 mod role;
+mod rounds;
 mod settings;
 mod stats;
 mod status;

@@ -20,6 +20,7 @@ use crate::wire::{
 mod backlog;
 mod certainty;
 mod leftover;
+mod order;
 mod settings;
 mod split;
 mod steps;
