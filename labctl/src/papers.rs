@@ -40,7 +40,42 @@ fn pages(command: &Command, directory: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fmt::Write as _;
+    use std::{env, fs};
+
+    use super::*;
+
+    fn describe(command: &mut Command, name: &str, into: &mut String) {
+        let help = command.clone().bin_name(name).render_long_help().to_string();
+        let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+        let _ = write!(into, "\n## `{name}`\n\n```text output\n{}\n```\n", lines.join("\n"));
+        for below in command.get_subcommands_mut().filter(|below| !below.is_hide_set()) {
+            let name = format!("{name} {}", below.get_name());
+            describe(below, &name, into);
+        }
+    }
+
+    /// `INSTA_UPDATE=always` writes it, like snapshots.
+    #[test]
+    fn the_committed_reference_is_what_the_program_says() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/labctl.md");
+        let mut text = String::from(
+            "# labctl\n\nEvery command as its own `--help` tells it. A test fails when this page is not what they say. \
+             ARCHITECTURE, \"The lab\", tells\nwhat a lab is; `scenarios/` are the examples.\n",
+        );
+        let mut command = Arguments::command().disable_help_subcommand(true).term_width(100);
+        command.build();
+        describe(&mut command, "labctl", &mut text);
+        if env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+            fs::write(&path, &text).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        let differs = committed.lines().zip(text.lines()).find(|(committed, now)| committed != now);
+        assert!(
+            committed == text,
+            "docs/labctl.md: the program says {differs:?} now; write it with INSTA_UPDATE=always and read the difference"
+        );
+    }
 
     #[test]
     fn each_verb_has_a_page_and_each_shell_a_file() {

@@ -6,7 +6,7 @@
 //! touches anything that the daemon's other commands do not. Tested in `front/tests.rs` and end to end with the scripts
 //! themselves.
 
-mod letters;
+pub(crate) mod letters;
 mod start;
 pub(crate) mod texts;
 

@@ -1,7 +1,10 @@
 //! The manual pages and the shells' completions, written out of what can be typed and configured.
 //!
 //! For whoever packages syncd: `cargo ci package`. A page for each verb, as git has them. Never looks at the machine.
-//! Tested below.
+//! Tested in `papers/tests.rs`, which also keeps `docs/reference.md`.
+
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::io;
@@ -56,28 +59,4 @@ fn pages(command: &Command, directory: &Path) -> io::Result<()> {
     let man = Man::new(command.clone()).section(SECTION);
     let man = man.source(concat!("syncd ", env!("CARGO_PKG_VERSION"))).manual("System administration");
     man.generate_to(directory).map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_verb_has_a_page_and_each_shell_a_file() {
-        let directory = std::env::temp_dir().join(format!("syncd-papers-{}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        write(&directory).unwrap();
-        let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_else(|_| panic!("{name}"));
-        assert!(read("syncd.8").contains("syncd\\-show(8)"));
-        assert!(read("syncd-show-conntrack-sync-status.8").contains("\\-\\-json"));
-        assert!(read("syncd.bash").contains("conntrack-sync"));
-        assert!(read("_syncd").starts_with("#compdef syncd"));
-        assert!(read("syncd.fish").contains("complete -c syncd"));
-        let keys = read("syncd.yaml.5");
-        assert!(keys.starts_with(".SH KEYS") || keys.contains("\n.SH KEYS"), "{keys}");
-        assert!(KEYS.iter().all(|key| keys.contains(&key.path.replace('-', "\\-"))), "{keys}");
-        // What is hidden stays so.
-        assert!(!directory.join("syncd-papers.8").exists());
-        fs::remove_dir_all(&directory).unwrap();
-    }
 }

@@ -86,7 +86,7 @@ pub(super) enum Statistics {
 }
 
 /// What `-h` prints.
-pub(super) const USAGE: &str = "\
+pub(crate) const USAGE: &str = "\
 syncd in the place of conntrackd: the letters that scripts use.
 
   -d            start syncd in the background (configuration: -C FILE if it is one of syncd, else

@@ -15,6 +15,7 @@ use super::text;
 use super::view::{Current, DaemonView, LinkTraffic, LinkView, Setting, StatisticsView, StatusView};
 use crate::last_role::Transition;
 
+mod counters;
 mod page;
 mod schema;
 mod selection;
