@@ -79,9 +79,9 @@ mod tests {
 
     #[test]
     fn each_verb_has_a_page_and_each_shell_a_file() {
-        let directory = std::env::temp_dir().join(format!("labctl-papers-{}", std::process::id()));
+        let directory = env::temp_dir().join(format!("labctl-papers-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
-        super::write(&directory).unwrap();
+        write(&directory).unwrap();
         let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_else(|_| panic!("{name}"));
         assert!(read("labctl.1").contains("labctl\\-run(1)"));
         assert!(read("labctl-traffic-start.1").contains("\\-\\-name"));

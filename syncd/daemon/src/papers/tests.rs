@@ -11,7 +11,7 @@ use crate::front::letters::USAGE;
 
 #[test]
 fn each_verb_has_a_page_and_each_shell_a_file() {
-    let directory = std::env::temp_dir().join(format!("syncd-papers-{}", std::process::id()));
+    let directory = env::temp_dir().join(format!("syncd-papers-{}", std::process::id()));
     fs::create_dir_all(&directory).unwrap();
     write(&directory).unwrap();
     let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_else(|_| panic!("{name}"));
