@@ -135,6 +135,8 @@ until_true has '"state":"in sync"' status_of $r2
 begin 'what was upgraded takes over'
 syncd role primary --socket $r2
 has '^200$' in_r2 conntrack -C || fail "the standby has committed $(in_r2 conntrack -C) flows"
+until_true has '"SYNCD_COMMITTED":"200"' journalctl --unit=syncd@r2.service --output=json SYNCD_EVENT=commit-done
+until_true has 'Committed 200 new entries; commit has taken' syncd show log conntrack-sync --socket $r2
 
 begin 'remove'
 dpkg --remove syncd

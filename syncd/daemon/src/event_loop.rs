@@ -223,7 +223,8 @@ impl EventLoop {
                     yield_now().await;
                 }
                 Next::Wait => {
-                    let due = [self.parts.replica.poll_timeout(), self.parts.supervisor.due()];
+                    let Parts { replica, supervisor, journal, .. } = &self.parts;
+                    let due = [replica.poll_timeout(), supervisor.due(), journal.due()];
                     let due = due.into_iter().flatten().fold(self.links_due, Instant::min);
                     self.timer.ring_by(due)?;
                     match poll_fn(|context| self.poll(context)).await {
@@ -270,6 +271,7 @@ impl EventLoop {
         // Executing takes a while, for 128 creations about a millisecond: the outcomes are of a later instant.
         let answered = kernel.tell_outcomes(clock::now(), replica)?;
         self.tell();
+        self.parts.journal.catch_up(now);
         if let Some(reason) = self.parts.replica.keep_recording(now) {
             let text = format_args!("the recording has ended: {reason}; the daemon goes on without");
             self.parts.journal.say(Level::Warn, text);

@@ -1,27 +1,35 @@
-//! What the daemon says by itself: one line each, on standard error and to whoever watches, with a level by consequence.
+//! What the daemon says by itself: one line each, to the log and to whoever watches, with a level by consequence.
 //!
 //! error: something operators must act on now; warn: worth waking someone; info: roles, peer, jobs. No line per flow
-//! or per packet, save for flows a commit could not write. Under systemd the level is journald's prefix, else a word.
-//! Tested in `journal/tests.rs`.
+//! or per packet, save for flows a commit could not write. What repeats is counted instead of written ([`repeats`]); where
+//! lines go is [`sink`]'s. Whoever watches hears all. Tested in `journal/tests.rs`.
 
 mod details;
+mod repeats;
+mod sentence;
+mod sink;
 pub(crate) mod told;
 
 #[cfg(test)]
 mod tests;
 
-use std::env;
-use std::fmt::{self, Display};
-use std::io::{self, Write};
-use std::sync::Arc;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use syncd_core::replica::Notice;
+use syncd_core::time::Instant;
 
 use crate::clock;
+use repeats::{Repeated, Repeats};
+use sentence::Line;
+pub(crate) use sink::is_journalds;
+use sink::{Entry, Sink};
 use told::{LineView, Told};
+
+/// The word of a line that has none.
+const SAID: &str = "said";
 
 /// By consequence, the gravest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,15 +45,24 @@ pub(crate) enum Level {
 impl Level {
     /// The level of that word of the configuration.
     pub(crate) fn named(word: &str) -> Option<Self> {
-        [Self::Error, Self::Warn, Self::Info].into_iter().find(|level| level.marks().1 == word)
+        [Self::Error, Self::Warn, Self::Info].into_iter().find(|level| level.word() == word)
     }
 
-    /// syslog's number, as `sd-daemon(3)` wants it, and the word.
-    const fn marks(self) -> (u8, &'static str) {
+    /// As operators read it.
+    const fn word(self) -> &'static str {
         match self {
-            Self::Error => (3, "error"),
-            Self::Warn => (4, "warn"),
-            Self::Info => (6, "info"),
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+        }
+    }
+
+    /// syslog's number, as `sd-daemon(3)` wants it.
+    const fn priority(self) -> u8 {
+        match self {
+            Self::Error => 3,
+            Self::Warn => 4,
+            Self::Info => 6,
         }
     }
 }
@@ -53,28 +70,32 @@ impl Level {
 /// Where lines go. Clones say what the first one says.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
-    /// Whether journald reads our standard error.
-    journald: bool,
+    sink: Arc<Sink>,
     /// syslog's number of the last level that is written.
     last: Arc<AtomicU8>,
+    repeats: Arc<Mutex<Repeats>>,
     told: Arc<Told>,
 }
 
 impl Journal {
     /// Standard error, as it is connected now.
     pub(crate) fn new() -> Self {
-        let last = Arc::new(AtomicU8::new(Level::Info.marks().0));
-        Self { journald: env::var_os("JOURNAL_STREAM").is_some(), last, told: Arc::new(Told::new()) }
+        Self {
+            sink: Arc::new(Sink::new()),
+            last: Arc::new(AtomicU8::new(Level::Info.priority())),
+            repeats: Arc::default(),
+            told: Arc::new(Told::new()),
+        }
     }
 
     /// Writes from now on only what is as grave as `level`; nothing, if there is none. Whoever watches hears all.
     pub(crate) fn limit(&self, level: Option<Level>) {
-        self.last.store(level.map_or(0, |level| level.marks().0), Ordering::Relaxed);
+        self.last.store(level.map_or(0, Level::priority), Ordering::Relaxed);
     }
 
     /// Whether a line of that level is written.
     fn says(&self, level: Level) -> bool {
-        level.marks().0 <= self.last.load(Ordering::Relaxed)
+        level.priority() <= self.last.load(Ordering::Relaxed)
     }
 
     /// The last lines, for whoever asks on the control socket.
@@ -82,9 +103,9 @@ impl Journal {
         &self.told
     }
 
-    /// One line. A standard error that is closed is nobody's loss but the reader's.
+    /// One line.
     pub(crate) fn say(&self, level: Level, text: impl Display) {
-        self.tell(level, "said", Map::new(), text.to_string());
+        self.tell(level, SAID, Map::new(), text.to_string());
     }
 
     /// The same with a word for what happened and what belongs to it.
@@ -93,23 +114,55 @@ impl Journal {
     }
 
     fn tell(&self, level: Level, event: &str, details: Map<String, Value>, text: String) {
-        let (number, word) = level.marks();
-        if !self.says(level) {
-            return;
+        let logged =
+            self.says(level) && self.repeats().admit(clock::now(), level, event, event == SAID, &text);
+        self.put(logged, level, event, details, text);
+    }
+
+    fn put(&self, logged: bool, level: Level, event: &str, details: Map<String, Value>, text: String) {
+        if logged {
+            self.sink.write(&Entry { level, event, details: &details, text: &text });
         }
-        let line =
-            if self.journald { format!("<{number}>{text}\n") } else { format!("syncd: {word}: {text}\n") };
-        drop(io::stderr().write_all(line.as_bytes()));
         self.told.say(LineView {
             version: 1,
             number: 0,
             unix_ms: clock::unix_millis(),
             monotonic_ns: clock::now().as_nanos(),
-            level: word.to_owned(),
+            level: level.word().to_owned(),
             event: event.to_owned(),
             details,
             text,
+            logged,
         });
+    }
+
+    fn repeats(&self) -> MutexGuard<'_, Repeats> {
+        self.repeats.lock().expect("nobody panics with it")
+    }
+
+    /// When [`Self::catch_up`] has something to say.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.repeats().due()
+    }
+
+    /// Says how often lines were repeated that were not written.
+    pub(crate) fn catch_up(&self, now: Instant) {
+        self.tell_repeated(now, false);
+    }
+
+    /// The same at the end, when nothing more can be waited for.
+    pub(crate) fn settle(&self) {
+        self.tell_repeated(clock::now(), true);
+    }
+
+    fn tell_repeated(&self, now: Instant, all: bool) {
+        let repeated = self.repeats().take(now, all);
+        for Repeated { level, event, times, text } in repeated {
+            let details =
+                Map::from_iter([("of".to_owned(), json!(event)), ("times".to_owned(), json!(times))]);
+            let text = format!("{text} ... repeated {times} times");
+            self.put(self.says(level), level, "repeated", details, text);
+        }
     }
 
     /// What the replica says.
@@ -127,7 +180,10 @@ impl Journal {
                 format_args!("kernel events overran the buffer of {bytes} bytes; {remedy}"),
             );
         } else {
-            self.say(Level::Info, format_args!("event socket buffer size has been doubled to {bytes} bytes"));
+            self.say(
+                Level::Info,
+                format_args!("netlink event socket buffer size has been doubled to {bytes} bytes"),
+            );
         }
     }
 }
@@ -152,117 +208,5 @@ const fn level(notice: &Notice) -> Level {
         | Notice::EndsForgotten { .. } => Level::Warn,
         Notice::CommitDone { failed, .. } if *failed > 0 => Level::Warn,
         _ => Level::Info,
-    }
-}
-
-/// A notice as a sentence.
-struct Line<'a>(&'a Notice);
-
-impl Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Notice::RoleEntered { from, to } => write!(f, "role {} (was {})", to.name(), from.name()),
-            Notice::PeerHello => f.write_str("the peer says hello: it has started or restarted"),
-            Notice::PeerLost => f.write_str("the peer is silent"),
-            Notice::PeerHeard => f.write_str("the peer is heard"),
-            Notice::CaughtUp { flows, swept, took } => {
-                write!(
-                    f,
-                    "in sync: {flows} flows of the peer, {swept} stale ones removed, in {}",
-                    Took(*took)
-                )
-            }
-            Notice::CatchingUp(reason) => write!(f, "resync requested: {reason}"),
-            Notice::BulkBegun { flows } => write!(f, "sending bulk update of {flows} flows"),
-            Notice::BulkDone { flows, took } => {
-                write!(f, "sent bulk update of {flows} flows in {}", Took(*took))
-            }
-            Notice::EventsLost => f.write_str("the kernel dropped events; its table is read again"),
-            Notice::EndMissed => {
-                f.write_str("a flow began again whose end was not heard: events were lost; the kernel's table is read again")
-            }
-            Notice::CountDiffers { kernel, difference } => {
-                let (count, word) = (difference.unsigned_abs(), if *difference > 0 { "more" } else { "fewer" });
-                write!(f, "the kernel has {kernel} flows, {count} {word} than were heard of; its table is read again")
-            }
-            Notice::EndsUnheard { flows } => {
-                write!(f, "{flows} flows may end without an event, because nf_conntrack_events was not 1 when they ")?;
-                f.write_str("were born; until they have ended the table is read again and again")
-            }
-            Notice::Reloaded { flows, added, swept, took } => {
-                write!(
-                    f,
-                    "read the kernel's table: {flows} flows, {added} new, {swept} gone, in {}",
-                    Took(*took)
-                )
-            }
-            Notice::ReloadFailed(error) => {
-                write!(f, "cannot read the kernel's table: {error}; it is tried again")
-            }
-            Notice::CommitBegun { flows } => write!(f, "committing {flows} flows"),
-            Notice::CommitDone { committed, failed, took } => {
-                write!(f, "committed {committed} flows in {}, {failed} failed", Took(*took))
-            }
-            Notice::CommitFailed { .. }
-            | Notice::HelperUnknown { .. }
-            | Notice::ExpectationFailed { .. }
-            | Notice::ExpectationsUnavailable(_)
-            | Notice::ExpectationsFull { .. } => refused(f, self.0),
-            Notice::CacheFull { internal, limit } => {
-                let cache = if *internal { "internal" } else { "external" };
-                write!(f, "the {cache} cache is full: flows beyond {limit} are not replicated; ")?;
-                f.write_str("raise cache-limit, or nf_conntrack_max where that is left out, and reload")
-            }
-            Notice::SendingStuck => {
-                f.write_str("the peer acknowledges nothing although it is heard; starting over")
-            }
-            Notice::ReceivingStuck => {
-                f.write_str("the peer's sequence numbers went back, or far ahead, without a hello; resync requested")
-            }
-            Notice::ForeignHello => f.write_str(
-                "the peer answers a hello that is not ours: somebody else speaks on the dedicated link; starting over",
-            ),
-            Notice::EndsForgotten { flows } => {
-                write!(f, "the ends of {flows} flows were never acknowledged and are forgotten")
-            }
-        }
-    }
-}
-
-/// What the kernel would not take, and what is told of helpers and their expectations.
-fn refused(f: &mut fmt::Formatter<'_>, notice: &Notice) -> fmt::Result {
-    match notice {
-        Notice::CommitFailed { wanted, error, existing } => {
-            write!(f, "cannot commit: {error}: {wanted}")?;
-            match existing {
-                Some(existing) => write!(f, "; in its place: {existing}"),
-                None => Ok(()),
-            }
-        }
-        Notice::HelperUnknown { helper } => {
-            write!(f, "this kernel has no helper {helper}: flows that have it are committed without; ")?;
-            f.write_str("load its module on both routers")
-        }
-        Notice::ExpectationFailed { wanted, error } => {
-            write!(f, "cannot commit an expectation: {error}: {wanted}")
-        }
-        Notice::ExpectationsUnavailable(error) => {
-            write!(f, "this kernel tells of no expectations ({error}): none are replicated; ")?;
-            f.write_str("leave expect-sync out, or run a kernel with conntrack helpers")
-        }
-        Notice::ExpectationsFull { internal, limit } => {
-            let cache = if *internal { "internal" } else { "external" };
-            write!(f, "the {cache} cache of expectations is full: those beyond {limit} are not replicated")
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A duration in seconds, to the millisecond.
-struct Took(Duration);
-
-impl Display for Took {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3} s", self.0.as_secs_f64())
     }
 }

@@ -31,8 +31,8 @@ pub(crate) fn show(question: &Question, out: &mut impl Write) -> anyhow::Result<
         Source::Journal(unit) => return read_journal(&unit, false),
         Source::Daemon(client) => client,
     };
-    for line in kept(&mut client)? {
-        print(&line, question.output.json, out)?;
+    for line in kept(&mut client)?.iter().filter(|line| line.logged) {
+        print(line, question.output.json, out)?;
     }
     Ok(())
 }
@@ -44,15 +44,15 @@ pub(crate) fn monitor(question: &Question, out: &mut impl Write) -> anyhow::Resu
         Source::Daemon(client) => client,
     };
     let lines = kept(&mut client)?;
-    let after = lines.iter().nth_back(BACKLOG).map_or(0, |line| line.number);
-    follow(&mut client, after, question.output.json, out)
+    let after = lines.iter().filter(|line| line.logged).nth_back(BACKLOG).map_or(0, |line| line.number);
+    follow(&mut client, after, false, question.output.json, out)
 }
 
 /// `watch`.
 pub(crate) fn watch(all: bool, question: &Question, out: &mut impl Write) -> anyhow::Result<()> {
     let mut client = Client::connect(&question.control.socket)?;
     let after = if all { 0 } else { kept(&mut client)?.last().map_or(0, |line| line.number) };
-    follow(&mut client, after, question.output.json, out)
+    follow(&mut client, after, true, question.output.json, out)
 }
 
 /// A moment between two looks at something that tells nobody when it changes.
@@ -111,7 +111,14 @@ fn kept(client: &mut Client) -> Result<Vec<LineView>, CallError> {
     }
 }
 
-fn follow(client: &mut Client, after: u64, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+/// Prints what comes; `all`, or what is in the log.
+fn follow(
+    client: &mut Client,
+    after: u64,
+    all: bool,
+    json: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     let daemon = print::ask_status(client)?.started_ns;
     let mut last = after;
     let mut answer = client.call(&Request::Told { after, follow: true })?;
@@ -122,7 +129,9 @@ fn follow(client: &mut Client, after: u64, json: bool, out: &mut impl Write) -> 
                 writeln!(out, "({} lines were missed)", line.number - last - 1)?;
             }
             last = line.number;
-            print(&line, json, out)?;
+            if all || line.logged {
+                print(&line, json, out)?;
+            }
         }
         // Each is read as it comes, also through a pipe.
         out.flush()?;

@@ -24,7 +24,7 @@ use crate::control::claim::Claim;
 use crate::control::server::{self, Call};
 use crate::doors::Doors;
 use crate::event_loop::{Ending, EventLoop, Inputs, Parts};
-use crate::journal::{Journal, Level};
+use crate::journal::{Journal, Level, is_journalds};
 use crate::kernel::{self, Kernel};
 use crate::last_role::LastRole;
 use crate::metrics::{self, listen::Listener};
@@ -180,6 +180,7 @@ async fn serve(
         drop(metrics.await);
     }
     drop(claim);
+    journal.settle();
     journal.say(Level::Info, "---- shutdown received ----");
     done
 }
@@ -286,8 +287,7 @@ fn peer(config: &Config) -> String {
 
 /// The unit of systemd that started us, if journald reads our standard error: the last part of our cgroup.
 fn journal_unit() -> Option<String> {
-    std::env::var_os("JOURNAL_STREAM")?;
-    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let groups = is_journalds().then(|| std::fs::read_to_string("/proc/self/cgroup").ok()).flatten()?;
     let unit =
         groups.lines().find_map(|line| line.rsplit('/').next().filter(|last| last.ends_with(".service")));
     unit.map(str::to_owned)

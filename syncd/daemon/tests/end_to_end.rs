@@ -2,6 +2,7 @@
 
 mod doctor;
 mod lab;
+mod log;
 mod metrics;
 mod operate;
 mod rare;

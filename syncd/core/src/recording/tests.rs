@@ -16,8 +16,8 @@ use crate::flow::{
     TcpState, Tuple, Whole,
 };
 use crate::replica::{
-    By, ChannelId, Command, Config, Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Notice, Reason,
-    Refusal, Reply, RequestId, Role, Settings, Step, Token,
+    BulkCause, By, ChannelId, Command, Config, Ends, Errno, ExpectRequest, KernelReply, KernelRequest,
+    Notice, Reason, Refusal, Reply, RequestId, Role, Settings, Step, Token,
 };
 use crate::time::Instant;
 use crate::wire::Options;
@@ -275,7 +275,6 @@ fn notices() -> Vec<Notice> {
         Notice::PeerLost,
         Notice::PeerHeard,
         Notice::CaughtUp { flows: 1, swept: 2, took },
-        Notice::BulkBegun { flows: 3 },
         Notice::BulkDone { flows: 4, took },
         Notice::EventsLost,
         Notice::ForeignHello,
@@ -298,6 +297,8 @@ fn notices() -> Vec<Notice> {
         Notice::ExpectationsFull { internal: false, limit: 15 },
     ];
     all.extend(reasons().into_iter().map(Notice::CatchingUp));
+    let causes = [BulkCause::Ourselves, BulkCause::PeerStarted, BulkCause::PeerAsked, BulkCause::PeerUnheard];
+    all.extend(causes.map(|cause| Notice::BulkBegun { flows: 3, cause }));
     all_of(all, number)
 }
 

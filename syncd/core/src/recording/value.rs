@@ -7,8 +7,8 @@ use super::decoder::{Damage, Scratch};
 use super::number::{Bytes, Coded};
 use crate::flow::FlowRef;
 use crate::replica::{
-    By, Command, Errno, ExpectRequest, KernelReply, KernelRequest, Notice, Reason, Refusal, Reply, Role,
-    Step, Token,
+    BulkCause, By, Command, Errno, ExpectRequest, KernelReply, KernelRequest, Notice, Reason, Refusal, Reply,
+    Role, Step, Token,
 };
 
 // ----- The kernel. -----
@@ -303,7 +303,7 @@ impl Coded for Notice {
                 took.put(out);
             }
             Self::CatchingUp(reason) => put1(5, reason, out),
-            Self::BulkBegun { flows } => put1(6, flows, out),
+            Self::BulkBegun { flows, cause } => put2(6, flows, cause, out),
             Self::BulkDone { flows, took } => put2(7, flows, took, out),
             Self::EventsLost => out.push(8),
             Self::EndMissed => out.push(9),
@@ -348,7 +348,7 @@ impl Coded for Notice {
                 took: Coded::take(from)?,
             },
             5 => Self::CatchingUp(Coded::take(from)?),
-            6 => Self::BulkBegun { flows: Coded::take(from)? },
+            6 => Self::BulkBegun { flows: Coded::take(from)?, cause: Coded::take(from)? },
             7 => Self::BulkDone { flows: Coded::take(from)?, took: Coded::take(from)? },
             8 => Self::EventsLost,
             9 => Self::EndMissed,
@@ -382,6 +382,27 @@ impl Coded for Notice {
             24 => Self::ExpectationsFull { internal: Coded::take(from)?, limit: Coded::take(from)? },
             25 => Self::ForeignHello,
             _ => return Err(Damage::Kind),
+        })
+    }
+}
+
+impl Coded for BulkCause {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Self::Ourselves => 0,
+            Self::PeerStarted => 1,
+            Self::PeerAsked => 2,
+            Self::PeerUnheard => 3,
+        });
+    }
+
+    fn take(from: &mut Bytes<'_>) -> Result<Self, Damage> {
+        Ok(match u8::take(from)? {
+            0 => Self::Ourselves,
+            1 => Self::PeerStarted,
+            2 => Self::PeerAsked,
+            3 => Self::PeerUnheard,
+            _ => return Err(Damage::Value),
         })
     }
 }

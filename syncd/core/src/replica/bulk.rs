@@ -4,7 +4,7 @@
 //! come full circle from there, so that whoever asked hears every flow after its question. The acknowledgement of
 //! the RESYNCs (see [`crate::ftfw::recv`]) follows the last frame.
 
-use super::notice::Notice;
+use super::notice::{BulkCause, Notice};
 use super::status::Progress;
 use crate::cache::expect::InternalExpectations;
 use crate::cache::{InternalCache, Slot};
@@ -36,15 +36,15 @@ enum State {
 pub(super) struct Bulk {
     state: State,
     begun: Option<Instant>,
-    /// Whether the peer caused it, and when the last one that it caused began.
-    for_peer: bool,
+    cause: BulkCause,
+    /// When the last one that the peer caused began.
     spaced: Option<Instant>,
     flows: u32,
 }
 
 impl Bulk {
     pub(super) const fn new() -> Self {
-        Self { state: State::Idle, begun: None, for_peer: false, spaced: None, flows: 0 }
+        Self { state: State::Idle, begun: None, cause: BulkCause::Ourselves, spaced: None, flows: 0 }
     }
 
     /// Whether nothing is to be sent.
@@ -59,7 +59,7 @@ impl Bulk {
 
     /// The peer said hello: it gets a bulk, with the one it asks for itself if it does so soon.
     pub(super) fn peer_hello(&mut self, now: Instant) {
-        self.for_peer = true;
+        self.cause = BulkCause::PeerStarted;
         self.state = State::Waiting { due: self.earliest(now + GRACE) };
     }
 
@@ -67,7 +67,7 @@ impl Bulk {
     pub(super) fn demand(&mut self, now: Instant, internal: &InternalCache) {
         match self.state {
             State::Idle => {
-                self.for_peer = false;
+                self.cause = BulkCause::Ourselves;
                 self.state = State::Waiting { due: now };
             }
             State::Waiting { .. } => self.state = State::Waiting { due: now },
@@ -75,9 +75,9 @@ impl Bulk {
         }
     }
 
-    /// The peer asked.
-    pub(super) fn want(&mut self, now: Instant, internal: &InternalCache) {
-        self.for_peer = true;
+    /// The peer asked, or may have.
+    pub(super) fn want(&mut self, now: Instant, cause: BulkCause, internal: &InternalCache) {
+        self.cause = cause;
         if matches!(self.state, State::Idle | State::Waiting { .. }) {
             self.state = State::Waiting { due: self.earliest(now) };
         } else {
@@ -98,7 +98,7 @@ impl Bulk {
     /// The peer fell silent: what was under way begins again when it is back.
     pub(super) fn interrupt(&mut self, now: Instant) {
         if !self.is_idle() {
-            let due = if self.for_peer { self.earliest(now) } else { now };
+            let due = if self.is_for_peer() { self.earliest(now) } else { now };
             self.state = State::Waiting { due };
         }
     }
@@ -122,10 +122,10 @@ impl Bulk {
         {
             self.state = State::Running { cursor: 0, left: internal.end() };
             (self.begun, self.flows) = (Some(now), 0);
-            if self.for_peer {
+            if self.is_for_peer() {
                 self.spaced = Some(now);
             }
-            notice = Some(Notice::BulkBegun { flows: internal.len() });
+            notice = Some(Notice::BulkBegun { flows: internal.len(), cause: self.cause });
         }
         let State::Running { cursor, left } = self.state else { return notice };
         if session.queued() >= LOW {
@@ -172,6 +172,10 @@ impl Bulk {
                 None => State::Running { cursor: 0, left: 0 },
             };
         }
+    }
+
+    fn is_for_peer(&self) -> bool {
+        self.cause != BulkCause::Ourselves
     }
 
     fn done(&self, now: Instant) -> Notice {

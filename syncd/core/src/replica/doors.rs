@@ -4,7 +4,7 @@ use super::Replica;
 use super::command::{Command, RequestId};
 use super::commit::Settled;
 use super::kernel::{Errno, KernelReply};
-use super::notice::Notice;
+use super::notice::{BulkCause, Notice};
 use super::resync::Ends;
 use super::role::Role;
 use super::status::Reason;
@@ -254,7 +254,7 @@ impl Replica {
             Control::Resync => {
                 self.stats.ftfw.resyncs_received += 1;
                 self.session.hold_resync();
-                self.bulk.want(now, &self.internal);
+                self.bulk.want(now, BulkCause::PeerAsked, &self.internal);
                 if self.role == Role::Primary {
                     self.twin.asked(now);
                 }
@@ -300,7 +300,7 @@ impl Replica {
     /// once.
     fn question_lost(&mut self, now: Instant) {
         if self.role.replicates() && !self.session.peer_keeps() {
-            self.bulk.want(now, &self.internal);
+            self.bulk.want(now, BulkCause::PeerUnheard, &self.internal);
         }
     }
 

@@ -63,7 +63,7 @@ use crate::wire::{Datagram, Options, Seq};
 
 pub use command::{Command, Refusal, Reply, RequestId, Step};
 pub use kernel::{By, Errno, ExpectRequest, KernelReply, KernelRequest, Token};
-pub use notice::Notice;
+pub use notice::{BulkCause, Notice};
 pub use resync::Ends;
 pub use role::{JobKind, Role};
 pub use settings::Settings;

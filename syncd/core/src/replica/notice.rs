@@ -38,6 +38,8 @@ pub enum Notice {
     BulkBegun {
         /// Flows in the internal cache.
         flows: u32,
+        /// What caused it.
+        cause: BulkCause,
     },
     /// The last frame of a bulk was sent.
     BulkDone {
@@ -141,4 +143,17 @@ pub enum Notice {
         /// How many.
         flows: u32,
     },
+}
+
+/// What causes a bulk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BulkCause {
+    /// Our role, or an operator of ours.
+    Ourselves,
+    /// The peer said hello.
+    PeerStarted,
+    /// The peer asked for it.
+    PeerAsked,
+    /// Frames of the peer were lost for good; one of them may have asked.
+    PeerUnheard,
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use syncd_core::replica::Notice;
+use syncd_core::replica::{BulkCause, Notice};
 
 /// The word, and what belongs to it.
 pub(super) fn details(notice: &Notice) -> (&'static str, Map<String, Value>) {
@@ -17,7 +17,15 @@ pub(super) fn details(notice: &Notice) -> (&'static str, Map<String, Value>) {
             ("caught-up", json!({ "flows": flows, "swept": swept, "took_s": seconds(*took) }))
         }
         Notice::CatchingUp(reason) => ("catching-up", json!({ "reason": reason.to_string() })),
-        Notice::BulkBegun { flows } => ("bulk-begun", json!({ "flows": flows })),
+        Notice::BulkBegun { flows, cause } => {
+            let cause = match cause {
+                BulkCause::Ourselves => "ourselves",
+                BulkCause::PeerStarted => "peer-started",
+                BulkCause::PeerAsked => "peer-asked",
+                BulkCause::PeerUnheard => "peer-unheard",
+            };
+            ("bulk-begun", json!({ "flows": flows, "cause": cause }))
+        }
         Notice::BulkDone { flows, took } => {
             ("bulk-done", json!({ "flows": flows, "took_s": seconds(*took) }))
         }

@@ -1,7 +1,9 @@
 //! What operators read, and how loud it is.
 
 use syncd_core::flow::{Expectation, Family, Flow, HelperName, Parent, Protocol, Tuple};
-use syncd_core::replica::{Errno, Reason, Role};
+use syncd_core::replica::{BulkCause, Errno, Reason, Role};
+
+use std::time::Duration;
 
 use super::*;
 
@@ -18,12 +20,12 @@ fn every_consequence_has_its_level_and_its_words() {
         (
             Notice::CommitDone { committed: 200, failed: 0, took },
             Level::Info,
-            "committed 200 flows in 0.012 s, 0 failed",
+            "Committed 200 new entries; commit has taken 0.012400 seconds",
         ),
         (
             Notice::CommitDone { committed: 199, failed: 1, took },
             Level::Warn,
-            "committed 199 flows in 0.012 s, 1 failed",
+            "Committed 199 new entries; 1 entries can't be committed; commit has taken 0.012400 seconds",
         ),
         (
             Notice::CatchingUp(Reason::BecameBackup),
@@ -86,7 +88,7 @@ fn an_expectation_that_could_not_be_committed_is_shown() {
 }
 
 #[test]
-fn what_is_less_grave_than_the_level_is_not_said_by_anybody() {
+fn what_is_less_grave_than_the_level_is_not_written() {
     let levels = [Level::Error, Level::Warn, Level::Info];
     let journal = Journal::new();
     let clone = journal.clone();
@@ -98,15 +100,53 @@ fn what_is_less_grave_than_the_level_is_not_said_by_anybody() {
     assert_eq!(said(), [true, false, false]);
     journal.limit(None);
     assert_eq!(said(), [false, false, false]);
-    assert_eq!(levels.map(|level| Level::named(level.marks().1)), levels.map(Some));
+    assert_eq!(levels.map(|level| Level::named(level.word())), levels.map(Some));
+}
+
+/// What people who had conntrackd look for in logs.
+#[test]
+fn lines_that_conntrackd_has_are_found_in_ours() {
+    let took = Duration::from_micros(1_012_400);
+    let bulk = |cause| Notice::BulkBegun { flows: 7, cause };
+    let table: [(Notice, &[&str]); 5] = [
+        (Notice::CatchingUp(Reason::BecameBackup), &["resync requested"]),
+        (bulk(BulkCause::Ourselves), &["sending bulk update"]),
+        (bulk(BulkCause::PeerAsked), &["resync requested by other node", "sending bulk update"]),
+        (Notice::CommitBegun { flows: 7 }, &["committing conntrack cache"]),
+        (
+            Notice::CommitDone { committed: 5, failed: 2, took },
+            &["Committed 5 new entries", "2 entries can't be committed", "commit has taken 1.012400 seconds"],
+        ),
+    ];
+    for (notice, words) in table {
+        let line = Line(&notice).to_string();
+        for words in words {
+            assert!(line.contains(words), "{words}: {line}");
+        }
+    }
+    let whole = Notice::CommitDone { committed: 5, failed: 0, took };
+    assert!(!Line(&whole).to_string().contains("can't"), "{}", Line(&whole));
+    let journal = quiet();
+    journal.event_buffer(4_194_304, false);
+    assert_eq!(
+        journal.told().after(0)[0].text,
+        "netlink event socket buffer size has been doubled to 4194304 bytes"
+    );
+}
+
+/// A journal that writes nothing, for those who watch.
+fn quiet() -> Journal {
+    let journal = Journal::new();
+    journal.limit(None);
+    journal
 }
 
 #[test]
 fn the_last_lines_are_kept_and_fit_records_whatever_they_say() {
-    let journal = Journal { journald: false, ..Journal::new() };
+    let journal = quiet();
     let long = "\"".repeat(3000);
     for number in 1..=1100 {
-        journal.tell(Level::Info, "said", Map::new(), format!("{number} {long}"));
+        journal.tell(Level::Info, SAID, Map::new(), format!("{number} {long}"));
     }
     let (mut after, mut seen) = (0, Vec::new());
     loop {
@@ -119,6 +159,63 @@ fn the_last_lines_are_kept_and_fit_records_whatever_they_say() {
         seen.extend(lines.iter().map(|line| line.number));
     }
     assert!(seen.iter().copied().eq(101..=1100), "{:?} to {:?}", seen.first(), seen.last());
+}
+
+#[test]
+fn what_is_not_in_the_log_pushes_out_nothing_that_is() {
+    let journal = Journal::new();
+    journal.limit(Some(Level::Warn));
+    journal.say(Level::Warn, "the line");
+    for number in 0..1500 {
+        journal.say(Level::Info, format_args!("{number}"));
+    }
+    let lines = journal.told();
+    let (mut after, mut seen) = (0, Vec::new());
+    while let Some(last) = lines.after(after).last() {
+        seen.extend(lines.after(after).into_iter().map(|line| (line.number, line.logged)));
+        after = last.number;
+    }
+    assert_eq!(seen.len(), 1001);
+    assert!(seen.is_sorted());
+    assert!(seen.iter().all(|(number, logged)| *logged == (*number == 1)));
+}
+
+#[test]
+fn what_repeats_is_written_ten_times_and_then_counted() {
+    let mut repeats = Repeats::default();
+    let at = |millis| Instant::from_nanos(1) + Duration::from_millis(millis);
+    let mut say = |millis, text: &str| repeats.admit(at(millis), Level::Warn, "commit-failed", false, text);
+    let written = (0..200).filter(|number| say(*number, &format!("cannot commit {number}"))).count();
+    assert_eq!(written, 10);
+    // Another word and other sentences have counts of their own.
+    assert!(repeats.admit(at(200), Level::Info, "role-entered", false, "role primary"));
+    assert!(repeats.admit(at(200), Level::Info, SAID, true, "one"));
+    assert!(repeats.admit(at(200), Level::Info, SAID, true, "two"));
+
+    assert_eq!(repeats.due(), Some(at(10_000)));
+    assert_eq!(repeats.take(at(9_999), false), []);
+    let text = "cannot commit 199".to_owned();
+    let event = "commit-failed".to_owned();
+    let told = Repeated { level: Level::Warn, event, times: 190, text };
+    assert_eq!(repeats.take(at(10_000), false), [told]);
+    assert_eq!((repeats.due(), repeats.take(at(30_000), true)), (None, Vec::new()));
+    // A new while begins.
+    let again =
+        |repeats: &mut Repeats, millis| repeats.admit(at(millis), Level::Error, "commit-failed", false, "x");
+    assert_eq!((0..11).filter(|_| again(&mut repeats, 10_001)).count(), 10);
+    assert_eq!(repeats.take(at(10_002), true).iter().map(|told| told.times).collect::<Vec<_>>(), [1]);
+}
+
+/// Whoever makes up ever new sentences gets them all written, and no memory for them.
+#[test]
+fn kinds_are_bounded() {
+    let mut repeats = Repeats::default();
+    let at = |millis| Instant::from_nanos(1) + Duration::from_millis(millis);
+    for number in 0..1000 {
+        assert!(repeats.admit(at(number), Level::Info, SAID, true, &number.to_string()));
+    }
+    // When a while has passed there is room again.
+    assert!((0..20).filter(|_| repeats.admit(at(60_000), Level::Info, SAID, true, "new")).count() == 10);
 }
 
 #[test]

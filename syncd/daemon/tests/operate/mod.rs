@@ -238,13 +238,13 @@ fn a_restart_keeps_role_and_flows_and_is_refused_when_it_would_hurt() {
 }
 
 /// `syncd watch`, and its lines as they come.
-struct Watch {
+pub(crate) struct Watch {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Watch {
-    fn begin(router: &Router, words: &[&str]) -> Self {
+    pub(crate) fn begin(router: &Router, words: &[&str]) -> Self {
         let socket = router.path("control");
         let socket = socket.to_string_lossy();
         let words = [&[env!("CARGO_BIN_EXE_syncd")], words, &["--socket", &socket]].concat();
@@ -262,7 +262,7 @@ impl Watch {
         Self { child, lines }
     }
 
-    fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         self.lines.recv_timeout(lab::PATIENCE).expect("a line in time")
     }
 

@@ -185,6 +185,7 @@ fn lines() {
         event: "role-entered".to_owned(),
         details: Map::new(),
         text: "role primary (was backup)".to_owned(),
+        logged: true,
     };
     hold("line", "a line of syncd watch, show log and monitor log --json", &[value(&line)]);
 }
