@@ -121,6 +121,22 @@ pub(crate) enum Verb {
         #[command(flatten)]
         output: Output,
     },
+    /// Say whether this router could take over now without loss: exit code 0, or 1 and the reasons.
+    ///
+    /// On the primary it says whether the other router could, as far as this one knows. docs/handover.md tells each reason.
+    Ready {
+        /// Answer as the track file does, for a vrrp_script: 0 unless the priority shall be lowered.
+        ///
+        /// So a primary is never lowered because of its state, and keepalived is let go on after ready-timeout.
+        #[arg(long)]
+        keepalived: bool,
+        /// Which daemon.
+        #[command(flatten)]
+        control: Control,
+        /// How to answer.
+        #[command(flatten)]
+        output: Output,
+    },
     /// Print every message in a capture of a dedicated link (tcpdump -w FILE udp port 3780).
     Decode {
         /// Capture file: pcap or pcapng.

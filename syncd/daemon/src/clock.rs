@@ -4,14 +4,24 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
-use syncd_core::time::Instant;
+use syncd_core::time::{Duration, Instant};
 
 /// Now, on `CLOCK_MONOTONIC`: the clock whose nanoseconds `status` shows and labctl compares.
 pub(crate) fn now() -> Instant {
-    let spec = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every Linux has a monotonic clock");
-    let seconds = u64::try_from(spec.tv_sec()).expect("the monotonic clock begins at 0");
-    let nanos = u64::try_from(spec.tv_nsec()).expect("the monotonic clock begins at 0");
-    Instant::from_nanos(seconds * 1_000_000_000 + nanos)
+    Instant::from_nanos(nanos(ClockId::CLOCK_MONOTONIC))
+}
+
+/// How long the machine was suspended since it booted: what `CLOCK_BOOTTIME` counts and `CLOCK_MONOTONIC` does not.
+pub(crate) fn suspended() -> Duration {
+    let monotonic = nanos(ClockId::CLOCK_MONOTONIC);
+    Duration::from_nanos(nanos(ClockId::CLOCK_BOOTTIME).saturating_sub(monotonic))
+}
+
+fn nanos(clock: ClockId) -> u64 {
+    let spec = clock_gettime(clock).expect("every Linux has this clock");
+    let seconds = u64::try_from(spec.tv_sec()).expect("it begins at 0");
+    let nanos = u64::try_from(spec.tv_nsec()).expect("it begins at 0");
+    seconds * 1_000_000_000 + nanos
 }
 
 /// Milliseconds since 1970, for human eyes.

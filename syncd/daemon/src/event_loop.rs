@@ -6,6 +6,8 @@
 
 mod reload;
 mod rhythm;
+mod standing;
+mod views;
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -26,12 +28,13 @@ use crate::doors::Doors;
 use crate::journal::{Journal, Level};
 use crate::kernel::Kernel;
 use crate::last_role::{LastRole, Transition};
-use crate::metrics::{self, page::Facts, transitions::Transitions};
+use crate::metrics::transitions::Transitions;
 use crate::outside::{Outbox, Surroundings};
+use crate::readiness::Readiness;
 use crate::reload::{Read, Reader};
 use crate::run::Rehearsal;
 use crate::show::page::{self, Ask};
-use crate::show::view::{Current, DaemonView, Setting, StatisticsView, StatusView};
+use crate::show::view::Setting;
 use crate::signals::Signal;
 use crate::supervisor::Supervisor;
 use crate::timer::{self, Timer};
@@ -126,6 +129,11 @@ pub(crate) struct EventLoop {
     ending: Option<Ending>,
     /// The dedicated link that was used at the last look.
     active: Option<ChannelId>,
+    readiness: Readiness,
+    /// This round ends with a closer look at what takes longer.
+    look_closely: bool,
+    /// keepalived could not be told at the last look.
+    track_file_fails: bool,
 }
 
 /// When the next round begins.
@@ -173,6 +181,9 @@ impl EventLoop {
             fifo_garbage: 0,
             ending: None,
             active: None,
+            readiness: Readiness::new(&parts.config.failover),
+            look_closely: true,
+            track_file_fails: false,
             parts,
         })
     }
@@ -193,6 +204,7 @@ impl EventLoop {
         let done = self.until_signal().await;
         if let Ok(Ending::Stop) = done {
             self.parts.supervisor.ending();
+            self.stand_down();
         }
         self.parts.replica.end_recording(clock::now());
         done
@@ -270,7 +282,7 @@ impl EventLoop {
         kernel.execute();
         // Executing takes a while, for 128 creations about a millisecond: the outcomes are of a later instant.
         let answered = kernel.tell_outcomes(clock::now(), replica)?;
-        self.tell();
+        self.tell(now);
         self.parts.journal.catch_up(now);
         if let Some(reason) = self.parts.replica.keep_recording(now) {
             let text = format_args!("the recording has ended: {reason}; the daemon goes on without");
@@ -311,6 +323,7 @@ impl EventLoop {
             self.links_due = now + LOOK_AT_LINKS;
             self.look_at_links(now);
             self.parts.kernel.look_at_drops(now, &mut self.parts.replica);
+            self.look_closely = true;
         }
         Ok(Gathered { events, more: events == EVENTS || answers == ANSWERS })
     }
@@ -360,11 +373,15 @@ impl EventLoop {
     }
 
     fn answer(&mut self, now: Instant, call: Call) {
+        if call.request == Request::Ready {
+            self.look_again(now);
+        }
         let Parts { replica, setting, .. } = &self.parts;
         let response = match call.request {
             Request::Status => Response::Status(Box::new(self.status(now))),
             Request::Statistics => Response::Statistics(Box::new(self.statistics(now))),
             Request::Metrics => Response::Metrics(self.metrics(now)),
+            Request::Ready => Response::Ready(Box::new(self.ready(now))),
             Request::Cache { cache, from, form, selection, most } => {
                 let most = most.map_or(PAGE, |most| most as usize);
                 match selection.read() {
@@ -487,62 +504,11 @@ impl EventLoop {
         self.parts.replica.handle_command(now, id, command);
     }
 
-    fn status(&self, now: Instant) -> StatusView {
-        let Parts { replica, setting, channels, .. } = &self.parts;
-        let links = channels.views(replica.channel());
-        StatusView::new(now, &replica.status(now), setting, self.last, links)
-    }
-
-    fn metrics(&self, now: Instant) -> String {
-        let Parts { replica, setting, .. } = &self.parts;
-        metrics::page::write(&Facts {
-            status: &self.status(now),
-            statistics: &self.statistics(now),
-            peer: &setting.peer,
-            internal_limit: replica.internal().limit(),
-            external_limit: replica.external().limit(),
-            lag: replica.lag(),
-            transitions: &self.transitions,
-        })
-    }
-
-    fn statistics(&self, now: Instant) -> StatisticsView {
-        let Parts { replica, kernel, channels, transport, .. } = &self.parts;
-        let (errors, counts) = (channels.errors(), kernel.counts());
-        let status = replica.status(now);
-        let daemon = DaemonView {
-            uptime_s: now.since(self.start).as_secs(),
-            role: replica.role().name().to_owned(),
-            transport: (*transport).to_owned(),
-            active_interface: replica.channel().map(|channel| channels.interface(channel).to_owned()),
-            send_errors: errors.send,
-            receive_errors: errors.receive,
-            event_buffer_bytes: kernel.event_buffer() as u64,
-            events_malformed: counts.malformed,
-            event_attributes_skipped: counts.attributes_skipped,
-            batches_refused: counts.batches_refused,
-            events_dropped: counts.events_dropped,
-            fifo_garbage: self.fifo_garbage,
-            bytes_processed: counts.bytes,
-            packets_processed: counts.packets,
-            queued: status.queued,
-            in_flight: status.in_flight,
-            ended: replica.internal().dead(),
-            expect_sync: replica.filter().wants_expectations(),
-            links: channels.views(replica.channel()),
-        };
-        let current = Current {
-            internal: replica.internal().len(),
-            external: replica.external().len(),
-            internal_expectations: replica.internal_expectations().len(),
-            external_expectations: replica.external_expectations().len(),
-        };
-        StatisticsView::new(replica.stats(), current, daemon)
-    }
-
-    /// Keeps the role, writes notices, answers who waits: what anybody hears of a role is true after a restart, too.
-    fn tell(&mut self) {
+    /// Keeps the role, writes notices, tells keepalived, answers who waits: what anybody hears of a role is true after a
+    /// restart, too.
+    fn tell(&mut self, now: Instant) {
         let mut notices = std::mem::take(&mut self.notices);
+        let happened = !notices.is_empty();
         for notice in &notices {
             if let Notice::RoleEntered { from, to } = *notice {
                 self.transitions.count(from, to);
@@ -555,6 +521,11 @@ impl EventLoop {
             self.parts.journal.notice(&notice);
         }
         self.notices = notices;
+        if std::mem::take(&mut self.look_closely) {
+            self.look_at_readiness(now);
+        } else if happened {
+            self.look_again(now);
+        }
         for (id, reply) in self.replies.drain(..) {
             let Some(at) = self.waiting.iter().position(|(waits, _)| *waits == id) else { continue };
             let (_, answer) = self.waiting.swap_remove(at);

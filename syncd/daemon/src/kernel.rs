@@ -27,6 +27,8 @@ const FIRST_BUFFER: usize = 2 << 20;
 const EVENTS_SYSCTL: &str = "/proc/sys/net/netfilter/nf_conntrack_events";
 /// The most flows the kernel holds.
 const MAX_SYSCTL: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
+/// How many it holds.
+const COUNT_SYSCTL: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
 
 /// What the daemon counts about the kernel by itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -372,5 +374,14 @@ pub(crate) fn enable_events() -> (Ends, Result<(), String>) {
 
 /// The most flows that the kernel holds, if it says.
 pub(crate) fn table_limit() -> Option<u32> {
-    fs::read_to_string(MAX_SYSCTL).ok()?.trim().parse().ok()
+    number_in(MAX_SYSCTL)
+}
+
+/// How many flows the kernel holds in this network namespace, if it says.
+pub(crate) fn table_count() -> Option<u32> {
+    number_in(COUNT_SYSCTL)
+}
+
+fn number_in(path: &str) -> Option<u32> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
 }

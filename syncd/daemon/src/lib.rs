@@ -12,6 +12,7 @@
 //! | [`event_loop`] | wait, gather, turn, flush; with [`doors`], [`outside`], [`timer`], [`ready`], [`clock`] |
 //! | [`kernel`], [`channels`], [`vrrp`], [`signals`] | what comes in and goes out |
 //! | [`last_role`] | the role, over a restart |
+//! | [`readiness`] | whether a takeover would lose anything, and what keepalived is told of it |
 //! | [`reload`] | a changed configuration, read beside the loop |
 //! | [`supervisor`], [`processes`] | systemd, and who else is here |
 //! | [`control`] | the control socket |
@@ -51,6 +52,7 @@ mod operate;
 mod outside;
 mod papers;
 mod processes;
+mod readiness;
 mod ready;
 mod recorder;
 mod reload;
@@ -126,6 +128,10 @@ fn obey(verb: &Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             if output.json {
                 writeln!(out, "{}", serde_json::json!({ "version": 1, "role": role, "waited": !no_wait }))?;
             }
+        }
+        Verb::Ready { keepalived, control, output } => {
+            let ready = operate::ready(&control.socket, *keepalived, output.json, out)?;
+            return Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
         }
         Verb::Decode { file, port, output } => decode::print(file, *port, output.json, out)?,
         Verb::Doctor { config, keepalived, output } => {

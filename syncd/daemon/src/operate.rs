@@ -14,6 +14,7 @@ use crate::control::client::{CallError, Client};
 use crate::control::protocol::{Request, Response, StepWord};
 use crate::log;
 use crate::show::print::{self, Part, Style};
+use crate::show::ready;
 use crate::show::table::CacheFormat;
 
 /// A daemon that begins again answers within this, in seconds.
@@ -74,6 +75,24 @@ fn show_metrics(socket: &Path, out: &mut impl Write) -> anyhow::Result<()> {
         Response::Metrics(page) => Ok(out.write_all(page.as_bytes())?),
         _ => bail!("the daemon answered something else; use the syncd of the daemon's own version"),
     }
+}
+
+/// `ready`. Whether it is; with `keepalived`, whether the priority stays as it is.
+pub(crate) fn ready(
+    socket: &Path,
+    keepalived: bool,
+    json: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<bool> {
+    let Response::Ready(view) = Client::connect(socket)?.call(&Request::Ready)? else {
+        bail!("the daemon answered something else; use the syncd of the daemon's own version");
+    };
+    if json {
+        print::document(out, &*view)?;
+    } else {
+        out.write_all(ready::text(&view).as_bytes())?;
+    }
+    Ok(if keepalived { view.keepalived.level == 0 } else { view.ready })
 }
 
 /// `reset`.

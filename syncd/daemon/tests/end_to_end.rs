@@ -6,6 +6,7 @@ mod log;
 mod metrics;
 mod operate;
 mod rare;
+mod ready;
 mod reload;
 mod supervised;
 

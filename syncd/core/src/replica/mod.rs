@@ -359,6 +359,7 @@ impl Replica {
             external_expectations: self.expectations.external.len(),
             queued: self.session.queued(),
             in_flight: self.session.in_flight(),
+            waits_since: self.session.waits_since(),
         }
     }
 

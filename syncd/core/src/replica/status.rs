@@ -33,6 +33,9 @@ pub struct Status {
     pub queued: u32,
     /// Flows and expectations sent and not acknowledged.
     pub in_flight: u32,
+    /// Since when at least something waits for the peer's acknowledgement, queued or in flight; none while nothing has for
+    /// long.
+    pub waits_since: Option<Instant>,
 }
 
 /// The last commit.

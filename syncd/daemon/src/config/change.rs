@@ -34,6 +34,8 @@ impl Config {
             ("expect-sync", self.expect_sync != newer.expect_sync),
             vrrp("failover-mechanism.vrrp.sync-group", before.sync_group != after.sync_group),
             vrrp("failover-mechanism.vrrp.notify-fifo", before.notify_fifo != after.notify_fifo),
+            vrrp("failover-mechanism.vrrp.track-file", before.track_file != after.track_file),
+            vrrp("failover-mechanism.vrrp.ready-timeout", before.ready_timeout != after.ready_timeout),
             vrrp(
                 "failover-mechanism.vrrp.keepalived-config",
                 before.keepalived_config != after.keepalived_config,

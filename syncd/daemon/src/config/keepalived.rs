@@ -27,6 +27,8 @@ pub(crate) struct Keepalived {
     groups: Vec<Group>,
     instances: Vec<Instance>,
     fifos: Vec<PathBuf>,
+    /// The files that it looks at.
+    tracked: Vec<PathBuf>,
     /// It includes other files, which are not read.
     includes: bool,
 }
@@ -116,6 +118,9 @@ impl Keepalived {
             ([["global_defs"]], ["vrrp_notify_fifo" | "notify_fifo", path]) => {
                 self.fifos.push(PathBuf::from(path));
             }
+            ([["track_file" | "vrrp_track_file", ..]], ["file", path]) => {
+                self.tracked.push(PathBuf::from(path));
+            }
             ([["vrrp_sync_group", ..], ["group"]], members) => {
                 if let Some(group) = self.groups.last_mut() {
                     group.members.extend(members.iter().map(|member| (*member).to_owned()));
@@ -168,7 +173,18 @@ impl Keepalived {
             let remedy = format!("write 'vrrp_notify_fifo {}' into global_defs of {file}", fifo.display());
             misfits.push(Misfit { reason, remedy, mild: self.includes });
         }
-        misfits.extend(self.hurry(group, purge));
+        match &failover.track_file {
+            Some(file) if !self.tracked.contains(file) => {
+                let reason =
+                    format!("keepalived does not look at {}: it takes this router for ready", file.display());
+                let remedy =
+                    format!("write a track_file for it into {} (docs/handover.md)", self.file.display());
+                misfits.push(Misfit { reason, remedy, mild: true });
+            }
+            // Whoever is looked at takes nothing back before it is ready.
+            Some(_) => {}
+            None => misfits.extend(self.hurry(group, purge)),
+        }
         misfits
     }
 

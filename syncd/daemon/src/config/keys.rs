@@ -78,6 +78,9 @@ pub(crate) const DEFAULT_PORT: u16 = 3780;
 pub(crate) const DEFAULT_EVENT_MB: usize = 8;
 /// For each dedicated link, in megabytes.
 pub(crate) const DEFAULT_CHANNEL_MB: usize = 1;
+/// In seconds. A million flows are here in some ten seconds, also over a bad link in less than a minute, and a question
+/// that nobody answers is asked again after 30: who is not ready after twice that will hardly ever be.
+pub(crate) const DEFAULT_READY_TIMEOUT: u32 = 120;
 /// The kernel takes the size of a buffer as an `int` and doubles it.
 const MOST_MB: i64 = 1023;
 /// VyOS's words for `accept-protocol`.
@@ -185,6 +188,24 @@ pub(crate) const KEYS: &[Key] = &[
         says: "keepalived's vrrp_notify_fifo; it is made if it is missing.",
         vyos: None,
         reload: Reload::Restart,
+    },
+    Key {
+        path: "failover-mechanism.vrrp.track-file",
+        value: Value::Path,
+        default: "none: keepalived is not told",
+        says: "The file of a track_file in keepalived's configuration. syncd writes into it how ready this router is, so \
+               that one that would lose flows does not take over from one that would not, and by it hands over.",
+        vyos: None,
+        reload: Reload::Restart,
+    },
+    Key {
+        path: "failover-mechanism.vrrp.ready-timeout",
+        value: Value::Whole(1, 86_400, "s"),
+        default: "120",
+        says: "After so many seconds as a router that is not ready, keepalived is told to go on all the same, loudly. It \
+               matters only while another router is primary: the only one is never kept from it.",
+        vyos: None,
+        reload: Reload::InPlace,
     },
     Key {
         path: "failover-mechanism.vrrp.keepalived-config",

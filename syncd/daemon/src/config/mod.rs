@@ -25,6 +25,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use syncd_core::filter::Filter;
 
@@ -86,6 +87,10 @@ pub(crate) struct Failover {
     path: node::Path,
     /// Where keepalived tells roles; none: roles come by `syncd role` only.
     pub(crate) notify_fifo: Option<PathBuf>,
+    /// Where keepalived reads whether this router is ready; none: nowhere.
+    pub(crate) track_file: Option<PathBuf>,
+    /// For so long keepalived is told at most that it is not.
+    pub(crate) ready_timeout: Duration,
     /// The file keepalived reads, if it is named.
     keepalived_config: Option<PathBuf>,
 }

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use syncd_core::filter::{Filter, Network};
 use syncd_core::flow::{Family, Protocol};
@@ -251,7 +252,30 @@ fn failover(reader: &mut Reader<'_>, cursor: &Cursor<'_>) -> Failover {
     let fifo = fifo.and_then(|cursor| absolute(reader, cursor, "keepalived's vrrp_notify_fifo"));
     let config = fields.get("keepalived-config");
     let config = config.and_then(|cursor| absolute(reader, cursor, "the file that keepalived reads"));
-    Failover { sync_group, path, notify_fifo: fifo, keepalived_config: config }
+    let track_file = fields.get("track-file");
+    let track_file = track_file.and_then(|cursor| {
+        let file = absolute(reader, cursor, "keepalived's track_file")?;
+        if fifo.as_ref() == Some(&file) {
+            let remedy =
+                "give the track_file another name: keepalived writes into the one and reads the other";
+            reader.note(cursor, Part::Value, "notify-fifo has the same path", remedy);
+        }
+        Some(file)
+    });
+    if let Some(cursor) = fields.get("ready-timeout").filter(|_| track_file.is_none()) {
+        let remedy = "add a track-file, or leave it out";
+        reader.remark(cursor, Part::Key, "without a track-file keepalived does not wait", remedy);
+    }
+    let timeout = "failover-mechanism.vrrp.ready-timeout";
+    let timeout = number(reader, fields.get("ready-timeout"), timeout).unwrap_or(keys::DEFAULT_READY_TIMEOUT);
+    Failover {
+        sync_group,
+        path,
+        notify_fifo: fifo,
+        track_file,
+        ready_timeout: Duration::from_secs(u64::from(timeout)),
+        keepalived_config: config,
+    }
 }
 
 fn absolute(reader: &mut Reader<'_>, cursor: &Cursor<'_>, what: &str) -> Option<PathBuf> {

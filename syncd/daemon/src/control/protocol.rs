@@ -10,6 +10,7 @@ use syncd_core::replica::{Role, Step};
 
 use crate::journal::told::LineView;
 use crate::show::expectations::ExpectationView;
+use crate::show::ready::ReadyView;
 use crate::show::selection::Selection;
 use crate::show::view::{FlowView, StatisticsView, StatusView, role_named};
 
@@ -29,6 +30,8 @@ pub(crate) enum Request {
     Statistics,
     /// The page for Prometheus.
     Metrics,
+    /// Whether this router could take over now without loss.
+    Ready,
     /// One page of a cache.
     Cache {
         /// Which one.
@@ -164,6 +167,8 @@ pub(crate) enum Response {
     Statistics(Box<StatisticsView>),
     /// To [`Request::Metrics`].
     Metrics(String),
+    /// To [`Request::Ready`].
+    Ready(Box<ReadyView>),
     /// To [`Request::Cache`].
     Page(Page),
     /// To [`Request::Filter`].

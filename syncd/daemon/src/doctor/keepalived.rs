@@ -16,10 +16,34 @@ pub(super) struct Keepalived {
     pub(super) tells_on_reload: bool,
     /// `vrrp_startup_delay`, in seconds; 0 without.
     pub(super) startup_delay: f64,
+    /// The files that it can look at.
+    pub(super) track_files: Vec<TrackFile>,
     /// The sync groups.
     pub(super) groups: Vec<Group>,
     /// The VRRP instances.
     pub(super) instances: Vec<Instance>,
+}
+
+/// A `track_file`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct TrackFile {
+    /// Its name.
+    pub(super) name: String,
+    /// Which file.
+    pub(super) file: String,
+    /// By what the number in it is multiplied; keepalived takes 1 where nothing is said.
+    pub(super) weight: Option<i32>,
+    /// What it says before anybody has written it.
+    pub(super) init: Option<String>,
+}
+
+/// That a group or an instance looks at a `track_file`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tracking {
+    /// The name of the file.
+    pub(super) name: String,
+    /// By what the number in it is multiplied here.
+    pub(super) weight: Option<i32>,
 }
 
 /// A `vrrp_sync_group`.
@@ -31,6 +55,8 @@ pub(super) struct Group {
     pub(super) members: Vec<String>,
     /// Whether a script is told of its role.
     pub(super) notifies: bool,
+    /// What all its members look at.
+    pub(super) tracks: Vec<Tracking>,
 }
 
 /// A `vrrp_instance`.
@@ -52,6 +78,10 @@ pub(super) struct Instance {
     pub(super) nopreempt: bool,
     /// Whether it begins as master.
     pub(super) begins_as_master: bool,
+    /// Its priority; keepalived takes 100 where nothing is said.
+    pub(super) priority: Option<i32>,
+    /// What it looks at.
+    pub(super) tracks: Vec<Tracking>,
 }
 
 /// More files than anybody includes, and deeper.
@@ -245,6 +275,8 @@ impl Keepalived {
             "global_defs" => entry.block.iter().for_each(|entry| self.take_global(entry)),
             "vrrp_sync_group" => self.groups.push(Group::of(entry)),
             "vrrp_instance" => self.instances.push(Instance::of(entry)),
+            // The second is its name before keepalived 2.1.
+            "track_file" | "vrrp_track_file" => self.track_files.push(TrackFile::of(entry)),
             _ => {}
         }
     }
@@ -259,12 +291,36 @@ impl Keepalived {
     }
 }
 
+impl TrackFile {
+    fn of(entry: &Entry) -> Self {
+        let mut file = Self { name: entry.value(), ..Self::default() };
+        for line in &entry.block {
+            match line.key() {
+                "file" => file.file = line.value(),
+                "weight" => file.weight = line.value().parse().ok(),
+                "init_file" => file.init = Some(line.value()),
+                _ => {}
+            }
+        }
+        file
+    }
+}
+
+impl Tracking {
+    /// `NAME`, or `NAME weight NUMBER`.
+    fn of(entry: &Entry) -> Self {
+        let weight = entry.words.iter().skip_while(|word| *word != "weight").nth(1);
+        Self { name: entry.key().to_owned(), weight: weight.and_then(|word| word.parse().ok()) }
+    }
+}
+
 impl Group {
     fn of(entry: &Entry) -> Self {
         let mut group = Self { name: entry.value(), ..Self::default() };
         for line in &entry.block {
             match line.key() {
                 "group" => group.members.extend(line.all().cloned()),
+                "track_file" => group.tracks.extend(line.block.iter().map(Tracking::of)),
                 key if key.starts_with("notify") => group.notifies = true,
                 _ => {}
             }
@@ -285,6 +341,8 @@ impl Instance {
                 "vmac_xmit_base" => instance.speaks_by_vmac = false,
                 "unicast_peer" => instance.unicast = true,
                 "nopreempt" => instance.nopreempt = true,
+                "priority" => instance.priority = line.value().parse().ok(),
+                "track_file" => instance.tracks.extend(line.block.iter().map(Tracking::of)),
                 "state" => instance.begins_as_master = line.value() == "MASTER",
                 "virtual_ipaddress" | "virtual_ipaddress_excluded" => {
                     let addresses = line.block.iter().map(Entry::key);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::keepalived::{Group, Instance, Keepalived};
+use super::keepalived::{Group, Instance, Keepalived, TrackFile, Tracking};
 use super::machine::{Interface, Machine, Road, Unusable, Way};
 use super::ruleset::Ruleset;
 use super::*;
@@ -89,10 +89,12 @@ fn machine() -> Machine {
             fifos: vec!["/f".to_owned()],
             tells_on_reload: true,
             startup_delay: 5.0,
+            track_files: Vec::new(),
             groups: vec![Group {
                 name: "G".to_owned(),
                 members: vec!["lan".to_owned(), "wan".to_owned()],
                 notifies: false,
+                tracks: Vec::new(),
             }],
             instances: vec![instance("lan", "eth0", "10.0.0.1"), instance("wan", "eth1", "198.51.100.1")],
         }),
@@ -176,7 +178,17 @@ fn what_was_not_seen_is_not_fine() {
     assert_eq!(found, NONE);
     assert_eq!(
         unseen,
-        ["configuration", "sync-tracked", "role-told", "role-reload", "sync-group", "link", "mtu", "route"]
+        [
+            "configuration",
+            "sync-tracked",
+            "role-told",
+            "role-reload",
+            "sync-group",
+            "track-file",
+            "link",
+            "mtu",
+            "route"
+        ]
     );
 }
 
@@ -230,6 +242,60 @@ fn who_takes_back_at_once() {
     assert_eq!(judged(&patient).0, NONE, "nopreempt in both is enough");
     let delayed = keepalived_with(|keepalived| keepalived.instances[0].nopreempt = false);
     assert_eq!(judged(&delayed).0, NONE, "and so is a delay");
+}
+
+/// A pair by docs/handover.md, changed.
+fn tracked_with(change: impl FnOnce(&mut Keepalived)) -> Machine {
+    let mut machine = keepalived_with(|keepalived| {
+        keepalived.startup_delay = 0.0;
+        keepalived.track_files = vec![TrackFile {
+            name: "syncd".to_owned(),
+            file: "/t".to_owned(),
+            weight: Some(20),
+            init: Some("-3".to_owned()),
+        }];
+        keepalived.groups[0].tracks = vec![Tracking { name: "syncd".to_owned(), weight: None }];
+        for instance in &mut keepalived.instances {
+            (instance.nopreempt, instance.priority) = (false, Some(110));
+        }
+        change(keepalived);
+    });
+    let yaml = "conntrack-sync:\n  interface: { sync: {} }\n  failover-mechanism:\n    vrrp: { sync-group: G, notify-fifo: /f, track-file: /t }\n";
+    machine.config = Ok(config::understand(Path::new("syncd.yaml"), yaml.as_bytes()).unwrap());
+    machine
+}
+
+#[test]
+fn a_track_file_that_keepalived_goes_by() {
+    assert_eq!(judged(&tracked_with(|_| {})).0, NONE);
+    let each = tracked_with(|keepalived| {
+        let tracks = std::mem::take(&mut keepalived.groups[0].tracks);
+        keepalived.instances.iter_mut().for_each(|instance| instance.tracks.clone_from(&tracks));
+    });
+    assert_eq!(judged(&each).0, NONE, "each instance by itself does as well");
+    let as_large_as_can_be = tracked_with(|keepalived| keepalived.track_files[0].weight = Some(84));
+    assert_eq!(judged(&as_large_as_can_be).0, NONE);
+}
+
+#[test]
+fn a_track_file_that_keepalived_does_not_go_by() {
+    type Change = fn(&mut Keepalived);
+    let changes: [(&str, Change); 8] = [
+        ("has no track_file for it", |keepalived| keepalived.track_files[0].file = "/other".to_owned()),
+        ("lan, wan of G: nobody looks", |keepalived| keepalived.groups[0].tracks.clear()),
+        ("weight 0", |keepalived| keepalived.track_files[0].weight = Some(0)),
+        ("weight -20", |keepalived| keepalived.groups[0].tracks[0].weight = Some(-20)),
+        ("weight 85 times 3", |keepalived| keepalived.track_files[0].weight = Some(85)),
+        ("priority 21 lowered by 20", |keepalived| keepalived.instances[1].priority = Some(21)),
+        ("wan with nopreempt", |keepalived| keepalived.instances[1].nopreempt = true),
+        ("ready until syncd has written", |keepalived| keepalived.track_files[0].init = None),
+    ];
+    for (said, change) in changes {
+        let report = report(&tracked_with(change));
+        let found: Vec<&str> = report.findings.iter().map(|finding| finding.check).collect();
+        assert!(!found.is_empty() && found.iter().all(|check| *check == "track-file"), "{said}: {found:?}");
+        assert!(report.findings[0].what.contains(said), "{said}: {}", report.findings[0].what);
+    }
 }
 
 #[test]

@@ -83,6 +83,7 @@ impl EventLoop {
         let datagram_limit = parts.channels.payload_limit();
         self.outbox.change_limit(datagram_limit);
         parts.replica.handle_settings(now, &run::settings(&config, datagram_limit));
+        self.readiness.change(&config.failover, &parts.replica);
         for channel in others {
             parts.replica.handle_channel(now, channel, false);
         }

@@ -8,6 +8,7 @@ use syncd_core::ftfw::{LAG_BOUNDS, Lag};
 use super::text::Kind::{Counter, Gauge, Histogram};
 use super::text::Text;
 use super::transitions::{ROLES, Transitions};
+use crate::readiness::judge::Code;
 use crate::show::view::{CacheView, LinkView, StatisticsView, StatusView};
 
 /// What the page is made of.
@@ -73,14 +74,19 @@ fn role(text: &mut Text, facts: &Facts<'_>) {
         let help = "When the role changed last, in seconds since 1970.";
         text.single("syncd_last_transition_timestamp_seconds", Gauge, help, last.unix_seconds);
     }
-    let help = "1 if a failover now would lose no flow: both routers know the same, this one is not in fault and \
-                no commit is running.";
-    text.single("syncd_failover_ready", Gauge, help, u8::from(is_ready(status)));
-}
-
-fn is_ready(status: &StatusView) -> bool {
-    let commits = status.commit.as_ref().is_some_and(|commit| commit.end_ns.is_none());
-    status.sync.state == "in sync" && status.role != "fault" && !commits
+    let help = "1 if a failover now would lose no flow, as far as this router can know: 'syncd ready'.";
+    text.single("syncd_failover_ready", Gauge, help, u8::from(status.ready));
+    let help = "1 for each reason why a failover now would lose flows, 0 for the others.";
+    let mut family = text.family("syncd_not_ready", Gauge, help);
+    for code in Code::ALL {
+        let is_one = status.not_ready.iter().any(|reason| reason.reason == code.word());
+        family.sample(&[("reason", code.word())], u8::from(is_one));
+    }
+    let help = "What keepalived is told, to be multiplied by its weight: 0 ready, -1 stepped back, -2 handing over, \
+                -3 not ready.";
+    text.single("syncd_track_file_level", Gauge, help, status.keepalived.level);
+    let help = "Times keepalived was let go on although this router was not ready, after ready-timeout.";
+    text.single("syncd_ready_timeouts_total", Counter, help, status.keepalived.ready_timeouts);
 }
 
 fn peer(text: &mut Text, facts: &Facts<'_>) {

@@ -11,6 +11,9 @@ use super::page::{self, Facts};
 use super::text::{Kind, Text};
 use super::transitions::Transitions;
 use crate::last_role::Transition;
+use crate::readiness::Standing;
+use crate::readiness::judge::{Code, Unready};
+use crate::readiness::priority::Level;
 use crate::show::view::{Current, DaemonView, LinkTraffic, LinkView, Setting, StatisticsView, StatusView};
 
 fn at(millis: u64) -> Instant {
@@ -65,6 +68,21 @@ fn counted() -> Stats {
     stats
 }
 
+fn standing(past: bool, sync: Sync) -> Standing {
+    let bulk = Unready { code: Code::Bulk, text: "not all flows are here".to_owned() };
+    Standing {
+        reasons: if sync == Sync::InSync { Vec::new() } else { vec![bulk] },
+        to_commit: 1,
+        table: None,
+        track_file: None,
+        level: if past { Level::Ready } else { Level::Unready },
+        waits_since: None,
+        gave_up: false,
+        patience: Duration::from_secs(120),
+        given_up: u64::from(past),
+    }
+}
+
 /// A router that has become primary and is being told the peer's flows; or, without a past, one that has just started.
 fn page_of(sync: Sync, past: bool) -> String {
     let commit = CommitStatus { begin: at(1000), end: Some(at(1012)), committed: 200, failed: 1 };
@@ -81,9 +99,10 @@ fn page_of(sync: Sync, past: bool) -> String {
         external_expectations: 0,
         queued: 12,
         in_flight: 3,
+        waits_since: None,
     };
     let last = past.then_some(Transition { role: Role::Primary, unix_seconds: 1_709_210_096 });
-    let status = StatusView::new(at(2000), &status, &setting(), last, links());
+    let status = StatusView::new(at(2000), &status, &setting(), last, links(), &standing(past, sync));
     let daemon = DaemonView {
         uptime_s: 330,
         event_buffer_bytes: 2 << 20,

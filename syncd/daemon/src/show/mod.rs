@@ -1,6 +1,6 @@
 //! The operator's views: what the daemon knows, as text and as JSON.
 //!
-//! [`view`] makes values of the replica's state, [`text`], [`statistics`], [`table`] and [`xml`] make lines of values,
+//! [`view`] and [`ready`] make values of the state, [`text`], [`statistics`], [`table`] and [`xml`] make lines of values,
 //! [`print`] writes any of them. JSON is a contract: every document says `"version": 1` and has a schema in
 //! `docs/schema`, times are monotonic nanoseconds, and fields are only ever added.
 
@@ -10,6 +10,7 @@ pub(crate) mod flows;
 pub(crate) mod page;
 pub(crate) mod print;
 pub(crate) mod processors;
+pub(crate) mod ready;
 pub(crate) mod selection;
 pub(crate) mod statistics;
 pub(crate) mod table;

@@ -17,6 +17,7 @@ use crate::last_role::Transition;
 
 mod counters;
 mod page;
+mod ready;
 mod schema;
 mod selection;
 mod statistics;
@@ -61,6 +62,7 @@ fn status(sync: Sync) -> StatusView {
         external_expectations: 0,
         queued: 3,
         in_flight: 20,
+        waits_since: None,
     };
     let setting = Setting {
         sync_interface: vec!["eth2".to_owned()],
@@ -72,7 +74,7 @@ fn status(sync: Sync) -> StatusView {
         journal_unit: Some("syncd.service".to_owned()),
     };
     let last = Transition { role: Role::Primary, unix_seconds: 1_709_210_096 };
-    StatusView::new(at(165), &status, &setting, Some(last), links())
+    StatusView::new(at(165), &status, &setting, Some(last), links(), &ready::standing(sync))
 }
 
 /// A link that works, and one whose cable is out.

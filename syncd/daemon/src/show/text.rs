@@ -30,6 +30,8 @@ pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
     let reason = view.sync.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let progress = view.sync.progress.map(progress).unwrap_or_default();
     row("sync", format!("{}{progress} since {}{reason}", view.sync.state, wall(view.sync.since_ns)));
+    row("ready", ready(view));
+    row("keepalived is told", view.keepalived.sentence(view.monotonic_ns));
     row("internal flows", view.internal_flows.to_string());
     row("external flows", view.external_flows.to_string());
     if !view.expect_sync.is_empty() {
@@ -42,6 +44,12 @@ pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
         view.commit.as_ref().map_or_else(|| "none".to_owned(), |commit| last_commit(commit, ago)),
     );
     out
+}
+
+/// `yes`, or `no (bulk, table-space)`; `syncd ready` has the sentences.
+fn ready(view: &StatusView) -> String {
+    let reasons: Vec<&str> = view.not_ready.iter().map(|reason| reason.reason.as_str()).collect();
+    if view.ready { "yes".to_owned() } else { format!("no ({}): see 'syncd ready'", reasons.join(", ")) }
 }
 
 /// `eth2 RUNNING, active`.

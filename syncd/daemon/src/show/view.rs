@@ -10,7 +10,9 @@ use syncd_core::replica::{
 };
 use syncd_core::time::Instant;
 
+use super::ready::{KeepalivedView, ReasonView};
 use crate::last_role::Transition;
+use crate::readiness::Standing;
 
 pub(crate) use super::flows::FlowView;
 
@@ -42,8 +44,14 @@ pub(crate) struct StatusView {
     pub(crate) role: String,
     /// Since when, monotonic.
     pub(crate) role_since_ns: u64,
-    /// Whether a failover would lose flows.
+    /// Whether both routers know the same.
     pub(crate) sync: SyncView,
+    /// Whether this router could take over now without loss.
+    pub(crate) ready: bool,
+    /// Why not; 'syncd ready' tells each.
+    pub(crate) not_ready: Vec<ReasonView>,
+    /// What keepalived is told of it.
+    pub(crate) keepalived: KeepalivedView,
     /// The last commit.
     pub(crate) commit: Option<CommitView>,
     /// Flows of our kernel.
@@ -163,12 +171,16 @@ impl StatusView {
         setting: &Setting,
         last: Option<Transition>,
         links: Vec<LinkView>,
+        standing: &Standing,
     ) -> Self {
         Self {
             version: 1,
             role: status.role.name().to_owned(),
             role_since_ns: status.role_since.as_nanos(),
             sync: SyncView::new(now, status),
+            ready: standing.reasons.is_empty(),
+            not_ready: standing.reasons.iter().map(ReasonView::new).collect(),
+            keepalived: KeepalivedView::new(standing),
             commit: status.commit.as_ref().map(CommitView::new),
             internal_flows: status.internal,
             external_flows: status.external,

@@ -99,6 +99,56 @@ enum Wrong {
     Link(&'static str),
 }
 
+/// The n-th block of this language in docs/handover.md.
+fn documented(language: &str, number: usize) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/handover.md");
+    let text = fs::read_to_string(path).expect("it is documented");
+    let block = text.split(&format!("```{language}\n")).nth(number + 1).expect("there is such a block");
+    block.split("```").next().expect("it ends").to_owned()
+}
+
+/// What docs/handover.md shows is what keepalived takes, and a router that is configured so has no finding.
+#[test]
+fn the_documented_configuration_is_right() {
+    lab::run("doctor::the_documented_configuration_is_right", || {
+        let (r1, _r2) = router();
+        prepare(&r1, None);
+        let config = documented("yaml", 0).replace("eth2", "sync");
+        let (file, config_file) = (r1.path("keepalived.conf"), r1.path("syncd.yaml"));
+        fs::write(&config_file, config).expect("/run is ours");
+        let takes = |text: &str| {
+            fs::write(&file, text).expect("/run is ours");
+            let mut test = r1.program(&["keepalived", "--config-test", "--vrrp", "--use-file"]);
+            let output = test.arg(&file).output().expect("keepalived is installed");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{said}");
+            assert!(!said.contains("nknown keyword") && !said.contains("deprecated"), "{said}");
+        };
+        let tracked = documented("keepalived", 0);
+        takes(&tracked);
+        let paths = [&config_file, &file].map(|path| path.to_string_lossy().into_owned());
+        let mut doctor = r1.program(&[
+            env!("CARGO_BIN_EXE_syncd"),
+            "doctor",
+            "--config",
+            &paths[0],
+            "--keepalived",
+            &paths[1],
+        ]);
+        let output = doctor.output().expect("syncd starts");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains("track-file"), "{said}");
+
+        // The other way, without a file: the rest of the configuration is the same.
+        let instances = tracked.split_once("vrrp_instance").expect("there are instances").1;
+        // keepalived runs no script that somebody else than root could change.
+        let program = r1.path("syncd");
+        fs::copy(env!("CARGO_BIN_EXE_syncd"), &program).expect("/run is ours");
+        let scripted = documented("keepalived", 1).replace("/usr/sbin/syncd", &program.to_string_lossy());
+        takes(&format!("{scripted}vrrp_instance{instances}"));
+    });
+}
+
 fn shell(router: &Router, script: &str) {
     lab::succeed(&mut router.program(&["sh", "-ec", script]));
 }

@@ -61,6 +61,8 @@ pub(crate) struct Router {
     more: &'static str,
     /// Whether keepalived tells the role through a FIFO.
     fifo: bool,
+    /// After how many seconds keepalived goes on, if it is told whether the router is ready.
+    tracked: Option<u32>,
     /// How often its daemon was started.
     starts: u32,
     /// What starts its daemon: programs that become what they are told to start.
@@ -72,7 +74,7 @@ pub(crate) fn two_routers() -> (Router, Router) {
     let routers = ["r1", "r2"].map(|name| {
         ip(&["netns", "add", name]);
         fs::create_dir_all(format!("/run/{name}")).expect("/run is ours");
-        Router { name, daemon: None, more: "", fifo: true, starts: 0, under: Vec::new() }
+        Router { name, daemon: None, more: "", fifo: true, tracked: None, starts: 0, under: Vec::new() }
     });
     ip(&["-n", "r1", "link", "add", "sync", "type", "veth", "peer", "name", "sync", "netns", "r2"]);
     for (router, address) in ["r1", "r2"].into_iter().zip(["10.9.0.1/24", "10.9.0.2/24"]) {
@@ -128,6 +130,16 @@ impl Router {
         self.fifo = false;
     }
 
+    /// keepalived is told by the file `track` whether this router is ready, and waits for so many seconds.
+    pub(crate) const fn track(&mut self, ready_timeout: u32) {
+        self.tracked = Some(ready_timeout);
+    }
+
+    /// What the track file says.
+    pub(crate) fn tracked(&self) -> String {
+        fs::read_to_string(self.path("track")).unwrap_or_default().trim().to_owned()
+    }
+
     /// Its daemon is started by this program with these words, which becomes it.
     pub(crate) fn under(&mut self, words: Vec<String>) {
         self.under = words;
@@ -164,12 +176,15 @@ impl Router {
     pub(crate) fn configure_links(&self, links: &str) {
         let fifo =
             if self.fifo { format!(", notify-fifo: {}", self.path("fifo").display()) } else { String::new() };
+        let track = self.tracked.map_or_else(String::new, |timeout| {
+            format!(", track-file: {}, ready-timeout: {timeout}", self.path("track").display())
+        });
         let text = format!(
             "conntrack-sync:
   interface: {links}
   ignore-address: [10.9.0.0/24, 127.0.0.0/8]
   failover-mechanism:
-    vrrp: {{ sync-group: G1{fifo} }}
+    vrrp: {{ sync-group: G1{fifo}{track} }}
   event-listen-queue-size: 1
 {}",
             self.more

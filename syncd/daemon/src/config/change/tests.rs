@@ -21,7 +21,8 @@ const BEFORE: &str = "conntrack-sync:
   log-level: warn
   metrics: { listen: 127.0.0.1:9716 }
   failover-mechanism:
-    vrrp: { sync-group: G1, notify-fifo: /run/a, keepalived-config: /etc/k }
+    vrrp:
+      { sync-group: G1, notify-fifo: /run/a, track-file: /run/t, ready-timeout: 90, keepalived-config: /etc/k }
 ";
 
 fn config(text: &str) -> Config {
@@ -40,6 +41,8 @@ fn each_key_by_its_name() {
         ("ftp", "[ftp, sip]", "expect-sync"),
         ("G1", "G2", "failover-mechanism.vrrp.sync-group"),
         ("/run/a", "/run/b", "failover-mechanism.vrrp.notify-fifo"),
+        ("/run/t", "/run/u", "failover-mechanism.vrrp.track-file"),
+        ("90", "91", "failover-mechanism.vrrp.ready-timeout"),
         ("/etc/k", "/etc/l", "failover-mechanism.vrrp.keepalived-config"),
         ("warn", "info", "log-level"),
         ("event-listen-queue-size: 8", "event-listen-queue-size: 9", "event-listen-queue-size"),

@@ -43,6 +43,9 @@ const RULES: &[(&str, bool)] = &[
     ("s8-no-effect", true),
     ("s9-keepalived-config-missing", false),
     ("s10-everything-at-once", false),
+    ("s11-track-file", true),
+    ("s11-track-file-is-fifo", false),
+    ("s11-ready-timeout-alone", true),
 ];
 
 /// What `syncd check --here` says of a sample, and whether it is valid all the same.

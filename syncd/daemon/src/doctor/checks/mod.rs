@@ -54,7 +54,7 @@ impl Seen {
 }
 
 /// All of them, in the order of the answer.
-pub(super) const CHECKS: [Check; 17] = [
+pub(super) const CHECKS: [Check; 18] = [
     Check {
         name: "configuration",
         costs: "syncd does not start with it, and without syncd every flow is lost",
@@ -128,6 +128,12 @@ pub(super) const CHECKS: [Check; 17] = [
         name: "return",
         costs: "a router that comes back takes over before it knows the flows",
         look: vrrp::takes_back,
+    },
+    Check {
+        name: "track-file",
+        costs: "keepalived does not know whether this router is ready: it takes over before it knows the flows, or does not \
+                take over from one that hands over",
+        look: vrrp::track_file,
     },
     Check {
         name: "link",

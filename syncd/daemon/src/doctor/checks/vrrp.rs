@@ -2,7 +2,7 @@
 
 use super::Seen;
 use crate::config::Config;
-use crate::doctor::keepalived::Keepalived;
+use crate::doctor::keepalived::{Instance, Keepalived};
 use crate::doctor::machine::Machine;
 
 fn both<'a>(machine: &'a Machine, seen: &mut Seen) -> Option<(&'a Config, &'a Keepalived)> {
@@ -86,8 +86,11 @@ pub(super) fn sync_group(machine: &Machine, seen: &mut Seen) {
 
 pub(super) fn takes_back(machine: &Machine, seen: &mut Seen) {
     let Some(keepalived) = seen.take(&machine.keepalived) else { return };
-    let hasty =
-        |instance: &&crate::doctor::keepalived::Instance| !instance.nopreempt || instance.begins_as_master;
+    // Whether keepalived looks at it as it should is told by `track-file`.
+    if machine.config.as_ref().is_ok_and(|config| config.failover.track_file.is_some()) {
+        return;
+    }
+    let hasty = |instance: &&Instance| !instance.nopreempt || instance.begins_as_master;
     let hasty: Vec<_> = keepalived.instances.iter().filter(hasty).collect();
     if keepalived.startup_delay > 0.0 || hasty.is_empty() {
         return;
@@ -99,5 +102,78 @@ pub(super) fn takes_back(machine: &Machine, seen: &mut Seen) {
         ""
     };
     let what = format!("there is no vrrp_startup_delay, and {} may take over at once{but}", names.join(", "));
-    seen.wrong(what, "vrrp_startup_delay 5 in global_defs; nopreempt and state BACKUP in every instance");
+    let remedy = "track-file in syncd.yaml and a track_file in keepalived.conf (docs/handover.md); or vrrp_startup_delay \
+                  5 in global_defs, and nopreempt and state BACKUP in every instance";
+    seen.wrong(what, remedy);
+}
+
+pub(super) fn track_file(machine: &Machine, seen: &mut Seen) {
+    let Some((config, keepalived)) = both(machine, seen) else { return };
+    let Some(path) = &config.failover.track_file else { return };
+    let path = path.to_string_lossy();
+    let Some(file) = keepalived.track_files.iter().find(|file| file.file == path) else {
+        let what = format!(
+            "syncd writes into {path} how ready this router is, and keepalived has no track_file for it"
+        );
+        let remedy = format!(
+            "track_file syncd {{ file {path}; weight 20; init_file -3 }} in keepalived.conf, each on its line"
+        );
+        return seen.wrong(what, remedy);
+    };
+    let name = &config.failover.sync_group;
+    let Some(group) = keepalived.groups.iter().find(|group| group.name == *name) else { return };
+    let of_group = group.tracks.iter().find(|tracking| tracking.name == file.name);
+    let members: Vec<&Instance> =
+        keepalived.instances.iter().filter(|instance| group.members.contains(&instance.name)).collect();
+    let tracks = |instance: &Instance| {
+        instance.tracks.iter().find(|tracking| tracking.name == file.name).or(of_group).cloned()
+    };
+    let blind: Vec<&str> = names(members.iter().filter(|instance| tracks(instance).is_none()));
+    if !blind.is_empty() {
+        let what = format!("{} of {name}: nobody looks at the track_file {}", blind.join(", "), file.name);
+        return seen.wrong(what, format!("track_file {{ {} }} in vrrp_sync_group {name}", file.name));
+    }
+    for instance in &members {
+        let weight = tracks(instance).and_then(|tracking| tracking.weight).or(file.weight).unwrap_or(1);
+        look_at_weight(instance, weight, seen);
+    }
+    let stays: Vec<&str> = names(members.iter().filter(|instance| instance.nopreempt));
+    if !stays.is_empty() {
+        let what = format!("{} with nopreempt: it takes over from nobody who hands over", stays.join(", "));
+        let remedy =
+            "the same priority on both routers in its place: whoever is primary stays it, and can hand over";
+        seen.wrong(what, remedy);
+    }
+    if file.init.as_deref() != Some("-3") {
+        let what = format!("keepalived counts this router as ready until syncd has written {path}");
+        seen.wrong(what, format!("init_file -3 in track_file {}", file.name));
+    }
+}
+
+/// The levels must be told apart, and none may be a fault.
+fn look_at_weight(instance: &Instance, weight: i32, seen: &mut Seen) {
+    let (name, priority) = (&instance.name, instance.priority.unwrap_or(100));
+    if weight <= 0 {
+        let what = format!(
+            "{name} looks at the track_file with weight {weight}: 0 makes a fault of it, and nobody is primary"
+        );
+        seen.wrong(
+            what,
+            "a weight larger than the difference of both priorities, such as 20 for 110 and 100",
+        );
+    } else if weight * 3 >= 254 {
+        let what = format!(
+            "{name}: weight {weight} times 3 is a fault to keepalived, and the only router would not be primary"
+        );
+        seen.wrong(what, "a weight of at most 84");
+    } else if priority - weight < 2 {
+        let what = format!(
+            "{name}: priority {priority} lowered by {weight} is the lowest, as is that of a router that is not ready"
+        );
+        seen.wrong(what, format!("a priority of at least {}, or a smaller weight", weight + 2));
+    }
+}
+
+fn names<'a>(instances: impl Iterator<Item = &'a &'a Instance>) -> Vec<&'a str> {
+    instances.map(|instance| instance.name.as_str()).collect()
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::super::keepalived::{Group, Instance, Keepalived, read};
+use super::super::keepalived::{Group, Instance, Keepalived, TrackFile, Tracking, read};
 
 /// Files in a directory of their own, which goes with this value.
 struct Files(PathBuf);
@@ -88,10 +88,54 @@ virtual_server 10.0.0.9 80 {
         fifos: vec![text("/run/a fifo"), text("/run/b")],
         tells_on_reload: true,
         startup_delay: 2.5,
-        groups: vec![Group { name: text("G"), members: vec![text("a"), text("b")], notifies: true }],
+        track_files: Vec::new(),
+        groups: vec![Group {
+            name: text("G"),
+            members: vec![text("a"), text("b")],
+            notifies: true,
+            ..Group::default()
+        }],
         instances: vec![a, b],
     };
     assert_eq!(files.read(), Ok(expected));
+}
+
+#[test]
+fn files_that_are_looked_at_and_who_looks() {
+    let text = "track_file ready {
+    file /run/ready
+    weight 20
+    init_file -3
+}
+vrrp_track_file other { file /run/other }
+vrrp_sync_group G {
+    track_file { ready
+ other weight -5 }
+}
+vrrp_instance a {
+    priority 110
+    track_file {
+        other
+    }
+}
+";
+    let read = Files::new("tracked", &[("keepalived.conf", text)]).read().unwrap();
+    let file = |name: &str, file: &str, weight, init: Option<&str>| TrackFile {
+        name: name.to_owned(),
+        file: file.to_owned(),
+        weight,
+        init: init.map(str::to_owned),
+    };
+    let tracking = |name: &str, weight| Tracking { name: name.to_owned(), weight };
+    assert_eq!(
+        read.track_files,
+        [file("ready", "/run/ready", Some(20), Some("-3")), file("other", "/run/other", None, None)]
+    );
+    assert_eq!(read.groups[0].tracks, [tracking("ready", None), tracking("other", Some(-5))]);
+    assert_eq!(
+        (read.instances[0].priority, &read.instances[0].tracks[..]),
+        (Some(110), &[tracking("other", None)][..])
+    );
 }
 
 #[test]

@@ -116,6 +116,12 @@ fn status() {
 }
 
 #[test]
+fn ready() {
+    let documents = [value(&ready::waiting()), value(&ready::untold())];
+    hold("ready", "syncd ready --json", &documents);
+}
+
+#[test]
 fn statistics() {
     let mut without = counted();
     without.daemon.active_interface = None;
