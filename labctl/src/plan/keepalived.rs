@@ -6,12 +6,14 @@
 use std::fmt::Write as _;
 
 use super::step::{Actor, Step, Text};
-use crate::scenario::{Prefix, Router, Scenario, SyncKind};
+use crate::scenario::{Prefix, Router, Scenario, SyncKind, Topology};
 
 /// Name of the group in configurations and in notifications.
 pub(crate) const GROUP: &str = "syncgrp";
 /// Where syncd listens for roles, in its node.
 pub(super) const SYNCD_FIFO: &str = "/run/keepalived/syncd.fifo";
+/// Where syncd says how ready it is, in its node.
+pub(super) const TRACK_FILE: &str = "/run/keepalived/syncd.track";
 /// Where labctl listens, in the node's directory.
 pub(crate) const PROBE_FIFO: &str = "vrrp.fifo";
 
@@ -37,11 +39,23 @@ pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scen
     // A script user is demanded even where no script is named, and the only one who exists without root is root.
     text.push_str("  fifo_write_vrrp_states_on_reload\n  script_user root\n}\n");
 
+    let tracks = scenario.track_file && scenario.sync_of(name) == SyncKind::Syncd;
+    if tracks {
+        let _ = writeln!(
+            text,
+            "track_file syncd {{\n  file {TRACK_FILE}\n  weight {}\n  init_file -3\n}}",
+            weight(&scenario.topology)
+        );
+    }
     let _ = writeln!(text, "vrrp_sync_group {GROUP} {{\n  group {{");
     for (instance, ..) in INSTANCES {
         let _ = writeln!(text, "    {instance}");
     }
-    text.push_str("  }\n}\n");
+    text.push_str("  }\n");
+    if tracks {
+        text.push_str("  track_file {\n    syncd\n  }\n");
+    }
+    text.push_str("}\n");
 
     let shared = &scenario.topology.virtual_addresses;
     for (instance, interface, vrid, ipv6) in INSTANCES {
@@ -50,6 +64,13 @@ pub(super) fn configure(steps: &mut Vec<Step>, name: &str, router: &Router, scen
         self::instance(&mut text, instance, interface, vrid, router.priority, addresses);
     }
     steps.push(Step::File { node: name.to_owned(), name: FILE, text: Text(text) });
+}
+
+/// More than the difference of the priorities: the worse of two levels loses, whatever the priority is.
+fn weight(topology: &Topology) -> u16 {
+    let priorities = || topology.routers.values().map(|router| u16::from(router.priority));
+    let (most, least) = (priorities().max().unwrap_or(0), priorities().min().unwrap_or(0));
+    most - least + 10
 }
 
 fn instance<'a>(

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_yaml::{Mapping, Value};
 
-use super::keepalived::{GROUP, SYNCD_FIFO};
+use super::keepalived::{GROUP, SYNCD_FIFO, TRACK_FILE};
 use super::step::{Actor, Step, Text};
 use crate::scenario::{Channel, Router, Scenario};
 
@@ -57,9 +57,10 @@ fn configuration(name: &str, router: &Router, scenario: &Scenario) -> String {
     let _ = write!(
         text,
         "  accept-protocol: [tcp, udp, icmp, icmp6]\n  ignore-address: [{}]\n  \
-         failover-mechanism:\n    vrrp: {{ sync-group: {GROUP}, notify-fifo: {SYNCD_FIFO} }}\n  \
+         failover-mechanism:\n    vrrp: {{ sync-group: {GROUP}, notify-fifo: {SYNCD_FIFO}{} }}\n  \
          event-listen-queue-size: 8\n  sync-queue-size: 1\n",
         router.sync.network(),
+        track_file(name, scenario),
     );
     if let Some(limit) = scenario.syncd.get(name).and_then(|chosen| chosen.cache_limit) {
         let _ = writeln!(text, "  cache-limit: {limit}");
@@ -69,6 +70,16 @@ fn configuration(name: &str, router: &Router, scenario: &Scenario) -> String {
         let _ = writeln!(text, "  expect-sync: [{}]", helpers.join(", "));
     }
     text
+}
+
+/// What it says to keepalived, if it says anything.
+fn track_file(name: &str, scenario: &Scenario) -> String {
+    if !scenario.track_file {
+        return String::new();
+    }
+    let timeout = scenario.syncd.get(name).and_then(|chosen| chosen.ready_timeout);
+    let timeout = timeout.map_or_else(String::new, |seconds| format!(", ready-timeout: {seconds}"));
+    format!(", track-file: {TRACK_FILE}{timeout}")
 }
 
 /// The arguments that make it read its configuration again.

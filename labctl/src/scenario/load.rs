@@ -145,6 +145,7 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
     };
     check::sync(&sync, &mut checker);
     check::syncd(&said.syncd, &mut checker);
+    check::track_file(said.track_file, &topology, &mut checker);
     check::traffic(&traffic, &topology, &mut checker);
     let helpers = check::helpers(said.helpers, &traffic, &mut checker);
     let timeline = check::timeline(said.timeline, &mut checker);
@@ -166,6 +167,7 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
         channel: variation.channel.unwrap_or(said.channel),
         helpers,
         settings: said.settings.into_iter().map(|(key, value)| (key, value.to_string())).collect(),
+        track_file: said.track_file,
         syncd: said.syncd,
         conntrackd: said.conntrackd,
         traffic,
@@ -184,6 +186,7 @@ fn nothing_happens(topology: &Topology, name: &str) -> ScenarioText {
         channel: Channel::default(),
         helpers: Vec::new(),
         settings: BTreeMap::new(),
+        track_file: false,
         syncd: BTreeMap::new(),
         conntrackd: ConntrackdText::default(),
         traffic: None,

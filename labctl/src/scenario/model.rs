@@ -33,6 +33,8 @@ pub(crate) struct Scenario {
     pub(crate) helpers: Vec<Helper>,
     /// Kernel settings of the routers, in place of the lab's own or besides.
     pub(crate) settings: BTreeMap<String, String>,
+    /// keepalived goes by what its router's syncd says in a track file.
+    pub(crate) track_file: bool,
     /// How the syncd of a router differs from the lab's usual one.
     pub(crate) syncd: BTreeMap<String, SyncdText>,
     /// How a conntrackd differs from the lab's usual one.
@@ -74,6 +76,8 @@ pub(crate) struct ScenarioText {
     pub(crate) helpers: Vec<Helper>,
     #[serde(default)]
     pub(crate) settings: BTreeMap<String, Setting>,
+    #[serde(default)]
+    pub(crate) track_file: bool,
     #[serde(default)]
     pub(crate) syncd: BTreeMap<String, SyncdText>,
     #[serde(default)]
@@ -139,6 +143,8 @@ impl fmt::Display for Setting {
 pub(crate) struct SyncdText {
     /// The most flows in each cache.
     pub(crate) cache_limit: Option<u32>,
+    /// For how many seconds keepalived waits for it to be ready.
+    pub(crate) ready_timeout: Option<u32>,
 }
 
 /// What of a conntrackd's configuration a scenario may choose.

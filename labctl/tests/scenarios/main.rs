@@ -218,3 +218,18 @@ fn split() {
 fn split_unlinked() {
     scenario("split-unlinked");
 }
+
+#[test]
+fn return_ready() {
+    scenario("return-ready");
+}
+
+#[test]
+fn return_alone() {
+    scenario("return-alone");
+}
+
+#[test]
+fn return_unready() {
+    scenario("return-unready");
+}

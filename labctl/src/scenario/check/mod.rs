@@ -132,6 +132,17 @@ pub(super) fn topology(topology: &Topology, checker: &mut Checker<'_>) {
     }
 }
 
+/// keepalived adds three times the weight at most, and takes 254 for a fault.
+pub(super) fn track_file(wanted: bool, topology: &Topology, checker: &mut Checker<'_>) {
+    const FARTHEST: u8 = 74;
+    let priorities = || topology.routers.values().map(|router| router.priority);
+    let apart = priorities().max().unwrap_or(0) - priorities().min().unwrap_or(0);
+    if wanted && apart > FARTHEST {
+        let what = format!("the priorities are {apart} apart, too far for a track-file");
+        checker.mistake(&["track-file"], None, what, format!("let them be at most {FARTHEST} apart"));
+    }
+}
+
 pub(super) fn sync(sync: &BTreeMap<String, SyncKind>, checker: &mut Checker<'_>) {
     for name in sync.keys() {
         checker.router(&["sync", name], None, name);
