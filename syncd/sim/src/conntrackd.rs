@@ -71,6 +71,8 @@ pub struct Conntrackd {
     owes_hello_back: bool,
     transmit: VecDeque<Message>,
     resend: VecDeque<Sent>,
+    /// The newest number that the peer has acknowledged.
+    acknowledged: Option<Seq>,
     last: Option<Seq>,
     ack_from: Option<Seq>,
     window: u32,
@@ -93,6 +95,7 @@ impl Conntrackd {
             owes_hello_back: false,
             transmit: VecDeque::new(),
             resend: VecDeque::new(),
+            acknowledged: None,
             last: None,
             ack_from: None,
             window: WINDOW,
@@ -116,11 +119,14 @@ impl Conntrackd {
         self.external.values()
     }
 
-    /// Whether no flow waits to be sent or acknowledged.
+    /// Whether no flow waits to be sent or acknowledged. An acknowledgement that it put aside as late, because of a
+    /// stranger's hello, is not repeated: what the peer has passed over since is not waited for.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let object = |message: &Message| matches!(message, Message::Object(_));
-        !self.transmit.iter().any(object) && !self.resend.iter().any(|(_, message)| object(message))
+        let passed = |seq: Seq| self.acknowledged.is_some_and(|newest| !seq.newer_than(newest));
+        let awaited = |(seq, message): &Sent| object(message) && !passed(*seq);
+        !self.transmit.iter().any(object) && !self.resend.iter().any(awaited)
     }
 
     /// Whether the peer has answered its hello.
@@ -292,6 +298,7 @@ impl Conntrackd {
             Control::Alive => {}
             Control::Resync => self.bulk(),
             Control::Ack(range) => {
+                self.acknowledged = Some(range.to);
                 let (settled, rest): (VecDeque<Sent>, _) =
                     self.resend.drain(..).partition(|(seq, _)| range.contains(*seq));
                 self.resend = rest;

@@ -4,7 +4,7 @@
 //! out by the kernel before the turn ends, look-ups and dumps go through one helper that hands over batches later.
 //! It decides nothing about the protocol.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use syncd_core::filter::Filter;
 use syncd_core::flow::Flow;
@@ -17,7 +17,7 @@ use syncd_core::wire::{Datagram, payload_limit};
 
 use crate::chance::Chance;
 use crate::conntrackd::{Conntrackd, HelloRule};
-use crate::kernel::{Kernel, Name, Read, names};
+use crate::kernel::{Kernel, Name, Read};
 use crate::trace::Glance;
 
 /// The one dedicated link.
@@ -282,9 +282,10 @@ impl Host {
                 }
                 self.kernel.walk(here);
                 let flows = self.kernel.flows().filter(|(name, _)| here(name)).map(|(_, flow)| *flow);
-                // What nobody knows cannot be looked up, so only what is known is missed.
-                let known = if missed > 0 { self.known() } else { BTreeSet::new() };
-                let mut misses = |flow: &Flow| known.contains(&Name::of(flow)) && chance.permille(missed);
+                // What nobody knows cannot be looked up, so only lives that are known are missed.
+                let known = if missed > 0 { self.known() } else { BTreeMap::new() };
+                let mut misses =
+                    |flow: &Flow| known.get(&Name::of(flow)) == Some(&flow.id) && chance.permille(missed);
                 let mut answers: Vec<Answer> =
                     flows.filter(|flow| !misses(flow)).map(|flow| Answer::Dumped(token, flow)).collect();
                 match to {
@@ -296,9 +297,10 @@ impl Host {
         }
     }
 
-    fn known(&self) -> BTreeSet<Name> {
-        let Daemon::Syncd(replica) = &self.daemon else { return BTreeSet::new() };
-        names(replica.internal().iter_from(0).map(|(_, entry)| &entry.flow))
+    /// The flows that the daemon knows, and the life of each.
+    fn known(&self) -> BTreeMap<Name, u32> {
+        let Daemon::Syncd(replica) = &self.daemon else { return BTreeMap::new() };
+        replica.internal().iter_from(0).map(|(_, entry)| (Name::of(&entry.flow), entry.flow.id)).collect()
     }
 
     /// One turn of whatever runs.

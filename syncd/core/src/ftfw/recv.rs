@@ -59,8 +59,10 @@ pub struct Receiver {
     count: u32,
     held: Vec<Seq>,
     held_nacks: Vec<Seq>,
-    /// Since when only late numbers came.
-    late: Option<Instant>,
+    /// Since when only late numbers came, and when the last of them did.
+    late: Option<(Instant, Instant)>,
+    /// When the peer said hello last.
+    greeted: Option<Instant>,
     /// Numbers that a hello has passed over: nobody has missed them, and nobody has heard them.
     skipped: Option<SeqRange>,
 }
@@ -83,6 +85,10 @@ impl Receiver {
         match self.last {
             Some(last) if seq != last.next() && seq.newer_than(last) => {
                 let gap = SeqRange { from: last.next(), to: seq.previous() };
+                if gap.len() > MOST_MISSED && self.greeted.is_some_and(|at| now.since(at) < STUCK_FOR) {
+                    // Late, of the life that the peer had before its hello.
+                    return self.track_late(now, seq);
+                }
                 if gap.len() > MOST_MISSED {
                     self.start_over();
                     return Tracked { stuck: true, ..self.accept(seq) };
@@ -97,7 +103,8 @@ impl Receiver {
 
     /// Takes a number with hello over: it counts whatever came before, but what it says of a flow does not when
     /// the number is not newer.
-    pub fn track_hello(&mut self, seq: Seq) -> Tracked {
+    pub fn track_hello(&mut self, now: Instant, seq: Seq) -> Tracked {
+        self.greeted = Some(now);
         let stale = self.last.is_some_and(|last| !seq.newer_than(last));
         let contiguous = self.last.is_some_and(|last| seq == last.next());
         self.skipped = self.last.filter(|_| !contiguous && !stale).map(|last| {
@@ -184,7 +191,9 @@ impl Receiver {
 
     fn track_late(&mut self, now: Instant, seq: Seq) -> Tracked {
         // In what order does not matter: on a bad link they overtake each other.
-        let since = *self.late.get_or_insert(now);
+        // Who was stopped, or whose clock has leapt, has not listened for so long.
+        let since = self.late.filter(|(_, last)| now.since(*last) < STUCK_FOR).map_or(now, |(since, _)| since);
+        self.late = Some((since, now));
         if now.since(since) >= STUCK_FOR {
             self.start_over();
             return Tracked { stuck: true, stale: true, ..self.accept(seq) };

@@ -136,12 +136,18 @@ impl Sender {
         core::mem::take(&mut self.dropped_nacks)
     }
 
-    /// Whether the peer, which acknowledges from `seq` on, has passed over a RESYNC of ours that was sent before.
-    /// conntrackd acknowledges without holes; who does this keeps what it owes until it is acknowledged.
+    /// The last RESYNC of ours that the peer, which acknowledges from `seq` on, has passed over. conntrackd acknowledges
+    /// without holes; who does this keeps what it owes until it is acknowledged.
     #[must_use]
-    pub fn passed_over(&self, seq: Seq) -> bool {
+    pub fn passed_over(&self, seq: Seq) -> Option<Seq> {
+        if self.resyncs == 0 {
+            return None;
+        }
         let before = self.indices(SeqRange { from: seq, to: seq }).start;
-        self.resyncs > 0 && self.ring.range(..before).any(|sent| *sent == Sent::Control(Control::Resync))
+        let resync = |sent: &Sent| *sent == Sent::Control(Control::Resync);
+        let index = self.ring.range(..before).rposition(resync)?;
+        let back = u32::try_from(self.ring.len() - index).expect("the ring is bounded");
+        Some(Seq(self.next.0.wrapping_sub(back)))
     }
 
     /// NACKs the peer has not acknowledged yet.

@@ -95,9 +95,9 @@ pub struct Session {
     watermark: (Seq, Instant),
     /// An acknowledgement has passed over items that were sent before this number, at this instant.
     passed_items: Option<(Seq, Instant)>,
-    /// An acknowledgement has passed over our RESYNC; once that is acknowledged itself, the peer has shown that it
-    /// keeps what it owes.
-    passed_over: bool,
+    /// An acknowledgement has passed over the RESYNC of this number; once that very one is acknowledged itself, the peer
+    /// has shown that it keeps what it owes.
+    passed_over: Option<Seq>,
     keeps: bool,
 }
 
@@ -121,7 +121,7 @@ impl Session {
             lag: Lag::default(),
             watermark: (first, now),
             passed_items: None,
-            passed_over: false,
+            passed_over: None,
             keeps: false,
         }
     }
@@ -255,7 +255,7 @@ impl Session {
     /// Asks the peer for everything it has. The ALIVE behind it is something that can be acknowledged before the
     /// RESYNC is.
     pub fn ask_resync(&mut self) {
-        self.passed_over = false;
+        self.passed_over = None;
         self.send.enqueue_control(Control::Resync);
         self.send.enqueue_control(Control::Alive);
     }
@@ -279,7 +279,7 @@ impl Session {
         }
         let episode = heard.episode.then(|| self.begin_episode(now));
         let tracked =
-            if flags.has(Flags::HELLO) { self.recv.track_hello(seq) } else { self.recv.track(now, seq) };
+            if flags.has(Flags::HELLO) { self.recv.track_hello(now, seq) } else { self.recv.track(now, seq) };
         if let Some(range) = tracked.ack {
             self.send.enqueue_control(Control::Ack(range));
         }
@@ -335,14 +335,16 @@ impl Session {
             return;
         }
         // While a frame is missing it may be the acknowledgement of the RESYNC.
-        self.passed_over |= !self.has_gap() && self.send.passed_over(range.from);
+        let passed = if self.has_gap() { None } else { self.send.passed_over(range.from) };
         let asked = self.send.resyncs();
         let waited = self.send.older() > 0;
         let progress = self.send.acked(range, settled);
         if waited && self.send.older() == 0 {
             self.lag.observe(now.since(self.round));
         }
-        self.keeps |= self.passed_over && self.send.resyncs() < asked;
+        let keeps = self.passed_over.is_some_and(|resync| range.contains(resync));
+        self.keeps |= keeps && self.send.resyncs() < asked;
+        self.passed_over = passed.or(self.passed_over);
         if progress {
             self.progress = now;
         }
@@ -462,7 +464,7 @@ impl Session {
     /// The peer started over: what it had not acknowledged is sent again, its hello is answered at once.
     fn begin_episode(&mut self, now: Instant) -> u32 {
         self.recv.start_over();
-        (self.passed_over, self.keeps) = (false, false);
+        (self.passed_over, self.keeps) = (None, false);
         self.ack_due = None;
         self.progress = now;
         let taken_back = self.send.take_all_back();

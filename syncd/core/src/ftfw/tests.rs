@@ -362,6 +362,21 @@ fn a_leap_that_nobody_can_fill_is_followed_and_not_asked_for() {
     assert_eq!(session.nacked(range(sent[0].0, sent[0].0)), 1);
 }
 
+/// It may look as if it were far ahead; on a bad link it comes after the hello of the present life.
+#[test]
+fn a_late_frame_of_the_life_before_a_hello_is_not_followed() {
+    let mut session = open_session();
+    assert!(session.arrive(at(10), Seq(70), Flags::HELLO).episode.is_some());
+    let late = session.arrive(at(20), Seq(0x4000_0000), Flags::NONE);
+    assert!(!late.deliver && !late.stuck && late.lost == 0);
+    assert!(session.arrive(at(30), Seq(71), Flags::NONE).deliver);
+    // Who goes on there has come to stay.
+    for (millis, number) in [(40, 0x4000_0001), (1000, 0x4000_0002)] {
+        assert!(!session.arrive(at(millis), Seq(number), Flags::NONE).deliver);
+    }
+    assert!(session.arrive(at(2040), Seq(0x4000_0003), Flags::NONE).stuck);
+}
+
 #[test]
 fn an_item_is_in_one_queue_at_most_and_leaves_no_trace_when_forgotten() {
     let mut sender = Sender::new(Seq(1));
@@ -403,6 +418,15 @@ fn a_run_of_late_frames_may_be_out_of_order() {
     assert_eq!(stuck, [false, false, false, false, true]);
     assert!(session.arrive(at(2200), Seq(15), Flags::NONE).deliver);
     assert_eq!(session.arrive(at(2201), Seq(17), Flags::NONE).lost, 1);
+}
+
+/// A router that was stopped, or whose clock has leapt, has not listened meanwhile.
+#[test]
+fn a_late_frame_before_a_pause_and_one_after_it_are_no_run() {
+    let mut session = open_session();
+    let arrivals = [(0, 999), (500, 13), (4000, 12), (5000, 11), (5900, 10), (6000, 9)];
+    let stuck = arrivals.map(|(millis, seq)| session.arrive(at(10 + millis), Seq(seq), Flags::NONE).stuck);
+    assert_eq!(stuck, [false, false, false, false, false, true]);
 }
 
 #[test]

@@ -223,6 +223,7 @@ impl Replica {
             self.stats.ftfw.receiving_stuck += 1;
             self.tell(Some(Notice::ReceivingStuck));
             self.catch_up.want(now, Reason::ReceivingStuck);
+            self.question_lost(now);
         }
         arrival
     }

@@ -34,9 +34,10 @@ impl Jobs {
         self.queue = role.on_enter().iter().copied().collect();
     }
 
-    /// More jobs, behind those that are left. What is to be done already is not done twice: VRRP repeats itself.
+    /// More jobs, behind those that are left. Where what they end with is to be done already, nothing is done twice: VRRP
+    /// repeats itself.
     pub(super) fn append(&mut self, jobs: &[JobKind]) {
-        if !jobs.iter().any(|job| self.queue.contains(job)) {
+        if jobs.last().is_some_and(|last| !self.queue.contains(last)) {
             self.queue.extend(jobs);
         }
     }

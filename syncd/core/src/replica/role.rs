@@ -47,11 +47,14 @@ impl Role {
 
     /// The jobs of a router that is primary when the other one, which was primary too, steps back. VRRP tells it
     /// (`MASTER_RX_LOWER_PRI`), for it has no transition of its own. The packets come here from now on: what is known is
-    /// adopted at once, what is not when the peer has named it, which may take seconds.
+    /// adopted at once, what is not when the peer has named it, which may take seconds. By then our kernel was read: a
+    /// flow whose end is lost, or waits to be read, counts as ours otherwise, and is not adopted.
     #[must_use]
     pub const fn on_peer_yielded(self) -> &'static [JobKind] {
         match self {
-            Self::Primary => &[JobKind::Adopt, JobKind::AwaitPeer, JobKind::Adopt],
+            Self::Primary => {
+                &[JobKind::Adopt, JobKind::AwaitPeer, JobKind::ReloadInternal, JobKind::Adopt]
+            }
             Self::Unknown | Self::Backup | Self::Fault => &[],
         }
     }

@@ -356,6 +356,15 @@ impl Oracle {
         self.sides[side.index()].bound.clear();
     }
 
+    /// `side` may have said in this turn that the numbers of its peer go back. What is older may be believed, and what is
+    /// acknowledged may be put aside, until the resync that follows is answered; also what this turn acknowledges.
+    pub fn follows_other_numbers(&mut self, side: Side, notices: &[Notice], now: Instant) {
+        if notices.iter().any(|notice| matches!(notice, Notice::PeerHello | Notice::ReceivingStuck)) {
+            self.sides[side.other().index()].started = now;
+            self.sides[side.index()].bound.clear();
+        }
+    }
+
     /// What `side` told its operator in this turn.
     pub fn notices(
         &mut self,
@@ -363,7 +372,6 @@ impl Oracle {
         notices: &[Notice],
         stats: &Stats,
         hosts: &[Host; 2],
-        now: Instant,
     ) -> Verdict {
         let known = &mut self.sides[side.index()];
         let said = &mut known.said;
@@ -382,12 +390,6 @@ impl Oracle {
                 Notice::CommitDone { .. } => committed = true,
                 _ => {}
             }
-        }
-        if notices.iter().any(|notice| matches!(notice, Notice::PeerHello | Notice::ReceivingStuck)) {
-            // The numbers go back; what is older may be believed, and what is acknowledged may be put aside, until
-            // the resync that follows is answered.
-            self.sides[side.other().index()].started = now;
-            self.sides[side.index()].bound.clear();
         }
         let entered = notices.iter().any(|notice| matches!(notice, Notice::RoleEntered { .. }));
         if entered {

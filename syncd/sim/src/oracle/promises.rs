@@ -78,7 +78,10 @@ impl Oracle {
     /// A commit of `side` is done.
     pub(super) fn committed(&mut self, side: Side, replica: &Replica, hosts: &[Host; 2]) -> Verdict {
         let (host, peer) = (&hosts[side.index()], &hosts[side.other().index()]);
-        let dead = self.sides[side.other().index()].last_will.is_some();
+        let (dead, cramped) = {
+            let told = &self.sides[side.other().index()];
+            (told.last_will.is_some(), told.cramped)
+        };
         let known = &mut self.sides[side.index()];
         let external = replica.external();
         let refused = external.iter_from(0).filter(|(slot, _)| external.failure(*slot).is_some());
@@ -94,11 +97,18 @@ impl Oracle {
             return Ok(());
         }
         if let Some((since, names)) = known.adopting.take() {
-            let ended = |name: &Name| peer.kernel.get(name).is_none();
+            // That life of it, whatever was born there since.
+            let ended = |name: &Name| {
+                peer.kernel.get(name).is_none() || peer.kernel.born(name).is_some_and(|born| born > since)
+            };
             // Other jobs may have been first, and the flow over meanwhile.
             let over = external.iter_from(0).map(|(_, entry)| &entry.flow).filter(|flow| is_over(flow));
             let over = crate::kernel::names(over);
-            let excused = |name: &Name| refused.contains(name) || over.contains(name) || ended(name);
+            // What found no room in its cache it does not name, and so it is swept here.
+            let unnamed = |name: &Name| cramped && !external_names(replica).contains(name);
+            let excused = |name: &Name| {
+                refused.contains(name) || over.contains(name) || ended(name) || unnamed(name)
+            };
             let kept = |name: &&Name| host.kernel.lived_since(name, since) || excused(name);
             if let Some(name) = names.iter().find(|name| !kept(name)) {
                 return Err(format!("{} did not adopt {name:?}", known.name));

@@ -229,11 +229,12 @@ impl World {
             return Err(format!("{name}: a flow was destroyed although no commit takes over"));
         }
         self.oracle.removed(side, &turned.removed)?;
+        self.oracle.follows_other_numbers(side, &turned.notices, now);
         for bytes in turned.sent {
             self.oracle.sent(side, &bytes, &self.hosts, now)?;
             self.send(side, glance, &bytes);
         }
-        self.oracle.notices(side, &turned.notices, &turned.stats, &self.hosts, now)?;
+        self.oracle.notices(side, &turned.notices, &turned.stats, &self.hosts)?;
         if let Some(replica) = self.hosts[side.index()].replica() {
             let status = replica.status(local);
             self.oracle.turned(side, status.sync, now)?;
