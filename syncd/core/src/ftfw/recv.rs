@@ -192,7 +192,8 @@ impl Receiver {
     fn track_late(&mut self, now: Instant, seq: Seq) -> Tracked {
         // In what order does not matter: on a bad link they overtake each other.
         // Who was stopped, or whose clock has leapt, has not listened for so long.
-        let since = self.late.filter(|(_, last)| now.since(*last) < STUCK_FOR).map_or(now, |(since, _)| since);
+        let since =
+            self.late.filter(|(_, last)| now.since(*last) < STUCK_FOR).map_or(now, |(since, _)| since);
         self.late = Some((since, now));
         if now.since(since) >= STUCK_FOR {
             self.start_over();

@@ -52,9 +52,7 @@ impl Role {
     #[must_use]
     pub const fn on_peer_yielded(self) -> &'static [JobKind] {
         match self {
-            Self::Primary => {
-                &[JobKind::Adopt, JobKind::AwaitPeer, JobKind::ReloadInternal, JobKind::Adopt]
-            }
+            Self::Primary => &[JobKind::Adopt, JobKind::AwaitPeer, JobKind::ReloadInternal, JobKind::Adopt],
             Self::Unknown | Self::Backup | Self::Fault => &[],
         }
     }

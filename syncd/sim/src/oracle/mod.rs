@@ -366,13 +366,7 @@ impl Oracle {
     }
 
     /// What `side` told its operator in this turn.
-    pub fn notices(
-        &mut self,
-        side: Side,
-        notices: &[Notice],
-        stats: &Stats,
-        hosts: &[Host; 2],
-    ) -> Verdict {
+    pub fn notices(&mut self, side: Side, notices: &[Notice], stats: &Stats, hosts: &[Host; 2]) -> Verdict {
         let known = &mut self.sides[side.index()];
         let said = &mut known.said;
         let mut committed = false;

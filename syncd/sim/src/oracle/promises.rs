@@ -106,9 +106,8 @@ impl Oracle {
             let over = crate::kernel::names(over);
             // What found no room in its cache it does not name, and so it is swept here.
             let unnamed = |name: &Name| cramped && !external_names(replica).contains(name);
-            let excused = |name: &Name| {
-                refused.contains(name) || over.contains(name) || ended(name) || unnamed(name)
-            };
+            let excused =
+                |name: &Name| refused.contains(name) || over.contains(name) || ended(name) || unnamed(name);
             let kept = |name: &&Name| host.kernel.lived_since(name, since) || excused(name);
             if let Some(name) = names.iter().find(|name| !kept(name)) {
                 return Err(format!("{} did not adopt {name:?}", known.name));
