@@ -27,43 +27,49 @@ impl<'a> Start<'a> {
 
     pub(super) fn take(from: &mut Bytes<'a>) -> Result<Self, Damage> {
         let (config, entropy) = (Config::take(from)?, from.array()?);
-        let (datagram_limit, unix_seconds) = (take_datagram_limit(from)?, Coded::take(from)?);
+        let (datagram_limit, unix_seconds) = (Coded::take(from)?, Coded::take(from)?);
         let program = str::from_utf8(from.counted()?).map_err(|_| Damage::Value)?;
-        Ok(Self { config, entropy, datagram_limit, unix_seconds, program })
+        let taken = Self { config, entropy, datagram_limit, unix_seconds, program };
+        if takes_any_frame(datagram_limit) { Ok(taken) } else { Err(Damage::Value) }
     }
 }
 
-/// A datagram must take any frame.
-fn take_datagram_limit(from: &mut Bytes<'_>) -> Result<u16, Damage> {
-    let limit = u16::take(from)?;
-    if usize::from(limit) < LONGEST_FRAME { Err(Damage::Value) } else { Ok(limit) }
+/// Whether a datagram of at most so many bytes takes whatever there is to say.
+fn takes_any_frame(datagram_limit: u16) -> bool {
+    usize::from(datagram_limit) >= LONGEST_FRAME
 }
 
-impl Coded for Config {
-    fn put(&self, out: &mut Vec<u8>) {
-        let Self { filter, internal_limit, external_limit, channels, wire, ends, peer_keeps } = self;
-        let Options { window_scale } = wire;
-        filter.put(out);
-        internal_limit.put(out);
-        external_limit.put(out);
-        channels.put(out);
-        window_scale.put(out);
-        ends.put(out);
-        peer_keeps.put(out);
-    }
+/// A struct as its fields, one after the other; with what must hold of it when it is read.
+macro_rules! fields {
+    ($of:ident { $($field:ident),+ $(,)? } $(if $holds:expr)?) => {
+        impl Coded for $of {
+            fn put(&self, out: &mut Vec<u8>) {
+                let Self { $($field),+ } = self;
+                $($field.put(out);)+
+            }
 
-    fn take(from: &mut Bytes<'_>) -> Result<Self, Damage> {
-        Ok(Self {
-            filter: Coded::take(from)?,
-            internal_limit: Coded::take(from)?,
-            external_limit: Coded::take(from)?,
-            channels: Coded::take(from)?,
-            wire: Options { window_scale: Coded::take(from)? },
-            ends: Coded::take(from)?,
-            peer_keeps: Coded::take(from)?,
-        })
-    }
+            fn take(from: &mut Bytes<'_>) -> Result<Self, Damage> {
+                let taken = Self { $($field: Coded::take(from)?),+ };
+                $(if !$holds(&taken) {
+                    return Err(Damage::Value);
+                })?
+                Ok(taken)
+            }
+        }
+    };
 }
+
+fields!(Config { filter, internal_limit, external_limit, channels, wire, ends, peer_keeps });
+fields!(Options { window_scale });
+fields!(Settings {
+    filter,
+    internal_limit,
+    external_limit,
+    channels,
+    datagram_limit,
+    commit_timeout,
+    silence,
+} if |taken: &Self| takes_any_frame(taken.datagram_limit));
 
 impl Coded for Filter {
     fn put(&self, out: &mut Vec<u8>) {
@@ -140,39 +146,6 @@ impl Coded for Ends {
             1 => Self::UntoldBefore,
             2 => Self::Untold,
             _ => return Err(Damage::Value),
-        })
-    }
-}
-
-impl Coded for Settings {
-    fn put(&self, out: &mut Vec<u8>) {
-        let Self {
-            filter,
-            internal_limit,
-            external_limit,
-            channels,
-            datagram_limit,
-            commit_timeout,
-            silence,
-        } = self;
-        filter.put(out);
-        internal_limit.put(out);
-        external_limit.put(out);
-        channels.put(out);
-        datagram_limit.put(out);
-        commit_timeout.put(out);
-        silence.put(out);
-    }
-
-    fn take(from: &mut Bytes<'_>) -> Result<Self, Damage> {
-        Ok(Self {
-            filter: Coded::take(from)?,
-            internal_limit: Coded::take(from)?,
-            external_limit: Coded::take(from)?,
-            channels: Coded::take(from)?,
-            datagram_limit: take_datagram_limit(from)?,
-            commit_timeout: Coded::take(from)?,
-            silence: Coded::take(from)?,
         })
     }
 }
