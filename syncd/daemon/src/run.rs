@@ -260,6 +260,7 @@ pub(crate) fn settings(config: &Config, datagram_limit: usize) -> Settings {
         datagram_limit: u16::try_from(datagram_limit).unwrap_or(u16::MAX),
         commit_timeout: config.commit_timeout,
         silence: config.peer_timeout.map_or(SILENCE, seconds),
+        purge: config.purge_timeout.map(seconds),
     }
 }
 

@@ -5,6 +5,7 @@ mod lab;
 mod log;
 mod metrics;
 mod operate;
+mod purge;
 mod rare;
 mod ready;
 mod reload;

@@ -10,7 +10,7 @@ use syncd_core::filter::Filter;
 use syncd_core::flow::Flow;
 use syncd_core::replica::{
     By, ChannelId, Config, Errno, KernelReply, KernelRequest, Notice, Outside, Replica, Reply, RequestId,
-    Stats, Token, turn,
+    Settings, Stats, Token, turn,
 };
 use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Datagram, payload_limit};
@@ -181,11 +181,20 @@ impl Host {
     }
 
     /// syncd starts: it subscribes first.
-    pub fn start(&mut self, now: Instant, mut config: Config, entropy: [u8; 32]) {
+    pub fn start(
+        &mut self,
+        now: Instant,
+        mut config: Config,
+        entropy: [u8; 32],
+        settings: Option<&Settings>,
+    ) {
         self.kernel.listen(true);
         config.ends = self.kernel.enable_events();
         let local = self.local(now);
         let mut replica = Replica::new(config, entropy, local);
+        if let Some(settings) = settings {
+            replica.handle_settings(local, settings);
+        }
         replica.handle_channel(local, LINK, true);
         self.begin_life(Daemon::Syncd(Box::new(replica)));
     }

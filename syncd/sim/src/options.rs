@@ -147,6 +147,8 @@ options! {
     wishes "TIMES" Some(0);
     /// Times an operator changes what a daemon replicates, and changes it back.
     reloads "TIMES" Some(0);
+    /// Seconds after which the kernel of a router that was primary is emptied; 0 is never.
+    purge "SECONDS" Some(0);
 }
 
 /// One option, to be changed.
@@ -252,6 +254,7 @@ impl Options {
             replacements: 0,
             wishes: 0,
             reloads: 0,
+            purge: 0,
         }
         .with_what_came_later(seed)
     }
@@ -281,6 +284,7 @@ impl Options {
             replacements: rarely("replaced", 700, &[1]),
             wishes: rarely("wishes", 700, &[1, 3, 8]),
             reloads: rarely("reloads", 600, &[1, 2, 4]),
+            purge: rarely("purge", 700, &[1, 2, 5]),
             ..self
         }
     }

@@ -7,14 +7,15 @@ use clap::{Args as _, Command, FromArgMatches as _};
 use syncd_sim::options::Overrides;
 use syncd_sim::sweep::run;
 
-/// What was added to the simulator after a seed was found draws nothing in it; reloads never, see [`holds_with`].
+/// What was added to the simulator after a seed was found draws nothing in it; reloads and purges never, see [`holds_with`].
 const AS_IT_WAS: &str = "--reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 \
                          --wishes 0";
 
 /// Runs a seed with options as a sweep prints them.
 fn holds_with(seed: u64, options: &str) {
-    let none = if options.contains("--reloads") { "" } else { "--reloads 0" };
-    let words = ["sim"].into_iter().chain(none.split_whitespace()).chain(options.split_whitespace());
+    let neutral = ["--reloads", "--purge"].into_iter().filter(|name| !options.contains(name));
+    let neutral = neutral.flat_map(|name| [name, "0"]);
+    let words = ["sim"].into_iter().chain(neutral).chain(options.split_whitespace());
     let matches = Overrides::augment_args(Command::new("sim")).try_get_matches_from(words);
     let overrides = Overrides::from_arg_matches(&matches.expect("options as a sweep prints them"));
     let (options, outcome) = run(seed, &overrides.expect("options of these names"), false);

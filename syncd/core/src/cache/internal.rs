@@ -5,6 +5,8 @@
 //! While a dump is being read, ended flows stay as tombstones: the dump may still bring their picture from before
 //! their end. A dumped flow that an event has touched since the dump began only fills in what is not known.
 
+mod leftover;
+
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -38,6 +40,9 @@ const GAINED: u16 = 1 << 7;
 
 /// The peer has seen its end while we stood by: it waits to be removed from our kernel.
 const CONDEMNED: u16 = 1 << 8;
+
+/// The peer has told its end while we stood by, which proves nothing.
+const SUSPECT: u16 = 1 << 9;
 
 /// Which lives are told as births.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +92,8 @@ pub struct InternalCache {
     doubted: VecDeque<Slot>,
     /// The same of those whose end the peer has seen.
     condemned: VecDeque<Slot>,
+    /// Slots that were suspected, once each.
+    suspects: Vec<Slot>,
 }
 
 impl InternalCache {
@@ -104,6 +111,7 @@ impl InternalCache {
             zones: Vec::new(),
             doubted: VecDeque::new(),
             condemned: VecDeque::new(),
+            suspects: Vec::new(),
         }
     }
 
@@ -383,48 +391,6 @@ impl InternalCache {
         None
     }
 
-    /// The peer, which has its packets, has seen the end of a flow while we stood by. If it lives here as it did there it is
-    /// left over, and waits to be removed. Says whether it does.
-    ///
-    /// Only a life with a known id, because nobody must remove the next one; and none that was born while we stood by:
-    /// that is a flow of this router's own.
-    pub fn condemn(&mut self, ended: &Flow) -> bool {
-        let Some(slot) = self.table.find(&ended.key()) else { return false };
-        let entry = self.entry(slot);
-        let same = entry.flow.reply == ended.reply && entry.flow.has(AttrSet::ID);
-        let own = entry.is(BORN) && !entry.is(GAINED);
-        if entry.is(DEAD) || entry.is(CONDEMNED) || !same || own {
-            return false;
-        }
-        entry.marks |= CONDEMNED;
-        self.condemned.push_back(slot);
-        true
-    }
-
-    /// The next flow whose end the peer has seen and which still lives here.
-    pub fn take_condemned(&mut self) -> Option<Slot> {
-        while let Some(slot) = self.condemned.pop_front() {
-            if let Some(entry) = self.table.get_mut(slot).filter(|entry| entry.is(CONDEMNED)) {
-                entry.marks &= !CONDEMNED;
-                if !entry.is(DEAD) {
-                    return Some(slot);
-                }
-            }
-        }
-        None
-    }
-
-    /// Whether such a flow waits to be removed.
-    #[must_use]
-    pub fn has_condemned(&self) -> bool {
-        !self.condemned.is_empty()
-    }
-
-    /// We do not stand by any more: nothing is removed because of what the peer has seen.
-    pub fn pardon(&mut self) {
-        while self.take_condemned().is_some() {}
-    }
-
     /// Whether a flow waits to be looked up.
     #[must_use]
     pub fn has_doubted(&self) -> bool {
@@ -489,7 +455,7 @@ impl InternalCache {
         self.table.stamp(slot, self.generation, said_by(flow));
         let entry = self.entry(slot);
         (entry.created, entry.changed) = (second, second);
-        entry.marks = entry.marks & !(UPDATED | BORN | GAINED | CONDEMNED) | FRESH | mark;
+        entry.marks = entry.marks & !(UPDATED | BORN | GAINED | CONDEMNED | SUSPECT) | FRESH | mark;
         Applied::Added(slot)
     }
 

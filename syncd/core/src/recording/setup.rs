@@ -69,6 +69,7 @@ fields!(Settings {
     datagram_limit,
     commit_timeout,
     silence,
+    purge,
 } if |taken: &Self| takes_any_frame(taken.datagram_limit));
 
 impl Coded for Filter {

@@ -106,8 +106,17 @@ fn flows() -> [Flow; 2] {
 fn settings() -> Settings {
     let Config { filter, internal_limit, external_limit, channels, .. } = config();
     let (commit_timeout, silence) = (Some(u32::MAX), Duration::from_millis(2500));
-    let datagram_limit = 1451;
-    Settings { datagram_limit, filter, internal_limit, external_limit, channels, commit_timeout, silence }
+    let (datagram_limit, purge) = (1451, Some(Duration::from_secs(60)));
+    Settings {
+        datagram_limit,
+        filter,
+        internal_limit,
+        external_limit,
+        channels,
+        commit_timeout,
+        silence,
+        purge,
+    }
 }
 
 fn config() -> Config {
@@ -266,6 +275,8 @@ fn notices() -> Vec<Notice> {
         Notice::ExpectationsUnavailable(_) => 23,
         Notice::ExpectationsFull { .. } => 24,
         Notice::ForeignHello => 25,
+        Notice::PurgeScheduled { .. } => 26,
+        Notice::PurgeBegun { .. } => 27,
     };
     let took = Duration::from_nanos(u64::MAX - 1);
     let [wanted, other] = flows();
@@ -278,6 +289,8 @@ fn notices() -> Vec<Notice> {
         Notice::BulkDone { flows: 4, took },
         Notice::EventsLost,
         Notice::ForeignHello,
+        Notice::PurgeScheduled { after: took },
+        Notice::PurgeBegun { flows: 16 },
         Notice::EndMissed,
         Notice::CountDiffers { kernel: 5, difference: i64::MIN },
         Notice::EndsUnheard { flows: 6 },

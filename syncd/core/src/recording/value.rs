@@ -333,6 +333,8 @@ impl Coded for Notice {
             Self::ExpectationsUnavailable(error) => put1(23, error, out),
             Self::ExpectationsFull { internal, limit } => put2(24, internal, limit, out),
             Self::ForeignHello => out.push(25),
+            Self::PurgeScheduled { after } => put1(26, after, out),
+            Self::PurgeBegun { flows } => put1(27, flows, out),
         }
     }
 
@@ -381,6 +383,8 @@ impl Coded for Notice {
             23 => Self::ExpectationsUnavailable(Coded::take(from)?),
             24 => Self::ExpectationsFull { internal: Coded::take(from)?, limit: Coded::take(from)? },
             25 => Self::ForeignHello,
+            26 => Self::PurgeScheduled { after: Coded::take(from)? },
+            27 => Self::PurgeBegun { flows: Coded::take(from)? },
             _ => return Err(Damage::Kind),
         })
     }

@@ -32,6 +32,7 @@ impl Replica {
         }
         self.twin.settle();
         self.jobs.replace(role);
+        self.reschedule_purge(now, from);
         self.catch_up.left_role();
         if role == Role::Backup {
             let unheard = from == Role::Primary && !self.session.is_open();
@@ -114,6 +115,7 @@ impl Replica {
             }
             self.jobs.done();
         }
+        self.purge_when_due(now);
         self.jobs.answer();
         self.jobs.peer_answered(self.catch_up.completed(), self.session.is_silent());
     }
@@ -131,6 +133,7 @@ impl Replica {
         match job {
             JobKind::Commit => {
                 self.stats.commit.begun += 1;
+                self.purge.call_off();
                 if self.role != Role::Primary {
                     // An operator wants it of a router that stands by, and what is written leaves the external cache.
                     let notice = self.catch_up.want(now, Reason::Operator);

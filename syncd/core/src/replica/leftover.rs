@@ -23,6 +23,9 @@ impl Replica {
     /// The peer has told that a flow has ended. `known` is what it had told of it before.
     pub(super) fn ended_there(&mut self, mut ended: Flow, known: Option<Flow>) {
         if ended.protocol != Protocol::TCP {
+            if self.purge.is_scheduled() {
+                self.internal.suspect(&ended);
+            }
             return;
         }
         if let Some(known) = known {
@@ -51,8 +54,13 @@ impl Replica {
 
     fn condemn(&mut self, ended: &Flow) {
         let here = self.internal.find(&ended.key()).map(|entry| entry.flow.tcp_state);
-        if self.role != Role::Primary && here.is_some_and(|here| has_closed_since(here, ended.tcp_state)) {
+        if self.role == Role::Primary {
+            return;
+        }
+        if here.is_some_and(|here| has_closed_since(here, ended.tcp_state)) {
             self.internal.condemn(ended);
+        } else if self.purge.is_scheduled() {
+            self.internal.suspect(ended);
         }
     }
 

@@ -22,6 +22,7 @@ mod kernel;
 mod leftover;
 mod notice;
 mod parents;
+mod purge;
 mod resync;
 mod role;
 mod rounds;
@@ -47,6 +48,7 @@ use commit::{Commit, Next};
 use expectations::Expectations;
 use jobs::Jobs;
 use parents::Parents;
+use purge::Purge;
 use resync::Resync;
 use settings::Sifting;
 use tokens::Tokens;
@@ -137,6 +139,7 @@ pub struct Replica {
     /// Ends the peer was not told, because a backup tells none.
     unsaid: u32,
     sifting: Sifting,
+    purge: Purge,
 }
 
 impl Replica {
@@ -180,6 +183,7 @@ impl Replica {
             early_ends: Vec::new(),
             unsaid: 0,
             sifting: Sifting::default(),
+            purge: Purge::default(),
         }
     }
 
@@ -264,6 +268,7 @@ impl Replica {
             parents,
             self.sifting.due(),
             self.leftover_due(),
+            self.purge.due(),
             self.twin.due(),
         ];
         core::iter::once(Some(self.session.due())).chain(jobs).flatten().min()

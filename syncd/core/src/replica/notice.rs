@@ -94,6 +94,16 @@ pub enum Notice {
         /// Since the commit began.
         took: Duration,
     },
+    /// This router was primary and stands by now: what is left over in its kernel goes in a while.
+    PurgeScheduled {
+        /// In how long.
+        after: Duration,
+    },
+    /// What is left over in the kernel goes now.
+    PurgeBegun {
+        /// How many flows.
+        flows: u32,
+    },
     /// One flow could not be committed (both flows are shown when another one stands in its place).
     CommitFailed {
         /// The flow as the peer had it.

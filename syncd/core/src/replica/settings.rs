@@ -37,6 +37,8 @@ pub struct Settings {
     pub commit_timeout: Option<u32>,
     /// After a silence of so long the peer counts as lost.
     pub silence: Duration,
+    /// So long after this router was primary its kernel is emptied of what it had then; none: never.
+    pub purge: Option<Duration>,
 }
 
 /// Looking for flows that the filter keeps out since it was changed.
@@ -70,13 +72,13 @@ impl Sifting {
 impl Replica {
     /// An operator wants it otherwise from now on.
     pub fn handle_settings(&mut self, now: Instant, settings: &Settings) {
-        let Settings { filter, internal_limit, external_limit, channels, commit_timeout, silence, .. } =
-            settings;
+        let Settings { filter, internal_limit, external_limit, channels, commit_timeout, .. } = settings;
         self.internal.set_limit(*internal_limit);
         self.external.set_limit(*external_limit);
         self.channels.resize(*channels);
         self.commit.set_lifetime(*commit_timeout);
-        self.session.set_silence(*silence);
+        self.session.set_silence(settings.silence);
+        self.purge.set(settings.purge);
         if self.filter != *filter {
             self.change_filter(now, filter.clone());
         }

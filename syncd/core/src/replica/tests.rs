@@ -21,6 +21,7 @@ mod backlog;
 mod certainty;
 mod leftover;
 mod order;
+mod purge;
 mod settings;
 mod split;
 mod steps;

@@ -275,10 +275,11 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         path: "purge-timeout",
         value: Value::Whole(1, 2_147_483_647, "s"),
-        default: "60",
-        says: "In conntrackd: so many seconds after a failover the old primary's kernel table is emptied. syncd \
-               empties no table: what is left over gives way in the next commit. The value has no effect but for \
-               the check of keepalived's preempt_delay.",
+        default: "none: what is not proved to be left over is left to its timer, and gives way in the next commit",
+        says: "So many seconds after this router was primary, its kernel is emptied of the flows that it had then: of those \
+               that the peer has, or has told the end of since, and only while both know the same. Becoming primary again, or \
+               a commit, calls it off, and a restart of the daemon forgets it. Logins to the router itself go too, unless its \
+               addresses are in ignore-address.",
         vyos: Some("since T8189, April 2026"),
         reload: Reload::InPlace,
     },

@@ -61,8 +61,9 @@ pub(crate) struct Config {
     pub(crate) commit_timeout: Option<u32>,
     /// Seconds of silence after which the peer counts as lost; none: the protocol's own.
     pub(crate) peer_timeout: Option<u32>,
-    /// conntrackd's; purges nothing here.
+    /// Seconds after which the kernel of a router that was primary is emptied; none: never.
     pub(crate) purge_timeout: Option<u32>,
+    purge_path: node::Path,
     /// What the daemon says; none: nothing.
     pub(crate) log: Option<Level>,
     /// What is right and probably not meant.

@@ -117,6 +117,7 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
         commit_timeout,
         peer_timeout,
         purge_timeout,
+        purge_path: fields.get("purge-timeout").map(|cursor| cursor.path.clone()).unwrap_or_default(),
         log,
         metrics,
         remarks: Vec::new(),
@@ -157,10 +158,6 @@ fn without_effect(reader: &mut Reader<'_>, fields: &Fields<'_>) {
             reason,
             "none is needed: no flow is lost by it; leave it out for silence",
         );
-    }
-    if let Some(cursor) = fields.get("purge-timeout") {
-        let reason = "nothing is purged: what is left over in the kernel gives way in the next commit";
-        reader.remark(cursor, Part::Key, reason, "none is needed; leave it out for silence");
     }
 }
 

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
+use syncd_core::flow::{Address, Family};
 
 use super::keepalived::Keepalived;
 use super::links::is_link_local;
@@ -94,7 +95,8 @@ impl Config {
                 Err(problem) => problems.push(problem),
             }
         }
-        let remarks = self.check_keepalived(keepalived, &mut problems);
+        let mut remarks = self.check_keepalived(keepalived, &mut problems);
+        remarks.extend(self.check_purge(interfaces));
         let unshown = elsewhere.len().saturating_sub(problem::MOST);
         if problems.is_empty() {
             Ok(Here { own, remarks })
@@ -142,6 +144,29 @@ impl Config {
             return refuse(reason, "give the other router's address");
         }
         Ok(own)
+    }
+
+    /// Connections of this router itself, which a purge would cut.
+    fn check_purge(&self, interfaces: &[Interface]) -> Option<Problem> {
+        let seconds = self.purge_timeout?;
+        let (_, ignored, _) = self.filter.parts();
+        let replicated = |address: &&IpAddr| {
+            let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+            let known = ignored.iter().any(|network| network.contains(family, Address::from(**address)));
+            !known && !address.is_loopback() && !is_link_local(**address)
+        };
+        let mut addresses: Vec<&IpAddr> =
+            interfaces.iter().flat_map(|interface| &interface.addresses).filter(replicated).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let (first, others) = addresses.split_first()?;
+        let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        let reason = format!(
+            "{first}{more} of this router is not in ignore-address: connections to it that began while it was primary are cut \
+             {seconds} s after it stands by"
+        );
+        let remedy = "add this router's own addresses to ignore-address, or leave purge-timeout out";
+        Some(self.problem(&self.purge_path, Part::Key, "purge-timeout", &reason, remedy))
     }
 
     /// Adds what must fit and does not to `problems`; gives what should.

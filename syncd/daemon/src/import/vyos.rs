@@ -117,9 +117,7 @@ fn take(draft: &mut Draft, words: &[&str]) -> (Verdict, String) {
         ["event-listen-queue-size", size] => number(draft, "event-listen-queue-size", size),
         ["sync-queue-size", size] => number(draft, "sync-queue-size", size),
         ["purge-timeout", seconds] => match number(draft, "purge-timeout", seconds) {
-            (Same, _) => {
-                (Better, "kept and without effect: nothing is purged, what is left over gives way".to_owned())
-            }
+            (Same, key) => (Better, format!("{key}; what this router has alone is spared")),
             refused => refused,
         },
         ["startup-resync"] => (Better, "always done, so the key is left out".to_owned()),

@@ -75,6 +75,8 @@ fn rare(notice: &Notice) -> (&'static str, Value) {
         Notice::CacheFull { internal, limit } => {
             ("cache-full", json!({ "internal": internal, "limit": limit }))
         }
+        Notice::PurgeScheduled { after } => ("purge-scheduled", json!({ "after_s": seconds(*after) })),
+        Notice::PurgeBegun { flows } => ("purge-begun", json!({ "flows": flows })),
         Notice::SendingStuck => ("sending-stuck", Value::Null),
         Notice::ReceivingStuck => ("receiving-stuck", Value::Null),
         Notice::ForeignHello => ("foreign-hello", Value::Null),

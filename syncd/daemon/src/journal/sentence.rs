@@ -63,6 +63,12 @@ impl Display for Line<'_> {
             Notice::ForeignHello => f.write_str(
                 "the peer answers a hello that is not ours: somebody else speaks on the dedicated link; starting over",
             ),
+            Notice::PurgeScheduled { after } => {
+                write!(f, "flushing conntrack table in {} secs: this router was primary", after.as_secs())
+            }
+            Notice::PurgeBegun { flows } => {
+                write!(f, "flushing kernel conntrack table (scheduled): {flows} flows")
+            }
             Notice::EndsForgotten { flows } => {
                 write!(f, "the ends of {flows} flows were never acknowledged and are forgotten")
             }

@@ -108,7 +108,10 @@ fn what_is_less_grave_than_the_level_is_not_written() {
 fn lines_that_conntrackd_has_are_found_in_ours() {
     let took = Duration::from_micros(1_012_400);
     let bulk = |cause| Notice::BulkBegun { flows: 7, cause };
-    let table: [(Notice, &[&str]); 5] = [
+    let after = Duration::from_secs(60);
+    let table: [(Notice, &[&str]); 7] = [
+        (Notice::PurgeScheduled { after }, &["flushing conntrack table in 60 secs"]),
+        (Notice::PurgeBegun { flows: 7 }, &["flushing kernel conntrack table (scheduled)"]),
         (Notice::CatchingUp(Reason::BecameBackup), &["resync requested"]),
         (bulk(BulkCause::Ourselves), &["sending bulk update"]),
         (bulk(BulkCause::PeerAsked), &["resync requested by other node", "sending bulk update"]),

@@ -93,5 +93,6 @@ fn settings(choice: u8) -> Settings {
         channels: 1 + (choice >> 4 & 3),
         commit_timeout: (choice & 64 != 0).then_some(60),
         silence: Duration::from_secs(2 + u64::from(choice >> 7)),
+        purge: (choice & 96 == 96).then_some(Duration::from_secs(1)),
     }
 }

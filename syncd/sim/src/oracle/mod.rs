@@ -267,12 +267,18 @@ impl Oracle {
         }
     }
 
-    /// `side`, which stands by, has removed flows from its kernel: only what its peer says has ended.
-    pub fn removed(&mut self, side: Side, names: &[Name]) -> Verdict {
+    /// `side`, which stands by, has removed flows from its kernel: only what its peer says has ended or, where it
+    /// `purges`, what it would commit.
+    pub fn removed(&mut self, side: Side, names: &[Name], purges: bool, hosts: &[Host; 2]) -> Verdict {
+        if names.is_empty() {
+            return Ok(());
+        }
         let history = &self.sides[side.other().index()].history;
         let ended = |name: &&Name| history.get(*name).is_some_and(|told| told.contains(&None));
+        let held = hosts[side.index()].replica().map(external_names).unwrap_or_default();
+        let safe = |name: &&Name| held.contains(*name);
         self.leftovers += names.len() as u64;
-        match names.iter().find(|name| !ended(name)) {
+        match names.iter().find(|name| !(ended(name) || purges && safe(name))) {
             None => Ok(()),
             Some(name) => {
                 Err(format!("{} stands by and removed {name:?}, which nobody ended", self.name(side)))

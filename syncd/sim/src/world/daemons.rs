@@ -228,7 +228,7 @@ impl World {
             let name = self.hosts[side.index()].name;
             return Err(format!("{name}: a flow was destroyed although no commit takes over"));
         }
-        self.oracle.removed(side, &turned.removed)?;
+        self.oracle.removed(side, &turned.removed, self.options.purge > 0, &self.hosts)?;
         self.oracle.follows_other_numbers(side, &turned.notices, now);
         for bytes in turned.sent {
             self.oracle.sent(side, &bytes, &self.hosts, now)?;

@@ -12,6 +12,7 @@ use crate::conntrackd::RESEND;
 use crate::faults::Fault;
 use crate::host::{Daemon, Host};
 use crate::kernel::Kernel;
+use crate::options::Options;
 use crate::trace::Side;
 
 impl World {
@@ -104,15 +105,7 @@ impl World {
         if host.life != life || *replica.filter() == filter {
             return Ok(());
         }
-        let settings = Settings {
-            filter,
-            internal_limit: self.options.internal_limit,
-            external_limit: self.options.external_limit,
-            channels: 1,
-            datagram_limit: u16::try_from(payload_limit(1500)).expect("below 1500"),
-            commit_timeout: None,
-            silence: SILENCE,
-        };
+        let settings = settings(&self.options, filter);
         replica.handle_settings(local, &settings);
         self.oracle.narrowed(side, &self.hosts, &settings.filter);
         self.turn(side, "settings", || format!("{settings:?}"))
@@ -172,12 +165,27 @@ impl World {
                 u32::try_from(1_790_000_000 + self.now.as_nanos() / 1_000_000_000).expect("runs are short");
             host.start_conntrackd(self.now, first, self.filter.clone(), rule);
         } else {
-            host.start(self.now, config, entropy);
+            let settings = settings(&self.options, self.filter.clone());
+            host.start(self.now, config, entropy, (self.options.purge > 0).then_some(&settings));
             let life = host.life;
             if self.options.silent > 0 || self.options.reliable == 1 {
                 self.plan(self.now + DROPS, Event::LookAtDrops(side, life));
             }
         }
         self.turn(side, "start", String::new)
+    }
+}
+
+/// What the operators of both routers want.
+fn settings(options: &Options, filter: Filter) -> Settings {
+    Settings {
+        filter,
+        internal_limit: options.internal_limit,
+        external_limit: options.external_limit,
+        channels: 1,
+        datagram_limit: u16::try_from(payload_limit(1500)).expect("below 1500"),
+        commit_timeout: None,
+        silence: SILENCE,
+        purge: (options.purge > 0).then(|| Duration::from_secs(u64::from(options.purge))),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn with(port: u16, id: u32, state: TcpState) -> Flow {
+pub(super) fn with(port: u16, id: u32, state: TcpState) -> Flow {
     let mut flow = flow(port);
     flow.tcp_state = state;
     flow.id = id;
@@ -26,7 +26,7 @@ fn stands_by(before: Role) -> (Replica, Peer) {
 }
 
 /// What is removed now: port and id.
-fn removed(replica: &mut Replica, now: Instant) -> Vec<(u16, u32)> {
+pub(super) fn removed(replica: &mut Replica, now: Instant) -> Vec<(u16, u32)> {
     let mut removed = Vec::new();
     play_kernel(replica, now, |_, request| match request {
         KernelRequest::Delete { token, flow } => {

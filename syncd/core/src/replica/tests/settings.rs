@@ -16,7 +16,13 @@ fn settings(filter: Filter) -> Settings {
         datagram_limit: 1471,
         commit_timeout: None,
         silence: crate::ftfw::SILENCE,
+        purge: None,
     }
+}
+
+/// As [`config`], and a kernel that is emptied.
+pub(super) fn purging(after: Option<Duration>) -> Settings {
+    Settings { purge: after, ..settings(Filter::default()) }
 }
 
 fn only(protocol: Protocol) -> Filter {

@@ -46,6 +46,7 @@ const RULES: &[(&str, bool)] = &[
     ("s11-track-file", true),
     ("s11-track-file-is-fifo", false),
     ("s11-ready-timeout-alone", true),
+    ("s12-purge-cuts-logins", true),
 ];
 
 /// What `syncd check --here` says of a sample, and whether it is valid all the same.

@@ -85,10 +85,7 @@ fn mode(draft: &mut Draft, node: &Node, above: Above<'_>, fates: &mut Vec<Fate>)
         }
         "committimeout" => number(draft, "commit-timeout", node.value()),
         "purgetimeout" => match number(draft, "purge-timeout", node.value()) {
-            (Same, _) => {
-                let reason = "kept as purge-timeout and without effect: nothing is purged, what is left over gives way";
-                (Better, reason.to_owned())
-            }
+            (Same, key) => (Better, format!("{key}; what this router has alone is spared")),
             refused => refused,
         },
         "startupresync" if is_on(node) => (Better, "always done".to_owned()),
