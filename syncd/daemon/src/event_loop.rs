@@ -22,7 +22,7 @@ use tokio::task::yield_now;
 use crate::channels::Channels;
 use crate::clock;
 use crate::config::Config;
-use crate::control::protocol::{self, FilterView, PAGE, Request, Response};
+use crate::control::protocol::{self, FilterView, PAGE, Request, Response, Unacknowledged};
 use crate::control::server::Call;
 use crate::doors::Doors;
 use crate::journal::{Journal, Level};
@@ -392,6 +392,7 @@ impl EventLoop {
                     Err(wrong) => Response::refused(wrong, "see 'syncd show --help'"),
                 }
             }
+            Request::Unacknowledged { after } => Response::Unacknowledged(Unacknowledged::of(replica, after)),
             Request::Filter => Response::Filter(FilterView::new(replica.filter())),
             Request::Stop => self.end(Ending::Stop),
             Request::Restart => self.restart(now),

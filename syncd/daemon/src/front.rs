@@ -25,7 +25,7 @@ use syncd_core::flow::{Address, Family, Protocol};
 
 use crate::control::DEFAULT_SOCKET;
 use crate::control::client::{CallError, Client};
-use crate::control::protocol::{Cache, FilterView, Request, Response, StepWord};
+use crate::control::protocol::{Cache, FilterView, Request, Response, StepWord, Unacknowledged};
 use crate::show::print::{self, Part, Style};
 use crate::show::statistics;
 use crate::show::table::CacheFormat;
@@ -142,6 +142,9 @@ fn show(
 }
 
 fn show_statistics(client: &mut Client, what: Statistics, out: &mut impl Write) -> anyhow::Result<()> {
+    if what == Statistics::ResendQueue {
+        return Ok(out.write_all(texts::resend_queue(&unacknowledged(client)?).as_bytes())?);
+    }
     let view = print::ask_statistics(client)?;
     let text = match what {
         Statistics::Flows => statistics::main(&view),
@@ -151,11 +154,22 @@ fn show_statistics(client: &mut Client, what: Statistics, out: &mut impl Write) 
         Statistics::Runtime => texts::runtime(&view),
         Statistics::Link => texts::link(&view),
         Statistics::Queue => texts::queue(&view),
-        Statistics::ResendQueue => texts::resend_queue(&view),
-        // There are no child processes.
-        Statistics::Process => String::new(),
+        // There are no child processes; the other is answered already.
+        Statistics::Process | Statistics::ResendQueue => String::new(),
     };
     Ok(out.write_all(text.as_bytes())?)
+}
+
+fn unacknowledged(client: &mut Client) -> anyhow::Result<Vec<Unacknowledged>> {
+    let mut all: Vec<Unacknowledged> = Vec::new();
+    loop {
+        let after = all.last().map(|last| last.seq);
+        match client.call(&Request::Unacknowledged { after })? {
+            Response::Unacknowledged(more) if more.is_empty() => return Ok(all),
+            Response::Unacknowledged(more) => all.extend(more),
+            _ => return Err(print::unexpected().into()),
+        }
+    }
 }
 
 /// Returns when the commit is done, as scripts expect; what follows it in a take-over goes on.

@@ -180,6 +180,20 @@ impl Sender {
         self.in_flight
     }
 
+    /// The numbers that wait for their acknowledgement, the oldest first, with what they carried where that was no item.
+    pub fn unacknowledged(&self) -> impl Iterator<Item = (Seq, Option<Control>)> {
+        let len = u32::try_from(self.ring.len()).expect("the ring is bounded");
+        let base = self.next.0.wrapping_sub(len);
+        (0..len).zip(&self.ring).filter_map(move |(index, sent)| {
+            let seq = Seq(base.wrapping_add(index));
+            match sent {
+                Sent::Settled | Sent::Alive => None,
+                Sent::Item(_) => Some((seq, None)),
+                Sent::Control(control) => Some((seq, Some(*control))),
+            }
+        })
+    }
+
     /// The last item of the transmit queue.
     #[must_use]
     pub const fn tail(&self) -> Option<Item> {

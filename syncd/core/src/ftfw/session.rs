@@ -143,6 +143,11 @@ impl Session {
         self.send.in_flight()
     }
 
+    /// See [`Sender::unacknowledged`].
+    pub fn unacknowledged(&self) -> impl Iterator<Item = (Seq, Option<Control>)> {
+        self.send.unacknowledged()
+    }
+
     /// What contradicts itself in the queues: see [`Sender::inconsistency`].
     #[must_use]
     pub fn inconsistency(&self) -> Option<&'static str> {

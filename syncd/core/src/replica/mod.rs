@@ -61,7 +61,7 @@ use crate::flow::{Flow, Origin};
 use crate::ftfw::channels::Channels;
 use crate::ftfw::{Item, Lag, Session};
 use crate::time::{Duration, Instant};
-use crate::wire::{Datagram, Options, Seq};
+use crate::wire::{Control, Datagram, Options, Seq};
 
 pub use command::{Command, Refusal, Reply, RequestId, Step};
 pub use kernel::{By, Errno, ExpectRequest, KernelReply, KernelRequest, Token};
@@ -286,6 +286,12 @@ impl Replica {
     #[must_use]
     pub const fn lag(&self) -> &Lag {
         self.session.lag()
+    }
+
+    /// The numbers that the peer has not acknowledged, the oldest first; with the message, unless it was about a flow or an
+    /// expectation.
+    pub fn unacknowledged(&self) -> impl Iterator<Item = (Seq, Option<Control>)> {
+        self.session.unacknowledged()
     }
 
     /// Flows of our kernel.

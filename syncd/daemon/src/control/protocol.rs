@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use syncd_core::filter::{Filter, Network};
-use syncd_core::replica::{Role, Step};
+use syncd_core::replica::{Replica, Role, Step};
+use syncd_core::wire::{Control, Seq};
 
 use crate::journal::told::LineView;
 use crate::show::expectations::ExpectationView;
@@ -19,6 +20,9 @@ pub(crate) const VERSION: u32 = 1;
 
 /// At most so many flows in one page: it is made within one turn and fits one record.
 pub(crate) const PAGE: usize = 128;
+
+/// At most so many numbers in one answer.
+const NUMBERS: usize = 1024;
 
 /// What a client wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +71,11 @@ pub(crate) enum Request {
     },
     /// Which flows are told to the peer.
     Filter,
+    /// Some of the messages that the peer has not acknowledged.
+    Unacknowledged {
+        /// Only those after this number, if there is one.
+        after: Option<u32>,
+    },
     /// End.
     Stop,
     /// End, and begin again as the same process with the same arguments.
@@ -173,6 +182,8 @@ pub(crate) enum Response {
     Page(Page),
     /// To [`Request::Filter`].
     Filter(FilterView),
+    /// To [`Request::Unacknowledged`]: the oldest first, none when there are no more.
+    Unacknowledged(Vec<Unacknowledged>),
     /// To [`Request::Told`]: some lines, none when there are no more and nobody follows.
     Told(Vec<LineView>),
     /// To every other request: done, or begun when nobody waits.
@@ -186,6 +197,28 @@ pub(crate) enum Response {
         /// What to do about it.
         remedy: String,
     },
+}
+
+/// A message that the peer has not acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unacknowledged {
+    /// Its number.
+    pub(crate) seq: u32,
+    /// Its flags, if it is about no flow and no expectation.
+    pub(crate) flags: Option<u8>,
+}
+
+impl Unacknowledged {
+    /// The next few after that number.
+    pub(crate) fn of(replica: &Replica, after: Option<u32>) -> Vec<Self> {
+        let newer = |seq: Seq| after.is_none_or(|after| seq.newer_than(Seq(after)));
+        let waiting = replica.unacknowledged().filter(|(seq, _)| newer(*seq));
+        let view = |(seq, control): (Seq, Option<Control>)| Self {
+            seq: seq.0,
+            flags: control.map(|control| control.flag().0),
+        };
+        waiting.take(NUMBERS).map(view).collect()
+    }
 }
 
 /// What a reload has changed.

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use syncd_core::ftfw::send::WINDOW;
 
+use crate::control::protocol::Unacknowledged;
 use crate::show::statistics::{all_traffic, gone, traffic};
 use crate::show::view::{CacheView, StatisticsView};
 
@@ -129,7 +130,14 @@ pub(crate) fn queue(view: &StatisticsView) -> String {
     out
 }
 
-/// `-s rsqueue`. What is in it is not listed: it holds flows, which are encoded anew when they are sent again.
-pub(crate) fn resend_queue(view: &StatisticsView) -> String {
-    format!("resent queue (len={})\n", view.daemon.in_flight)
+/// `-s rsqueue`. Objects are what conntrackd calls messages about flows and expectations.
+pub(crate) fn resend_queue(waiting: &[Unacknowledged]) -> String {
+    let mut out = format!("resent queue (len={})\n", waiting.len());
+    for Unacknowledged { seq, flags } in waiting {
+        _ = match flags {
+            None => writeln!(out, "object -> seq:{seq}"),
+            Some(flags) => writeln!(out, "control -> seq:{seq} flags:{flags}"),
+        };
+    }
+    out
 }

@@ -139,6 +139,15 @@ fn what_vyos_calls_does_what_vyos_wants() {
         assert_eq!(cache(&r2, "external-cache"), there);
         assert_eq!((cache(&r1, "internal-cache"), kernel(&r1)), (there.clone(), there.clone()));
 
+        // What the peer has not acknowledged waits to be sent again.
+        r2.signal(Signal::SIGSTOP);
+        insert(&r1, &[flow(Family::V4, Protocol::TCP, 3001)]);
+        wait_for("it waits", || letters(&r1, "-s rsqueue").contains("\nobject -> seq:"));
+        let queue = letters(&r1, "-s rsqueue");
+        assert!(queue.starts_with(&format!("resent queue (len={})\n", queue.lines().count() - 1)), "{queue}");
+        r2.signal(Signal::SIGCONT);
+        wait_for("it has arrived", || !letters(&r1, "-s rsqueue").contains("object"));
+
         // What is not replicated stays when the kernel's table is emptied.
         let mut own = flow(Family::V4, Protocol::TCP, 22);
         own.original.source = Address::from_v4([10, 9, 0, 7]);

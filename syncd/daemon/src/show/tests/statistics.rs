@@ -1,6 +1,7 @@
 //! Counters to the column, held against what a real conntrackd printed for the same numbers.
 
 use super::*;
+use crate::control::protocol::Unacknowledged;
 use crate::front::texts;
 use crate::show::statistics;
 
@@ -57,10 +58,10 @@ fn what_scripts_cut_by_columns_is_where_conntrackd_has_it() {
     // conntrackd keeps more for sending again than we have in flight.
     let ours = sample("queue").replace("      131072", "        8192");
     assert_eq!(texts::queue(&view), ours);
-    assert_eq!(
-        texts::resend_queue(&view),
-        sample("rsqueue").lines().next().expect("a line").to_owned() + "\n"
-    );
+    let waiting = |seq, flags| Unacknowledged { seq, flags };
+    assert_eq!(texts::resend_queue(&[waiting(1_795_331_841, Some(8))]), sample("rsqueue"));
+    let two = texts::resend_queue(&[waiting(u32::MAX, None), waiting(0, Some(2))]);
+    assert_eq!(two, "resent queue (len=2)\nobject -> seq:4294967295\ncontrol -> seq:0 flags:2\n");
 }
 
 #[test]
