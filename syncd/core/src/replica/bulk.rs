@@ -103,9 +103,14 @@ impl Bulk {
         }
     }
 
-    /// When [`Self::feed`] has something to do by itself.
-    pub(super) const fn due(&self) -> Option<Instant> {
-        if let State::Waiting { due } = self.state { Some(due) } else { None }
+    /// When [`Self::feed`] has something to do by itself. Where many slots in a row are empty, nothing is sent that would
+    /// bring it on.
+    pub(super) const fn due(&self, session: &Session) -> Option<Instant> {
+        match self.state {
+            State::Waiting { due } => Some(due),
+            State::Running { .. } if session.queued() < LOW => Some(Instant::PAST),
+            State::Idle | State::Running { .. } | State::Draining { .. } => None,
+        }
     }
 
     /// Begins, or goes on while the queue is short. Only while the session is open.

@@ -254,7 +254,8 @@ impl Replica {
     /// When [`Self::handle_timeout`] is to be called, if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let bulk = if self.session.is_open() && self.resync.knows() { self.bulk.due() } else { None };
+        let bulk =
+            if self.session.is_open() && self.resync.knows() { self.bulk.due(&self.session) } else { None };
         let catch_up = if self.commit.is_idle() { self.catch_up.due(&self.session) } else { None };
         let (kernel, expectations, parents) =
             (self.resync.due(&self.internal), self.expectations.due(), self.parents.due());

@@ -122,3 +122,34 @@ fn a_router_that_stands_by_sends_no_bulk() {
     assert_eq!(replies(&mut replica).last(), Some(&(7, Reply::Done)));
     assert!(flows(&mut replica, at(6)).is_empty());
 }
+
+/// Many flows have ended, and nothing of the few that live is in the slots that are looked at first: nothing is sent which
+/// would bring the bulk on, so it must do so itself.
+#[test]
+fn a_bulk_goes_on_over_slots_that_are_empty() {
+    let mut internal = InternalCache::new(60_000, 1);
+    let slots: Vec<Slot> = (0..50_000)
+        .map(|port| match internal.apply(Change::New, &flow(port), 0) {
+            Applied::Added(slot) => slot,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    for port in 0..49_000_u16 {
+        assert_eq!(
+            internal.apply(Change::Destroy, &flow(port), 0),
+            Applied::Vanished(slots[usize::from(port)])
+        );
+        internal.bury(slots[usize::from(port)]);
+    }
+    let expectations = crate::cache::expect::InternalExpectations::new(10);
+    let (mut session, mut bulk) = (Session::new(Seq(1), at(0)), Bulk::new());
+    bulk.demand(at(0), &internal);
+    let mut feeds = 0;
+    while bulk.due(&session).is_some_and(|due| due <= at(0)) {
+        bulk.feed(at(0), &internal, &expectations, &mut session);
+        feeds += 1;
+        assert!(feeds < 100, "it comes to an end");
+    }
+    assert_eq!(session.queued(), 1000);
+    assert_eq!(bulk.progress(&internal), Progress { done: 1000, of: Some(1000) });
+}
