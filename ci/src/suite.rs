@@ -149,6 +149,8 @@ pub(crate) fn build(workspace: &Workspace, packages: &[&str]) -> Command {
 /// The tests of the scenarios that are about too much of something, and of those that show what conntrackd does then:
 /// whoever judges must have seen what is to be avoided.
 const OVERLOAD: &str = "overload";
+/// Of the handovers a hundred make the figure.
+const HANDOVER: &str = "handover";
 const PROOFS: &str = "conntrackd_loses";
 
 /// Every scenario in a lab, one after the other, with the optimised programs. The proofs are for the nights: no change of
@@ -157,9 +159,9 @@ fn scenarios(workspace: &Workspace) -> Command {
     in_labs(workspace, &["--", "--test-threads=1", "--skip", PROOFS])
 }
 
-/// Overload as large as the figures that it is compared with.
+/// Overload as large as the figures that it is compared with, and as many handovers as are asked for.
 pub(crate) fn full_size(workspace: &Workspace) -> Command {
-    let mut command = in_labs(workspace, &["--", "--test-threads=1", OVERLOAD, PROOFS]);
+    let mut command = in_labs(workspace, &["--", "--test-threads=1", OVERLOAD, HANDOVER, PROOFS]);
     command.env("LAB_SCALE", "full");
     command
 }

@@ -7,6 +7,7 @@ pub(crate) mod announced;
 mod build;
 mod daemons;
 mod ended;
+mod handing_over;
 mod observe;
 pub(crate) mod timeline;
 pub(crate) mod verify;

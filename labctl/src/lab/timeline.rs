@@ -107,6 +107,18 @@ impl Run<'_> {
                 return self.keep_writing(writing, written.meanwhile);
             }
             Action::WriteMute(written) => self.lab.write_mute(written)?,
+            Action::HandOver(count) => {
+                let mut took = self.lab.hand_over(*count)?;
+                took.sort_unstable();
+                if let (Some(median), Some(longest)) = (took.get(took.len() / 2), took.last()) {
+                    let (median, longest) = (median.as_millis(), longest.as_millis());
+                    (self.tell)(&format!(
+                        "{} handovers, the median took {median} ms, the longest {longest} ms",
+                        took.len()
+                    ));
+                }
+            }
+            Action::FailToHandOver(wanted) => self.lab.fail_to_hand_over(wanted)?,
             Action::Fill { on, leave } => self.lab.fill(on, *leave)?,
             Action::Drain(on) => self.lab.drain(on)?,
             other => return self.change(other),

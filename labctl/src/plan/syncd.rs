@@ -88,6 +88,12 @@ pub(crate) fn reload() -> Vec<String> {
     ["reload", "--json", "--socket", CONTROL].map(str::to_owned).to_vec()
 }
 
+/// The arguments that make the other router primary.
+#[must_use]
+pub(crate) fn hand_over() -> Vec<String> {
+    ["handover", "--timeout", "15", "--json", "--socket", CONTROL].map(str::to_owned).to_vec()
+}
+
 /// The arguments that make it show something, for programs.
 #[must_use]
 pub(crate) fn show(what: &[&str]) -> Vec<String> {

@@ -55,6 +55,10 @@ pub(crate) enum Action {
     ForgetNeighbours,
     /// The dedicated link changes.
     Weather(WeatherText),
+    /// Whoever is primary hands over to the other one, so many times.
+    HandOver(u32),
+    /// Whoever is primary wants to hand over, and does not: what it says became of it.
+    FailToHandOver(String),
     /// Many short flows from the client to the server.
     Births {
         /// How many.
@@ -158,6 +162,8 @@ impl fmt::Display for Action {
             Self::Networks(Networks::Whole) => write!(f, "LAN and WAN are whole again"),
             Self::ForgetNeighbours => write!(f, "every host asks anew who has its addresses"),
             Self::Weather(_) => write!(f, "the weather of the dedicated link changes"),
+            Self::HandOver(count) => write!(f, "whoever is primary hands over, {count} times"),
+            Self::FailToHandOver(result) => write!(f, "whoever is primary wants to hand over: {result}"),
             Self::Births { count, .. } => write!(f, "{count} flows are born"),
             Self::Write(written) => write!(f, "{written} are born"),
             Self::WriteMute(written) => write!(f, "{written} are born, and nobody will hear of them"),
@@ -190,6 +196,8 @@ pub(crate) struct EventText {
     #[serde(default)]
     pub(crate) forget_neighbours: bool,
     pub(crate) weather: Option<WeatherText>,
+    pub(crate) handovers: Option<Scaled<u32>>,
+    pub(crate) no_handover: Option<String>,
     pub(crate) births: Option<BirthsText>,
     pub(crate) deaths: Option<DeathsText>,
     pub(crate) fill: Option<FillText>,

@@ -133,6 +133,7 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
     checker.known = Known {
         scale: variation.scale,
         second: topology.second.is_some(),
+        tracked: said.track_file,
         routers: topology.routers.keys().cloned().collect(),
         traffic: traffic.keys().cloned().collect(),
         transfers: traffic

@@ -67,7 +67,7 @@ fn all_mistakes_are_told_at_once_with_their_lines() {
         "test.yaml:3: no router is called `r3`: write one of r1, r2",
         "test.yaml:5: no traffic is called `rivers`: write one of: datagrams, streams",
         "test.yaml:6: `fault` and `node` belong together: write `fault: kill-router, node: r1`",
-        "test.yaml:7: 0 actions in one entry: give exactly one of start, stop, fulfil, fault, boot, start-vrrp, start-daemon, wake-daemon, reload, link-up, networks, forget-neighbours, weather, births, deaths, fill, drain, wait",
+        "test.yaml:7: 0 actions in one entry: give exactly one of start, stop, fulfil, fault, boot, start-vrrp, start-daemon, wake-daemon, reload, link-up, networks, forget-neighbours, weather, handovers, no-handover, births, deaths, fill, drain, wait",
         "test.yaml:11: no router is called `r7`: write one of r1, r2",
         "test.yaml:11: `within: 0s` can never be met: give it time",
         "test.yaml:12: no router is called `r9`: write one of r1, r2",

@@ -233,3 +233,13 @@ fn return_alone() {
 fn return_unready() {
     scenario("return-unready");
 }
+
+#[test]
+fn handover() {
+    scenario("handover");
+}
+
+#[test]
+fn handover_unready() {
+    scenario("handover-unready");
+}

@@ -137,6 +137,22 @@ pub(crate) enum Verb {
         #[command(flatten)]
         output: Output,
     },
+    /// Make the other router primary, without loss. On this one, which is it now.
+    ///
+    /// Both must know the same, and all news be acknowledged; then keepalived's priority moves (track-file), and the other
+    /// router must be heard as primary, with the flows. On any doubt it stays as it was, or becomes so again, and the reason is
+    /// told. Exit code 0 when it is done, 1 when it is not. docs/handover.md tells each step.
+    Handover {
+        /// Wait so many seconds at most until both routers know the same.
+        #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=3600))]
+        timeout: u32,
+        /// Which daemon.
+        #[command(flatten)]
+        control: Control,
+        /// How to answer.
+        #[command(flatten)]
+        output: Output,
+    },
     /// Print every message in a capture of a dedicated link (tcpdump -w FILE udp port 3780).
     Decode {
         /// Capture file: pcap or pcapng.

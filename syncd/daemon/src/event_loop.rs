@@ -4,6 +4,7 @@
 //! longer than about 2 ms, and carries out what the replica wants. Decides nothing about the protocol. Everything that
 //! may wait for somebody (clients, the FIFO, signals) is a task that hands values to this loop. Tested end to end.
 
+mod handing_over;
 mod reload;
 mod rhythm;
 mod standing;
@@ -28,6 +29,7 @@ use crate::doors::Doors;
 use crate::journal::{Journal, Level};
 use crate::kernel::Kernel;
 use crate::last_role::{LastRole, Transition};
+use crate::metrics::handovers::Handovers;
 use crate::metrics::transitions::Transitions;
 use crate::outside::{Outbox, Surroundings};
 use crate::readiness::Readiness;
@@ -39,6 +41,7 @@ use crate::signals::Signal;
 use crate::supervisor::Supervisor;
 use crate::timer::{self, Timer};
 use crate::vrrp::{Fifo, Vrrp};
+use handing_over::UnderWay;
 use rhythm::Rhythm;
 
 /// Events of one round: about 1 µs each, with the merge.
@@ -130,6 +133,9 @@ pub(crate) struct EventLoop {
     /// The dedicated link that was used at the last look.
     active: Option<ChannelId>,
     readiness: Readiness,
+    /// The handover that is under way.
+    under_way: Option<UnderWay>,
+    handovers: Handovers,
     /// This round ends with a closer look at what takes longer.
     look_closely: bool,
     /// keepalived could not be told at the last look.
@@ -182,6 +188,8 @@ impl EventLoop {
             ending: None,
             active: None,
             readiness: Readiness::new(&parts.config.failover),
+            under_way: None,
+            handovers: Handovers::default(),
             look_closely: true,
             track_file_fails: false,
             parts,
@@ -189,8 +197,9 @@ impl EventLoop {
     }
 
     /// Enters the role that was kept over a restart.
-    pub(crate) fn resume(&mut self, kept: Transition) {
+    pub(crate) fn resume(&mut self, kept: Transition, yields: bool) {
         self.kept = Some(kept);
+        self.readiness.resume(yields);
         self.enter(clock::now(), kept.role, None);
     }
 
@@ -236,7 +245,8 @@ impl EventLoop {
                 }
                 Next::Wait => {
                     let Parts { replica, supervisor, journal, .. } = &self.parts;
-                    let due = [replica.poll_timeout(), supervisor.due(), journal.due()];
+                    let handover = self.under_way.as_ref().map(UnderWay::due);
+                    let due = [replica.poll_timeout(), supervisor.due(), journal.due(), handover];
                     let due = due.into_iter().flatten().fold(self.links_due, Instant::min);
                     self.timer.ring_by(due)?;
                     match poll_fn(|context| self.poll(context)).await {
@@ -403,6 +413,10 @@ impl EventLoop {
                 return self.command(now, Command::Step(step.step()), waits);
             }
             Request::Reload => return self.parts.reader.begin(Some(call.answer)),
+            Request::Handover { patience_s } => {
+                let patience = Duration::from_secs(u64::from(patience_s));
+                return self.begin_handover(now, patience, call.answer);
+            }
             Request::Role { role, group, wait } => {
                 match protocol::wanted_role(&setting.sync_group, &role, group.as_deref()) {
                     Err(refused) => refused,
@@ -426,6 +440,10 @@ impl EventLoop {
 
     /// Ends to begin again, unless that would hurt.
     fn restart(&mut self, now: Instant) -> Response {
+        if self.under_way.is_some() {
+            let reason = "cannot restart while the role is being handed over";
+            return Response::refused(reason, "wait for its end: 'syncd watch' tells it");
+        }
         let commit = self.parts.replica.status(now).commit;
         if let Some(commit) = commit.filter(|commit| commit.end.is_none()) {
             let done = commit.committed;
@@ -478,7 +496,7 @@ impl EventLoop {
         if let Some(role) = self.told.take() {
             let transition =
                 self.last.filter(|last| last.role == role).unwrap_or_else(|| Transition::now(role));
-            if let Err(error) = last_role.write(transition) {
+            if let Err(error) = last_role.write(transition, self.readiness.yields()) {
                 journal.say(Level::Warn, format_args!("cannot keep the role for a restart: {error}"));
             }
         }
@@ -513,6 +531,7 @@ impl EventLoop {
         for notice in &notices {
             if let Notice::RoleEntered { from, to } = *notice {
                 self.transitions.count(from, to);
+                self.note_departure(to);
                 let kept = self.kept.take().filter(|kept| kept.role == to);
                 self.last = Some(kept.unwrap_or_else(|| Transition::now(to)));
             }
@@ -527,6 +546,7 @@ impl EventLoop {
         } else if happened {
             self.look_again(now);
         }
+        self.go_on_handing_over(now);
         for (id, reply) in self.replies.drain(..) {
             let Some(at) = self.waiting.iter().position(|(waits, _)| *waits == id) else { continue };
             let (_, answer) = self.waiting.swap_remove(at);

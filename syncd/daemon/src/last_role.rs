@@ -47,6 +47,9 @@ struct Record {
     version: u32,
     role: String,
     unix_seconds: u64,
+    /// It was handed over.
+    #[serde(default)]
+    yields: bool,
     witness: Witness,
 }
 
@@ -62,15 +65,15 @@ impl LastRole {
         Self { path: socket.with_file_name("role") }
     }
 
-    /// Writes the role that was entered just now; the file is replaced as a whole.
+    /// Writes the role that was entered just now, and whether it was handed over; the file is replaced as a whole.
     ///
     /// # Errors
     ///
     /// The directory's, or a full disk.
-    pub(crate) fn write(&self, transition: Transition) -> io::Result<()> {
+    pub(crate) fn write(&self, transition: Transition, yields: bool) -> io::Result<()> {
         let role = transition.role.name().to_owned();
-        let record =
-            Record { version: 1, role, unix_seconds: transition.unix_seconds, witness: Witness::now() };
+        let unix_seconds = transition.unix_seconds;
+        let record = Record { version: 1, role, unix_seconds, yields, witness: Witness::now() };
         let new = self.path.with_extension("new");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         serde_json::to_writer(&mut file, &record)?;
@@ -80,12 +83,12 @@ impl LastRole {
 
     /// The role that was written last, if nobody can have changed it since: same boot, same keepalived (or none then
     /// and none now).
-    pub(crate) fn read(&self) -> Option<Transition> {
+    pub(crate) fn read(&self) -> Option<(Transition, bool)> {
         let record: Record = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
         let role =
             [Role::Primary, Role::Backup, Role::Fault].into_iter().find(|role| role.name() == record.role)?;
         let believed = record.version == 1 && record.witness == Witness::now();
-        believed.then_some(Transition { role, unix_seconds: record.unix_seconds })
+        believed.then_some((Transition { role, unix_seconds: record.unix_seconds }, record.yields))
     }
 }
 

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`args`] | what can be typed |
 //! | [`config`] | YAML to a checked configuration; [`check`] shows what is wrong, and what the keys mean |
+//! | [`handover`] | the role handed over on purpose, and back on any doubt |
 //! | [`import`] | another program's configuration as ours |
 //! | [`run`] | from a configuration to a running daemon |
 //! | [`event_loop`] | wait, gather, turn, flush; with [`doors`], [`outside`], [`timer`], [`ready`], [`clock`] |
@@ -42,6 +43,7 @@ mod doctor;
 mod doors;
 mod event_loop;
 mod front;
+mod handover;
 mod import;
 mod journal;
 mod kernel;
@@ -128,6 +130,10 @@ fn obey(verb: &Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             if output.json {
                 writeln!(out, "{}", serde_json::json!({ "version": 1, "role": role, "waited": !no_wait }))?;
             }
+        }
+        Verb::Handover { timeout, control, output } => {
+            let done = operate::hand_over(&control.socket, *timeout, output.json, out)?;
+            return Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
         }
         Verb::Ready { keepalived, control, output } => {
             let ready = operate::ready(&control.socket, *keepalived, output.json, out)?;

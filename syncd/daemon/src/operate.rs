@@ -14,8 +14,8 @@ use crate::control::client::{CallError, Client};
 use crate::control::protocol::{Request, Response, StepWord};
 use crate::log;
 use crate::show::print::{self, Part, Style};
-use crate::show::ready;
 use crate::show::table::CacheFormat;
+use crate::show::{handover, ready};
 
 /// A daemon that begins again answers within this, in seconds.
 const PATIENCE: u64 = 30;
@@ -93,6 +93,24 @@ pub(crate) fn ready(
         out.write_all(ready::text(&view).as_bytes())?;
     }
     Ok(if keepalived { view.keepalived.level == 0 } else { view.ready })
+}
+
+/// `handover`: returns when it is over. Whether it is done.
+pub(crate) fn hand_over(
+    socket: &Path,
+    patience_s: u32,
+    json: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<bool> {
+    let Response::HandedOver(view) = Client::connect(socket)?.call(&Request::Handover { patience_s })? else {
+        bail!("the daemon answered something else; use the syncd of the daemon's own version");
+    };
+    if json {
+        print::document(out, &*view)?;
+    } else {
+        out.write_all(handover::text(&view).as_bytes())?;
+    }
+    Ok(view.is_done())
 }
 
 /// `reset`.

@@ -168,8 +168,8 @@ async fn serve(
     let kept = parts.last_role.read();
     journal.say(Level::Info, "initialization completed");
     let mut event_loop = EventLoop::new(parts, start)?;
-    if let Some(kept) = kept {
-        event_loop.resume(kept);
+    if let Some((kept, yields)) = kept {
+        event_loop.resume(kept, yields);
     }
     let done = event_loop.run().await;
     server.abort();

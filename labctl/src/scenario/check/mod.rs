@@ -26,6 +26,8 @@ pub(super) struct Known {
     pub(super) scale: Scale,
     /// There is a second pair of hosts.
     pub(super) second: bool,
+    /// keepalived goes by the track files of the daemons.
+    pub(super) tracked: bool,
     pub(super) routers: Vec<String>,
     pub(super) traffic: Vec<String>,
     /// Those of them that consist of transfers.

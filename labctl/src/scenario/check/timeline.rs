@@ -67,6 +67,11 @@ fn check_event(entry: EventText, place: usize, checker: &mut Checker<'_>) -> Opt
     actions.extend(entry.networks.map(|networks| check_networks(networks, place, checker)));
     actions.extend(entry.forget_neighbours.then_some(Action::ForgetNeighbours));
     actions.extend(entry.weather.map(Action::Weather));
+    if entry.handovers.is_some() || entry.no_handover.is_some() {
+        check_handovers(place, checker);
+    }
+    actions.extend(entry.handovers.map(|count| Action::HandOver(count.at(checker.known.scale))));
+    actions.extend(entry.no_handover.map(Action::FailToHandOver));
     actions.extend(entry.births.and_then(|births| check_births(births, place, checker)));
     actions.extend(entry.deaths.and_then(|deaths| check_deaths(deaths, place, checker)));
     actions.extend(entry.fill.map(|fill| check_fill(fill, place, checker)));
@@ -85,7 +90,7 @@ fn check_event(entry: EventText, place: usize, checker: &mut Checker<'_>) -> Opt
             Some(place),
             format!("{} actions in one entry", actions.len()),
             "give exactly one of start, stop, fulfil, fault, boot, start-vrrp, start-daemon, wake-daemon, reload, link-up, \
-             networks, forget-neighbours, weather, births, deaths, fill, drain, wait",
+             networks, forget-neighbours, weather, handovers, no-handover, births, deaths, fill, drain, wait",
         );
     }
     actions.pop()
@@ -126,6 +131,19 @@ fn check_networks(networks: Networks, place: usize, checker: &mut Checker<'_>) -
         checker.mistake(&KEYS, Some(place), what, "take a topology with `second`, a second pair of hosts");
     }
     Action::Networks(networks)
+}
+
+fn check_handovers(place: usize, checker: &mut Checker<'_>) {
+    let all_syncd = checker.known.sync.values().all(|kind| *kind == SyncKind::Syncd);
+    if !checker.known.tracked || (!all_syncd && !checker.known.varied) {
+        let what = "nobody here can hand over".to_owned();
+        checker.mistake(
+            &KEYS,
+            Some(place),
+            what,
+            "write `track-file: true`, and let syncd run on both routers",
+        );
+    }
 }
 
 fn check_births(births: BirthsText, place: usize, checker: &mut Checker<'_>) -> Option<Action> {

@@ -188,6 +188,13 @@ impl Keepalived {
         misfits
     }
 
+    /// A member of our group that takes nothing over from a router that lives.
+    pub(crate) fn with_nopreempt(&self, failover: &Failover) -> Option<String> {
+        let group = self.groups.iter().find(|group| group.name == failover.sync_group)?;
+        let stays = |instance: &&Instance| instance.nopreempt && group.members.contains(&instance.name);
+        self.instances.iter().find(stays).map(|instance| instance.name.clone())
+    }
+
     /// A router that takes its place back before it knows the flows that began meanwhile.
     fn hurry(&self, group: &Group, purge: Option<u32>) -> Option<Misfit> {
         let purge = purge?;

@@ -11,6 +11,7 @@ use syncd_core::wire::{Control, Seq};
 
 use crate::journal::told::LineView;
 use crate::show::expectations::ExpectationView;
+use crate::show::handover::HandoverView;
 use crate::show::ready::ReadyView;
 use crate::show::selection::Selection;
 use crate::show::view::{FlowView, StatisticsView, StatusView, role_named};
@@ -53,6 +54,11 @@ pub(crate) enum Request {
     },
     /// Read the configuration again.
     Reload,
+    /// Make the other router primary.
+    Handover {
+        /// How long both routers may take until they know the same, in seconds.
+        patience_s: u32,
+    },
     /// This router has that role from now on.
     Role {
         /// `primary`, `backup` or `fault`.
@@ -178,6 +184,8 @@ pub(crate) enum Response {
     Metrics(String),
     /// To [`Request::Ready`].
     Ready(Box<ReadyView>),
+    /// To [`Request::Handover`], when it is over.
+    HandedOver(Box<HandoverView>),
     /// To [`Request::Cache`].
     Page(Page),
     /// To [`Request::Filter`].

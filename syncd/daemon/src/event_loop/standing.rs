@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use syncd_core::replica::{Command, Step};
+use syncd_core::replica::{Command, Role, Step};
 use syncd_core::time::Instant;
 
 use super::EventLoop;
@@ -30,6 +30,19 @@ impl EventLoop {
     pub(super) fn look_again(&mut self, now: Instant) {
         let looked = self.readiness.look(now, &self.parts.replica);
         self.stand(looked);
+    }
+
+    /// Why this router could not take over, as of now, in one sentence; none if it could.
+    pub(super) fn why_unready(&mut self, now: Instant) -> Option<String> {
+        self.look_again(now);
+        let reasons = self.readiness.reasons();
+        (!reasons.is_empty()).then(|| sentence(reasons))
+    }
+
+    /// What a restart must know has changed, and the role has not.
+    pub(super) fn keep_role_again(&mut self) {
+        self.told = self.told.or(Some(self.parts.replica.role()));
+        self.keep_role();
     }
 
     /// The daemon ends for good.
@@ -89,10 +102,15 @@ impl EventLoop {
                     format_args!("not ready to take over: {why}"),
                 );
             }
-            level => {
-                let text = format_args!("ready to take over ({})", level.word());
+            priority::Level::Yields => {
+                let text =
+                    "ready to take over, and stepped back: the other router, which has the role, keeps it";
                 journal.happened(Level::Info, "ready", &details, text);
             }
+            // What a primary tells keepalived is told by its role, and by the steps of a handover.
+            priority::Level::HandsOver => {}
+            priority::Level::Ready if self.parts.replica.role() == Role::Primary => {}
+            priority::Level::Ready => journal.happened(Level::Info, "ready", &details, "ready to take over"),
         }
     }
 }

@@ -28,6 +28,7 @@ impl EventLoop {
             external_limit: replica.external().limit(),
             lag: replica.lag(),
             transitions: &self.transitions,
+            handovers: &self.handovers,
         })
     }
 

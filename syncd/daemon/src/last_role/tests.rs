@@ -17,8 +17,10 @@ fn what_was_written_is_read() {
     let file = in_a_fresh_directory("round");
     assert_eq!(file.read(), None);
     let transition = Transition { role: Role::Backup, unix_seconds: 1_700_000_000 };
-    file.write(transition).unwrap();
-    assert_eq!(file.read(), Some(transition));
+    for yields in [true, false] {
+        file.write(transition, yields).unwrap();
+        assert_eq!(file.read(), Some((transition, yields)));
+    }
     remove(&file);
 }
 
@@ -26,8 +28,13 @@ fn what_was_written_is_read() {
 fn another_boot_or_another_keepalived_is_not_believed() {
     let file = in_a_fresh_directory("other");
     let write = |change: fn(&mut Record)| {
-        let mut record =
-            Record { version: 1, role: "primary".to_owned(), unix_seconds: 1, witness: Witness::now() };
+        let mut record = Record {
+            version: 1,
+            role: "primary".to_owned(),
+            unix_seconds: 1,
+            yields: false,
+            witness: Witness::now(),
+        };
         change(&mut record);
         fs::write(&file.path, serde_json::to_vec(&record).unwrap()).unwrap();
         file.read().is_some()

@@ -4,6 +4,7 @@
 //! [`listen`] says where. Off unless the configuration names a socket. No label comes from a flow: their number does
 //! not grow with traffic. `docs/metrics.md` says what each metric means. Tested in `metrics/tests.rs` and end to end.
 
+pub(crate) mod handovers;
 pub(crate) mod http;
 pub(crate) mod listen;
 pub(crate) mod page;

@@ -5,6 +5,7 @@
 
 use syncd_core::ftfw::{LAG_BOUNDS, Lag};
 
+use super::handovers::Handovers;
 use super::text::Kind::{Counter, Gauge, Histogram};
 use super::text::Text;
 use super::transitions::{ROLES, Transitions};
@@ -28,6 +29,8 @@ pub(crate) struct Facts<'f> {
     pub(crate) lag: &'f Lag,
     /// How often the role has changed.
     pub(crate) transitions: &'f Transitions,
+    /// How often it was to be handed over.
+    pub(crate) handovers: &'f Handovers,
 }
 
 /// The states of the peer, as the status says them and as labels.
@@ -87,6 +90,11 @@ fn role(text: &mut Text, facts: &Facts<'_>) {
     text.single("syncd_track_file_level", Gauge, help, status.keepalived.level);
     let help = "Times keepalived was let go on although this router was not ready, after ready-timeout.";
     text.single("syncd_ready_timeouts_total", Counter, help, status.keepalived.ready_timeouts);
+    let mut family =
+        text.family("syncd_handovers_total", Counter, "Handovers asked for, by what became of them.");
+    for (outcome, count) in facts.handovers.all() {
+        family.sample(&[("result", &outcome.word().replace(' ', "_"))], count);
+    }
 }
 
 fn peer(text: &mut Text, facts: &Facts<'_>) {

@@ -6,10 +6,12 @@ use syncd_core::ftfw::{LAG_BOUNDS, Lag};
 use syncd_core::replica::{CommitStatus, Progress, Reason, Role, Stats, Status, Sync};
 use syncd_core::time::{Duration, Instant};
 
+use super::handovers::Handovers;
 use super::http::{self, LONGEST_HEAD, Wanted};
 use super::page::{self, Facts};
 use super::text::{Kind, Text};
 use super::transitions::Transitions;
+use crate::handover::Outcome;
 use crate::last_role::Transition;
 use crate::readiness::Standing;
 use crate::readiness::judge::{Code, Unready};
@@ -114,6 +116,8 @@ fn page_of(sync: Sync, past: bool) -> String {
     let statistics = StatisticsView::new(&stats, current, daemon);
     let mut lag = Lag { rounds: 11, micros: 3_062_500, ..Lag::default() };
     (lag.buckets[0], lag.buckets[3], lag.buckets[LAG_BOUNDS.len() - 1]) = (4, 5, 1);
+    let mut handovers = Handovers::default();
+    handovers.count(Outcome::RolledBack);
     let mut transitions = Transitions::default();
     transitions.count(Role::Unknown, Role::Backup);
     transitions.count(Role::Backup, Role::Primary);
@@ -125,6 +129,7 @@ fn page_of(sync: Sync, past: bool) -> String {
         external_limit: 524_288,
         lag: &lag,
         transitions: &transitions,
+        handovers: &handovers,
     })
 }
 

@@ -95,6 +95,11 @@ impl Readiness {
         }
     }
 
+    /// What was promised before a restart is kept.
+    pub(crate) const fn resume(&mut self, yields: bool) {
+        self.priority = Priority::new(yields);
+    }
+
     /// The configuration was read again.
     pub(crate) fn change(&mut self, failover: &Failover, replica: &Replica) {
         self.patience = failover.ready_timeout;
@@ -152,9 +157,35 @@ impl Readiness {
     pub(crate) fn end(&mut self, role: Role) -> std::io::Result<()> {
         match &mut self.track_file {
             // A primary that is not replicated is better than one that is lowered because its daemon is being upgraded.
-            Some(file) if role != Role::Primary => file.say(Level::Unready).map(drop),
-            _ => Ok(()),
+            Some(file) if role == Role::Primary => file.say(Level::Ready).map(drop),
+            Some(file) => file.say(Level::Unready).map(drop),
+            None => Ok(()),
         }
+    }
+
+    /// This router wants the other one to be primary, or does not any more.
+    pub(crate) const fn hand_over(&mut self, wanted: bool) {
+        self.priority.hand_over(wanted);
+    }
+
+    /// The role has gone because it was handed over.
+    pub(crate) const fn step_back(&mut self) {
+        self.priority.step_back();
+    }
+
+    /// What was handed over is wanted back, until then.
+    pub(crate) const fn reclaim(&mut self, until: Instant) {
+        self.priority.reclaim(until);
+    }
+
+    /// Whether this router has handed over and not been primary since: a restart must not forget it.
+    pub(crate) const fn yields(&self) -> bool {
+        self.priority.yields()
+    }
+
+    /// Why it could not take over; it could if there is no reason.
+    pub(crate) fn reasons(&self) -> &[Unready] {
+        &self.reasons
     }
 
     /// How long keepalived waits at most for a router that is not ready.

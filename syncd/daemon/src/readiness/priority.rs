@@ -69,6 +69,8 @@ pub(crate) struct Priority {
     role: Role,
     yields: bool,
     hands_over: bool,
+    /// Until then it wants its role back, whatever it knows.
+    reclaims: Option<Instant>,
     /// Since when the router has not been ready.
     unready_since: Option<Instant>,
     /// Since when keepalived has been told so.
@@ -84,6 +86,7 @@ impl Priority {
             role: Role::Unknown,
             yields,
             hands_over: false,
+            reclaims: None,
             unready_since: None,
             waits_since: None,
             gave_up: false,
@@ -105,6 +108,26 @@ impl Priority {
         self.gave_up
     }
 
+    /// Whether the router has handed over and not been primary since.
+    pub(crate) const fn yields(&self) -> bool {
+        self.yields
+    }
+
+    /// The router wants the other one to be primary, or does not any more.
+    pub(crate) const fn hand_over(&mut self, wanted: bool) {
+        self.hands_over = wanted;
+    }
+
+    /// The role has gone because it was handed over: this router does not take it back from one that is ready.
+    pub(crate) const fn step_back(&mut self) {
+        (self.yields, self.hands_over) = (true, false);
+    }
+
+    /// What was handed over is wanted back, until then.
+    pub(crate) const fn reclaim(&mut self, until: Instant) {
+        (self.yields, self.reclaims) = (false, Some(until));
+    }
+
     /// Looks: keepalived waits for a router that is not ready for `patience` at most.
     pub(crate) fn look(&mut self, now: Instant, role: Role, ready: bool, patience: Duration) -> Looked {
         let entered = std::mem::replace(&mut self.role, role) != role;
@@ -114,7 +137,7 @@ impl Priority {
         }
         self.level = match role {
             Role::Primary => {
-                (self.yields, self.hands_over) = (false, self.hands_over && !entered);
+                (self.yields, self.hands_over, self.reclaims) = (false, self.hands_over && !entered, None);
                 self.settle();
                 if self.hands_over { Level::HandsOver } else { Level::Ready }
             }
@@ -122,6 +145,7 @@ impl Priority {
                 self.settle();
                 self.standing()
             }
+            Role::Backup if self.reclaims.is_some_and(|until| now < until) => Level::Ready,
             // It waits for its own link, or for keepalived: nobody would gain by the end of it.
             Role::Fault => Level::Unready,
             Role::Backup | Role::Unknown => self.unready(now, entered, patience),

@@ -7,6 +7,7 @@
 pub(crate) mod expectations;
 pub(crate) mod extras;
 pub(crate) mod flows;
+pub(crate) mod handover;
 pub(crate) mod page;
 pub(crate) mod print;
 pub(crate) mod processors;

@@ -235,6 +235,13 @@ impl Router {
         command.stdin(Stdio::null()).output().expect("syncd starts")
     }
 
+    /// The same, begun: it answers later.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.arg("--socket").arg(self.path("control"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("syncd starts")
+    }
+
     /// What a command with `--json` says.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.syncd(&[arguments, &["--json"]].concat());

@@ -127,3 +127,99 @@ fn keepalived_waits_no_longer_than_it_is_told_to() {
         assert_eq!(r1.end(Signal::SIGTERM), Some(0));
     });
 }
+
+/// A pair in sync that keepalived, played by the test, has made primary and backup.
+fn pair() -> (Router, Router) {
+    let (mut r1, mut r2) = two_routers();
+    r1.track(120);
+    r2.track(120);
+    // Who records cannot be restarted.
+    r1.start_plainly(LINK);
+    r2.start(LINK);
+    r1.notify("GROUP \"G1\" MASTER 0\n");
+    r2.notify("GROUP \"G1\" BACKUP 0\n");
+    r1.wait_until_in_sync();
+    insert(&r1, &one_of_each());
+    wait_for("the flows are there", || cache(&r2, "external-cache") == kernel(&r1));
+    is_told(&r2, "0");
+    (r1, r2)
+}
+
+/// Hands over from one to the other: `elect` is what keepalived does when it sees the lower priority.
+fn hand_over(from: &Router, elect: impl FnOnce()) -> (Option<i32>, Value) {
+    let asking = from.begin(&["handover", "--json"]);
+    is_told(from, "-2");
+    elect();
+    let output = asking.wait_with_output().expect("it ends");
+    (output.status.code(), serde_json::from_slice(&output.stdout).expect("--json is JSON"))
+}
+
+#[test]
+fn the_role_is_handed_over_and_back_and_a_restart_forgets_nothing() {
+    lab::run("ready::the_role_is_handed_over_and_back_and_a_restart_forgets_nothing", || {
+        let (mut r1, mut r2) = pair();
+        let all = kernel(&r1);
+        let elect = |up: &Router, down: &Router| {
+            up.notify("GROUP \"G1\" MASTER 0\n");
+            down.notify("GROUP \"G1\" BACKUP 0\n");
+        };
+        let (code, told) = hand_over(&r1, || elect(&r2, &r1));
+        assert_eq!((code, &told["result"]), (Some(0), &"done".into()), "{told}");
+        assert_eq!((&told["flows"], kernel(&r2)), (&6.into(), all.clone()));
+        // It is ready, and does not take back what it has handed over, also after a restart.
+        is_told(&r1, "-1");
+        assert!(r1.syncd(&["restart", "conntrack-sync"]).status.success());
+        is_told(&r1, "-1");
+        assert_eq!(ready(&r1), (Some(0), Vec::new()));
+
+        let (code, told) = hand_over(&r2, || elect(&r1, &r2));
+        assert_eq!((code, &told["result"]), (Some(0), &"done".into()), "{told}");
+        is_told(&r1, "0");
+        is_told(&r2, "-1");
+        assert_eq!(kernel(&r1), all);
+        let page = String::from_utf8_lossy(&r2.syncd(&["show", "metrics"]).stdout).into_owned();
+        assert!(page.contains("syncd_handovers_total{result=\"done\"} 1\n"), "{page}");
+
+        // It is primary again, because the other one has died: from now on it is like any other.
+        r1.end(Signal::SIGKILL);
+        r2.notify("GROUP \"G1\" MASTER 0\n");
+        is_told(&r2, "0");
+        assert_eq!(r2.end(Signal::SIGTERM), Some(0));
+    });
+}
+
+#[test]
+fn what_is_doubted_is_not_handed_over() {
+    lab::run("ready::what_is_doubted_is_not_handed_over", || {
+        let (mut r1, mut r2) = pair();
+        let refused = |router: &Router, words: &[&str], why: &str| {
+            let output = router.syncd(words);
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            assert!(output.status.code() == Some(1) && said.contains(why), "{words:?}: {said}");
+        };
+        refused(&r2, &["handover"], "this router is backup: a primary hands over");
+
+        // keepalived sees the lower priority, and nobody takes over.
+        let asking = r1.begin(&["handover", "--json"]);
+        is_told(&r1, "-2");
+        refused(&r1, &["handover"], "cannot hand over: that is under way");
+        refused(&r1, &["restart", "conntrack-sync"], "while the role is being handed over");
+        let output = asking.wait_with_output().expect("it ends");
+        let told: Value = serde_json::from_slice(&output.stdout).expect("--json is JSON");
+        assert_eq!((output.status.code(), &told["result"]), (Some(1), &"rolled back".into()), "{told}");
+        assert_eq!(r1.tracked(), "0");
+        assert_eq!(r1.json(&["show", "conntrack-sync", "status"])["role"], "primary");
+
+        // Nobody is there to hand it to.
+        assert_eq!(r2.end(Signal::SIGTERM), Some(0));
+        wait_for("the peer is missed", || ready(&r1).1 == ["peer"]);
+        refused(
+            &r1,
+            &["handover", "--timeout", "1"],
+            "a takeover would lose flows, also after 1 s: the peer is silent",
+        );
+        assert_eq!(r1.tracked(), "0");
+        assert_eq!(r1.end(Signal::SIGTERM), Some(0));
+    });
+}

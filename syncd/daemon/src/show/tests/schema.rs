@@ -122,6 +122,11 @@ fn ready() {
 }
 
 #[test]
+fn handovers() {
+    hold("handover", "syncd handover --json", &[value(&handover::done()), value(&handover::rolled_back())]);
+}
+
+#[test]
 fn statistics() {
     let mut without = counted();
     without.daemon.active_interface = None;
