@@ -56,6 +56,20 @@ fn events_and_expectations_become_values() {
 }
 
 #[test]
+fn who_hands_over_has_a_keepalived_that_goes_by_it() {
+    let with = |more: &str| {
+        format!(
+            "title: t\ntopology: two-routers\n{more}timeline:\n  - {{ handovers: {{ usual: 2, full: 20 }} }}\n"
+        )
+    };
+    assert_eq!(checked(&with("track-file: true\n")).unwrap().timeline[0].action, Action::HandOver(2));
+    let told = mistakes(&with(""));
+    assert!(told.contains("nobody here can hand over"), "{told}");
+    let other = mistakes(&with("track-file: true\nsync: { r1: syncd, r2: conntrackd }\n"));
+    assert!(other.contains("nobody here can hand over"), "{other}");
+}
+
+#[test]
 fn all_mistakes_are_told_at_once_with_their_lines() {
     let told = mistakes(
         "title: t\ntopology: two-routers\nsync: { r1: syncd, r3: syncd }\ntimeline:\n  - { start: rivers }\n\
