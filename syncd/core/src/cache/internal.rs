@@ -92,7 +92,7 @@ pub struct InternalCache {
     doubted: VecDeque<Slot>,
     /// The same of those whose end the peer has seen.
     condemned: VecDeque<Slot>,
-    /// Slots that were suspected, once each.
+    /// Slots that were suspected, once for each life in them; no more than the cache may hold flows.
     suspects: Vec<Slot>,
 }
 

@@ -186,6 +186,23 @@ fn a_full_cache_says_so() {
     assert_eq!(cache.apply(Change::New, &flow(3, 3, 1), 0), Applied::Full);
 }
 
+/// A list of suspicions does not grow with every life: beyond what the cache may hold, flows are left to their timers.
+#[test]
+fn suspicions_are_bounded() {
+    let suspected = |lives: u32| {
+        let mut cache = InternalCache::new(2, 1);
+        for id in 1..=lives {
+            let Applied::Added(slot) = cache.apply(Change::Update, &flow(1, id, 3), 0) else { panic!() };
+            cache.suspect(&flow(1, id, 3));
+            assert_eq!(cache.apply(Change::Destroy, &flow(1, id, 3), 0), Applied::Vanished(slot));
+        }
+        cache.apply(Change::Update, &flow(2, 9, 3), 0);
+        cache.suspect(&flow(2, 9, 3));
+        cache.condemn_all(0, cache.end(), |_| false)
+    };
+    assert_eq!([suspected(0), suspected(1), suspected(2), suspected(3)], [1, 1, 0, 0]);
+}
+
 #[test]
 fn the_peer_creates_by_update_and_replaces_by_new() {
     let mut cache = ExternalCache::new(10, 3);

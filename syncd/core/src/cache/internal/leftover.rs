@@ -25,9 +25,11 @@ impl InternalCache {
     }
 
     /// The peer has told an end that does not prove that the flow here is left over: an operator may have it removed as such
-    /// all the same, see [`Self::condemn_all`].
+    /// all the same, see [`Self::condemn_all`]. As many as the cache may hold flows, once more for each life: what is not
+    /// suspected is left to its timer.
     pub fn suspect(&mut self, ended: &Flow) {
-        if let Some(slot) = self.table.find(&ended.key())
+        if self.suspects.len() < self.table.limit() as usize
+            && let Some(slot) = self.table.find(&ended.key())
             && !self.entry(slot).is(SUSPECT)
         {
             self.entry(slot).marks |= SUSPECT;
