@@ -127,6 +127,17 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    /// A test that fails leaves no lab to those after it: they count who listens to flows on this host.
+    fn drop(&mut self) {
+        if thread::panicking()
+            && let Err(error) = kill(self.holder, Signal::SIGKILL)
+        {
+            eprintln!("the holder of {} has ended already: {error}", self.name);
+        }
+    }
+}
+
 #[test]
 fn a_lab_is_built_asked_broken_and_ended() {
     let _alone = Alone::take();
