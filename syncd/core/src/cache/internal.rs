@@ -264,7 +264,7 @@ impl InternalCache {
             // Or it lives again, and what we heard was the end of an earlier life, told late.
             (true, true, true) => {
                 self.doubt(slot);
-                return self.reborn(slot, flow, second, doubted);
+                return self.pictured(slot, flow, second, doubted);
             }
             // Either the picture is older than an event we heard, or events of this life were lost.
             (false, true, true) => {
@@ -272,7 +272,7 @@ impl InternalCache {
                 return Applied::Nothing;
             }
             // It lives again, and its birth went unheard.
-            (true, false, _) | (false, false, true) => return self.reborn(slot, flow, second, doubted),
+            (true, false, _) | (false, false, true) => return self.pictured(slot, flow, second, doubted),
             (false, _, false) => {}
         }
         let extras = self.table.flow(slot).and_then(|known| known.extras.copied());
@@ -332,6 +332,15 @@ impl InternalCache {
     #[must_use]
     pub fn is_unnamed(&self, slot: Slot) -> bool {
         self.table.get(slot).is_some_and(|entry| !entry.is(DEAD) && entry.stamp != self.generation)
+    }
+
+    /// Whether no event has spoken of this living flow since the last dump began, or since it was doubted: what a look-up
+    /// says is newer than any picture that was handed over before.
+    #[must_use]
+    pub fn is_unsaid(&self, slot: Slot) -> bool {
+        let unsaid =
+            |entry: &Entry| (entry.said, self.table.said_of_extras(slot)) == UNSAID && !entry.is(DEAD);
+        self.is_unnamed(slot) || self.table.get(slot).is_some_and(unsaid)
     }
 
     /// Names a flow: a look-up found it alive.
@@ -457,6 +466,13 @@ impl InternalCache {
         (entry.created, entry.changed) = (second, second);
         entry.marks = entry.marks & !(UPDATED | BORN | GAINED | CONDEMNED | SUSPECT) | FRESH | mark;
         Applied::Added(slot)
+    }
+
+    /// Another life than the one we knew, of which no event has told.
+    fn pictured(&mut self, slot: Slot, flow: FlowRef<'_>, second: u32, mark: u16) -> Applied {
+        let applied = self.reborn(slot, flow, second, mark);
+        self.table.stamp(slot, self.generation, UNSAID);
+        applied
     }
 
     fn update(&mut self, slot: Slot, flow: FlowRef<'_>, second: u32) -> Applied {

@@ -406,7 +406,7 @@ impl Replica {
             KernelReply::Failed(token, _) if self.audit.is_ours(token) => self.audit.failed(now),
             KernelReply::Failed(token, error) => {
                 if let Some(slot) = self.resync.take_confirmed(token, &self.internal)
-                    && self.internal.is_unnamed(slot)
+                    && self.internal.is_unsaid(slot)
                 {
                     // Only "there is none" ends a flow; any other answer leaves it for another dump.
                     let gone = error == Errno::ENOENT;

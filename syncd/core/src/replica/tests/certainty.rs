@@ -355,6 +355,31 @@ fn the_end_of_another_life_is_looked_into_and_what_is_gone_is_swept() {
     assert_eq!(replica.status(at(2001)).internal, 0, "it was a later one");
 }
 
+/// The look-up is answered after the picture was taken. Only an event may be newer than its answer.
+#[test]
+fn a_look_up_is_newer_than_the_picture_that_was_handed_over_before() {
+    let remains = |born: bool| {
+        let (mut replica, _) = settled();
+        replica.handle_flow(at(2000), Origin::Kernel, Change::New, &with_id(1, 7));
+        replica.handle_overrun(at(2000));
+        let Some(KernelRequest::Dump { token: dump }) = replica.poll_kernel(at(2000)) else {
+            panic!("a dump")
+        };
+        replica.handle_kernel(at(2000), KernelReply::Begun(dump));
+        replica.handle_flow(at(2001), Origin::Kernel, Change::Destroy, &with_id(1, 9));
+        let Some(KernelRequest::Find { token, .. }) = replica.poll_kernel(at(2001)) else {
+            panic!("a look-up")
+        };
+        replica.handle_kernel(at(2001), KernelReply::Dumped(dump, (&with_id(1, 9)).into()));
+        if born {
+            replica.handle_flow(at(2002), Origin::Kernel, Change::New, &with_id(1, 11));
+        }
+        replica.handle_kernel(at(2002), KernelReply::Failed(token, Errno::ENOENT));
+        replica.internal().len()
+    };
+    assert_eq!((remains(false), remains(true)), (0, 1));
+}
+
 #[test]
 fn a_look_up_that_fails_for_another_reason_leads_to_another_dump() {
     let (mut replica, _) = settled();
