@@ -245,3 +245,60 @@ fn garbage_does_not_make_a_router_diverge_for_ever() {
          --jumps 0 --splits 0 --operators 0 --strangers 4 --replacements 0 --wishes 0",
     );
 }
+
+/// A conntrackd's question came while its numbers were taken for late ones, because of a stranger's, and was never
+/// answered; and the answer to a later question of ours made it count as one of us.
+#[test]
+fn a_question_among_late_frames_is_answered() {
+    holds_with(
+        11145,
+        "--seconds 19 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         0 --stalls 0 --failovers 0 --traffic 100 --pool 40 --ends 185 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 2 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 3000 --early-drop 0 --refusals 0 --freezes \
+         0 --jumps 0 --splits 1 --operators 0 --strangers 4 --replacements 0 --wishes 0 --reloads 0 \
+         --without 45",
+    );
+}
+
+/// What had ended here, and whose end waited to be read, counted as ours and was not adopted.
+#[test]
+fn a_flow_whose_end_waits_to_be_read_is_adopted() {
+    holds_with(
+        54049,
+        "--seconds 20 --loss 149 --duplicate 34 --reorder 0 --delay 50 --cuts 3 --crashes 0 \
+         --router-crashes 0 --stalls 0 --failovers 2 --traffic 300 --pool 4 --ends 499 --nat 416 --events \
+         500 --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 0 --early-drop 0 --refusals \
+         0 --freezes 2 --jumps 2 --splits 2 --operators 4 --strangers 0 --replacements 0 --wishes 3 \
+         --reloads 2 --without 40,42,56",
+    );
+}
+
+/// A late frame of a peer's life before its crash looked as if it were far ahead, and its count was followed.
+#[test]
+fn a_late_frame_of_an_earlier_life_is_not_followed() {
+    holds_with(
+        52281,
+        "--seconds 9 --loss 0 --duplicate 0 --reorder 85 --delay 20000 --cuts 0 --crashes 1 \
+         --router-crashes 0 --stalls 2 --failovers 1 --traffic 300 --pool 4 --ends 241 --nat 0 --events 4 \
+         --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 770 --uncounted 0 --mute 1 --lag 0 --early-drop 0 \
+         --refusals 0 --freezes 0 --jumps 2 --splits 0 --operators 0 --strangers 0 --replacements 0 \
+         --wishes 0 --reloads 0 --without 15,30",
+    );
+}
+
+/// One late frame before a leap of the clock and one after it were taken for two seconds of late ones.
+#[test]
+fn a_leap_of_the_clock_makes_no_run_of_late_frames() {
+    holds_with(
+        80198,
+        "--seconds 14 --loss 207 --duplicate 0 --reorder 178 --delay 50 --cuts 0 --crashes 0 \
+         --router-crashes 0 --stalls 2 --failovers 0 --traffic 300 --pool 1 --ends 310 --nat 763 --events \
+         32 --missed 43 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals \
+         0 --freezes 3 --jumps 3 --splits 0 --operators 4 --strangers 0 --replacements 0 --wishes 2 \
+         --reloads 1 --without 15,26,41,42,55",
+    );
+}

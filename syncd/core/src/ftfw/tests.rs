@@ -280,6 +280,28 @@ fn a_resync_is_held_wherever_in_the_window_it_comes() {
     }
 }
 
+/// It answers the question itself later than what came behind it. That a later question is answered says nothing of an
+/// earlier one, whose acknowledgement may have been put aside as late.
+#[test]
+fn only_who_passes_over_a_resync_and_comes_back_to_it_keeps_what_it_owes() {
+    let asks = |session: &mut Session, now| {
+        session.ask_resync();
+        drain(session, now);
+    };
+    let mut session = open_session();
+    asks(&mut session, at(2));
+    session.acked(at(3), range(102, 102), |_| {});
+    asks(&mut session, at(4));
+    session.acked(at(5), range(103, 104), |_| {});
+    session.acked(at(6), range(105, 105), |_| {});
+    assert!(!session.peer_keeps(), "101 was never acknowledged");
+    asks(&mut session, at(7));
+    session.acked(at(8), range(106, 106), |_| {});
+    assert!(!session.peer_keeps());
+    session.acked(at(9), range(105, 105), |_| {});
+    assert!(session.peer_keeps());
+}
+
 #[test]
 fn the_window_limits_what_is_in_flight() {
     let mut session = open_session();
