@@ -348,9 +348,12 @@ impl InternalCache {
         self.table.stamp(slot, self.generation, UNSAID);
     }
 
-    /// The flow in `slot` is gone from the kernel although its end was not heard.
+    /// The flow in `slot` is gone from the kernel although its end was not heard. A picture that comes after this was taken
+    /// later, unlike one that comes after an event.
     pub fn sweep(&mut self, slot: Slot) -> Applied {
-        self.lay_to_rest(slot)
+        let (applied, stale) = (self.lay_to_rest(slot), self.generation.wrapping_sub(1));
+        self.entry(slot).stamp = stale;
+        applied
     }
 
     /// The peer may know the flow in `slot` from now on.

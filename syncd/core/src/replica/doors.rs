@@ -365,6 +365,7 @@ impl Replica {
             let applied = self.internal.adopt(&flow, second);
             let origin = if self.commit.is_told_singly() { Origin::Kernel } else { Origin::Ourselves };
             self.internal.took_over(&flow.key());
+            self.resync.written(&flow.key());
             self.news(applied, origin);
         }
     }
@@ -419,7 +420,7 @@ impl Replica {
                 }
             }
             KernelReply::Begun(token) if self.resync.is_dump(token) => {
-                self.internal.begin_dump();
+                self.resync.begin_dump(&mut self.internal);
                 self.audit.begin_dump();
                 if self.sifting.begin_dump() {
                     self.internal.doubt_ends(self.ends != Ends::Told);

@@ -215,7 +215,7 @@ impl Resync {
                 let token = tokens.next();
                 self.state = State::Dumping { token };
                 (self.begun, self.seen, self.added, self.swept) = (now, 0, 0, 0);
-                internal.begin_dump();
+                self.begin_dump(internal);
                 Some(KernelRequest::Dump { token })
             }
             State::Sweeping { cursor } if self.confirming.len() < CONFIRMING => {
@@ -256,6 +256,18 @@ impl Resync {
         self.error = Some(error);
         self.state = State::Wanted { not_before: now + SPACING };
         Notice::ReloadFailed(error)
+    }
+
+    /// A dump is asked for or begins, after which nobody can say any more what was said of a flow before. Look-ups under
+    /// way of what was said since are not waited for: the dump is newer.
+    pub(super) fn begin_dump(&mut self, internal: &mut InternalCache) {
+        self.confirming.retain(|confirming| internal.is_unsaid(confirming.slot));
+        internal.begin_dump();
+    }
+
+    /// We have written the flow `key`: look-ups of it that are under way know less.
+    pub(super) fn written(&mut self, key: &Key) {
+        self.confirming.retain(|confirming| confirming.key != *key);
     }
 
     /// The slot whose look-up `token` names, which is now answered; none if another flow is in it by now.

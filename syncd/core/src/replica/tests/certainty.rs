@@ -380,6 +380,61 @@ fn a_look_up_is_newer_than_the_picture_that_was_handed_over_before() {
     assert_eq!((remains(false), remains(true)), (0, 1));
 }
 
+/// A settled replica that knows a flow under id 7 and has asked whether it still lives.
+fn doubting() -> (Replica, Token) {
+    let (mut replica, _) = settled();
+    replica.handle_flow(at(2000), Origin::Kernel, Change::New, &with_id(1, 7));
+    replica.handle_flow(at(2000), Origin::Kernel, Change::Destroy, &with_id(1, 9));
+    let Some(KernelRequest::Find { token, .. }) = replica.poll_kernel(at(2000)) else { panic!("a look-up") };
+    (replica, token)
+}
+
+/// A dump that has begun.
+fn begun(replica: &mut Replica, now: Instant) -> Token {
+    replica.handle_overrun(now);
+    let Some(KernelRequest::Dump { token }) = replica.poll_kernel(now) else { panic!("a dump") };
+    replica.handle_kernel(now, KernelReply::Begun(token));
+    token
+}
+
+/// That a dump begins makes all that was said before as good as unsaid, but not older than the look-up.
+#[test]
+fn a_birth_is_newer_than_the_look_up_that_was_asked_for_before_although_a_dump_begins() {
+    let (mut replica, token) = doubting();
+    replica.handle_flow(at(2001), Origin::Kernel, Change::New, &with_id(1, 11));
+    begun(&mut replica, at(2002));
+    replica.handle_kernel(at(2003), KernelReply::Failed(token, Errno::ENOENT));
+    assert_eq!(replica.internal().len(), 1);
+}
+
+/// Its next life may have the same id, and its birth may have gone unheard.
+#[test]
+fn what_a_dump_shows_lives_although_a_look_up_has_not_found_it() {
+    let (mut replica, token) = doubting();
+    let dump = begun(&mut replica, at(2001));
+    replica.handle_kernel(at(2002), KernelReply::Failed(token, Errno::ENOENT));
+    assert_eq!(replica.internal().len(), 0);
+    replica.handle_kernel(at(2003), KernelReply::Dumped(dump, (&with_id(1, 7)).into()));
+    assert_eq!(replica.internal().len(), 1);
+}
+
+/// A take-over has written it, and nobody listens to births meanwhile.
+#[test]
+fn what_we_have_written_is_not_taken_away_by_a_look_up_from_before() {
+    let (mut replica, mut peer) = settled();
+    peer.tells(&mut replica, at(1999), Change::New, &flow(1));
+    replica.handle_flow(at(2000), Origin::Kernel, Change::New, &with_id(1, 7));
+    replica.handle_flow(at(2000), Origin::Kernel, Change::Destroy, &with_id(1, 9));
+    let Some(KernelRequest::Find { token, .. }) = replica.poll_kernel(at(2000)) else { panic!("a look-up") };
+    role(&mut replica, at(2001), Role::Primary);
+    play_kernel(&mut replica, at(2001), |_, request| match request {
+        KernelRequest::Create { token, .. } => Some(Played::Done(token)),
+        _ => None,
+    });
+    replica.handle_kernel(at(2002), KernelReply::Failed(token, Errno::ENOENT));
+    assert_eq!((replica.stats().commit.committed, replica.internal().len()), (1, 1));
+}
+
 #[test]
 fn a_look_up_that_fails_for_another_reason_leads_to_another_dump() {
     let (mut replica, _) = settled();
