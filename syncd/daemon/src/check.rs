@@ -26,10 +26,18 @@ pub(crate) fn check(file: &Path, here: bool, json: bool, out: &mut impl Write) -
         Err(LoadError::Invalid(invalid)) => (false, invalid.problems(), Vec::new()),
         Ok((Err(_), _)) | Err(LoadError::Unreadable { .. }) => (false, &[][..], Vec::new()),
     };
-    if json && !matches!(checked, Err(LoadError::Unreadable { .. }) | Ok((Err(_), _))) {
+    if json && !matches!(checked, Ok((Err(_), _))) {
         let list = |problems: &[Problem]| problems.iter().map(object).collect::<Vec<_>>();
+        let mut problems = list(problems);
+        if let Err(LoadError::Unreadable { source, .. }) = &checked {
+            let (reason, remedy) = (format!("cannot read it: {source}"), config::unreadable_remedy(source));
+            let no_place = Value::Null;
+            problems.push(json!({
+                "line": no_place, "column": no_place, "key": "", "reason": reason, "remedy": remedy,
+            }));
+        }
         let document = json!({
-            "version": VERSION, "valid": valid, "problems": list(problems), "remarks": list(&remarks),
+            "version": VERSION, "valid": valid, "problems": problems, "remarks": list(&remarks),
         });
         writeln!(out, "{document}")?;
         return Ok(valid);

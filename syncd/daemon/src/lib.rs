@@ -77,6 +77,7 @@ use clap::Parser;
 use args::{Arguments, Log, Monitor, Restart, Verb};
 use control::client::{CallError, Client};
 use control::protocol::{Reloaded, Request, Response};
+use show::done::{ReloadApplied, RoleGiven, VERSION};
 
 /// Refused or failed.
 const FAILED: u8 = 1;
@@ -128,7 +129,8 @@ fn obey(verb: &Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             let request = Request::Role { role: role.clone(), group: group.clone(), wait: !no_wait };
             Client::connect(&control.socket)?.call(&request)?;
             if output.json {
-                writeln!(out, "{}", serde_json::json!({ "version": 1, "role": role, "waited": !no_wait }))?;
+                let done = RoleGiven { version: VERSION, role: &role, waited: !no_wait };
+                show::print::document(out, &done)?;
             }
         }
         Verb::Handover { timeout, control, output } => {
@@ -163,8 +165,8 @@ fn reload(socket: &Path, json: bool, out: &mut impl Write) -> anyhow::Result<()>
         anyhow::bail!("the daemon answered something else; use the syncd of the daemon's own version");
     };
     if json {
-        let document = serde_json::json!({ "version": 1, "changed": changed, "remarks": remarks });
-        return Ok(writeln!(out, "{document}")?);
+        let done = ReloadApplied { version: VERSION, changed: &changed, remarks: &remarks };
+        return Ok(show::print::document(out, &done)?);
     }
     match changed.as_slice() {
         [] => writeln!(out, "reloaded: nothing has changed")?,

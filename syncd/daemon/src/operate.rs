@@ -13,6 +13,7 @@ use crate::clock;
 use crate::control::client::{CallError, Client};
 use crate::control::protocol::{Request, Response, StepWord};
 use crate::log;
+use crate::show::done::{CacheReset, Restarted, TableEmptied, VERSION};
 use crate::show::print::{self, Part, Style};
 use crate::show::table::CacheFormat;
 use crate::show::{handover, ready};
@@ -150,10 +151,8 @@ fn reset_cache(
     };
     let ((flows_before, _), (flows, expectations)) = (counts(&before), counts(&after));
     if question.output.json {
-        let document = serde_json::json!({
-            "version": 1, "cache": name, "flows_before": flows_before, "flows": flows, "expectations": expectations,
-        });
-        return Ok(print::document(out, &document)?);
+        let done = CacheReset { version: VERSION, cache: name, flows_before, flows, expectations };
+        return Ok(print::document(out, &done)?);
     }
     Ok(writeln!(out, "{name} cache: {flows} flows (before: {flows_before}), {expectations} expectations")?)
 }
@@ -173,9 +172,8 @@ fn reset_conntrack(yes: bool, output: &Output, out: &mut impl Write) -> anyhow::
     // A kernel that knows of no expectations has none.
     let without = expectations.is_err();
     if output.json {
-        let document =
-            serde_json::json!({ "version": 1, "removed": flows, "expectations_removed": !without });
-        return Ok(print::document(out, &document)?);
+        let done = TableEmptied { version: VERSION, removed: flows, expectations_removed: !without };
+        return Ok(print::document(out, &done)?);
     }
     Ok(writeln!(out, "{flows} flows removed")?)
 }
@@ -206,7 +204,7 @@ pub(crate) fn restart(question: &Question, out: &mut impl Write) -> anyhow::Resu
     drop(client);
     await_new(socket, before)?;
     if question.output.json {
-        return Ok(print::document(out, &serde_json::json!({ "version": 1, "restarted": true }))?);
+        return Ok(print::document(out, &Restarted { version: VERSION, restarted: true })?);
     }
     Ok(writeln!(out, "restarted")?)
 }

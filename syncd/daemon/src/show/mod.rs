@@ -4,6 +4,7 @@
 //! [`print`] writes any of them. JSON is a contract: every document says `"version": 1` and has a schema in
 //! `docs/schema`, times are monotonic nanoseconds, and fields are only ever added.
 
+pub(crate) mod done;
 pub(crate) mod expectations;
 pub(crate) mod extras;
 pub(crate) mod flows;

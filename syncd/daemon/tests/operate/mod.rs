@@ -322,6 +322,76 @@ fn every_notice_is_seen_as_it_happens_and_kept_for_a_while() {
     });
 }
 
+/// The committed schema of that name.
+fn schema(name: &str) -> jsonschema::Validator {
+    let path = format!("{}/../../docs/schema/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(path).expect("a schema");
+    jsonschema::validator_for(&serde_json::from_str(&text).expect("JSON")).expect("a schema")
+}
+
+#[test]
+fn every_answer_keeps_to_its_schema() {
+    lab::run("operate::every_answer_keeps_to_its_schema", || {
+        let (mut r1, mut r2) = two_routers();
+        r1.add_to_configuration("  expect-sync: [all]\n");
+        r1.without_fifo();
+        r1.start_plainly(MULTICAST);
+        r2.start_plainly(MULTICAST);
+        insert(&r1, &one_of_each());
+        wait_for("the flows are there", || cache(&r2, "external-cache") == kernel(&r1));
+        let table = [
+            ("role", "role primary"),
+            ("status", "show conntrack-sync status"),
+            ("statistics", "show conntrack-sync statistics"),
+            ("flows", "show conntrack-sync internal-cache"),
+            ("flows", "show conntrack-sync cache external"),
+            ("expectations", "show conntrack-sync internal-cache expect"),
+            ("ready", "ready"),
+            ("reload", "reload"),
+            ("reset-cache", "reset conntrack-sync internal-cache"),
+            ("reset-cache", "reset conntrack-sync external-cache"),
+            ("restart", "restart conntrack-sync"),
+            ("line", "show log conntrack-sync"),
+        ];
+        for (name, words) in table {
+            let words: Vec<&str> = words.split(' ').chain(["--json"]).collect();
+            keeps(name, &words, &r1.syncd(&words));
+        }
+        let (config, missing) = (r1.path("syncd.yaml"), r1.path("missing.yaml"));
+        let (config, missing) = (config.to_string_lossy(), missing.to_string_lossy());
+        let table = [
+            ("flows", vec!["show", "conntrack", "table", "ipv4"]),
+            ("flows", vec!["show", "conntrack", "table", "ipv6"]),
+            ("processors", vec!["show", "conntrack", "statistics"]),
+            ("check", vec!["check", "--here", &config]),
+            ("check", vec!["check", &missing]),
+            ("explain", vec!["explain"]),
+            ("doctor", vec!["doctor", "--config", &config]),
+            ("reset-table", vec!["reset", "conntrack", "--yes"]),
+        ];
+        for (name, words) in table {
+            let words = [words, vec!["--json"]].concat();
+            let mut program = r1.program(&[&[env!("CARGO_BIN_EXE_syncd")], &words[..]].concat());
+            keeps(name, &words, &program.output().expect("syncd starts"));
+        }
+    });
+}
+
+/// Whether all that was printed are documents of that schema, and there is one.
+fn keeps(name: &str, words: &[&str], output: &std::process::Output) {
+    let (schema, said) = (schema(name), String::from_utf8_lossy(&output.stderr));
+    let documents = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let mut any = false;
+    for document in documents {
+        let document = document.unwrap_or_else(|error| panic!("{words:?}: {error}"));
+        let wrong = schema.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path()));
+        assert_eq!(wrong.collect::<Vec<_>>(), Vec::<String>::new(), "{words:?}: {document}");
+        assert_eq!(document["version"], 1, "{words:?}");
+        any = true;
+    }
+    assert!(any, "{words:?}: {said}");
+}
+
 #[test]
 fn a_link_that_fails_is_noticed_told_and_replaced() {
     lab::run("operate::a_link_that_fails_is_noticed_told_and_replaced", || {

@@ -13,6 +13,7 @@ use super::table::of_kernel;
 use super::*;
 use crate::control::protocol::FilterView;
 use crate::journal::told::LineView;
+use crate::show::done;
 
 /// What was seen at one place.
 #[derive(Default)]
@@ -107,8 +108,10 @@ fn status() {
     let full = value(&super::status(Sync::CatchingUp(Reason::GapOpen)));
     let mut bare = super::status(Sync::InSync);
     (bare.commit, bare.last_transition, bare.journal_unit) = (None, None, None);
+    bare.keepalived = ready::untold().keepalived;
     let mut running = super::status(Sync::InSync);
     running.commit.as_mut().expect("there is one").end_ns = None;
+    running.keepalived = ready::waiting().keepalived;
     let mut unknown = super::status(Sync::CatchingUp(Reason::GapOpen));
     unknown.sync.progress.as_mut().expect("there is one").of = None;
     let documents = [full, value(&bare), value(&running), value(&unknown)];
@@ -199,6 +202,79 @@ fn lines() {
         logged: true,
     };
     hold("line", "a line of syncd watch, show log and monitor log --json", &[value(&line)]);
+}
+
+/// Documents that a command prints, one for each line of `printed`.
+fn documents(printed: &[u8]) -> Vec<Value> {
+    String::from_utf8_lossy(printed).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A directory of the tests.
+fn files(directory: &str, ending: &str) -> Vec<PathBuf> {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(directory);
+    let all = fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
+    let mut wanted: Vec<PathBuf> = all.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
+    wanted.sort();
+    assert!(!wanted.is_empty());
+    wanted
+}
+
+#[test]
+fn checks() {
+    let mut out = Vec::new();
+    for file in files("rules", ".yaml").iter().chain([&PathBuf::from("/nonexistent/syncd.yaml")]) {
+        crate::check::check(file, false, true, &mut out).unwrap();
+    }
+    // A remark need not have a place either.
+    let mut documents = documents(&out);
+    let placeless = documents.last().expect("the file that is not there")["problems"].clone();
+    documents.push(json!({ "version": 1, "valid": true, "problems": [], "remarks": placeless }));
+    hold("check", "syncd check --json", &documents);
+}
+
+#[test]
+fn explanations() {
+    let mut out = Vec::new();
+    crate::check::explain(None, true, &mut out).unwrap();
+    hold("explain", "syncd explain --json", &documents(&out));
+}
+
+#[test]
+fn imports() {
+    let mut out = Vec::new();
+    let languages =
+        [(".conf", crate::import::Language::Conntrackd), (".vyos", crate::import::Language::Vyos)];
+    for (ending, language) in languages {
+        for file in files("import", ending) {
+            crate::import::import(language, &file, None, true, &mut out, &mut Vec::new()).unwrap();
+        }
+    }
+    hold("import", "syncd import --json", &documents(&out));
+}
+
+#[test]
+fn captures() {
+    let decoded = files("captures", ".pcap").into_iter().map(|file| {
+        let mut out = Vec::new();
+        crate::decode::print(&file, crate::decode::Ports::Any, true, &mut out).unwrap();
+        serde_json::from_slice(&out).unwrap()
+    });
+    hold("decode", "syncd decode --json", &decoded.collect::<Vec<Value>>());
+}
+
+#[test]
+fn what_was_done() {
+    let (version, some) = (done::VERSION, vec!["port".to_owned()]);
+    let role = done::RoleGiven { version, role: "primary", waited: true };
+    hold("role", "syncd role --json", &[value(&role)]);
+    let reload = done::ReloadApplied { version, changed: &some, remarks: &some };
+    hold("reload", "syncd reload --json", &[value(&reload)]);
+    let cache = done::CacheReset { version, cache: "internal", flows_before: 1, flows: 2, expectations: 3 };
+    hold("reset-cache", "syncd reset conntrack-sync --json", &[value(&cache)]);
+    let table = done::TableEmptied { version, removed: 1, expectations_removed: true };
+    hold("reset-table", "syncd reset conntrack --json", &[value(&table)]);
+    let restart = done::Restarted { version, restarted: true };
+    hold("restart", "syncd restart conntrack-sync --json", &[value(&restart)]);
 }
 
 #[test]
