@@ -26,7 +26,7 @@ pub const LONGEST_REQUEST: usize = LONGEST_RECORD;
 #[must_use]
 pub fn configuration(file: &[u8]) -> String {
     let addresses = vec![IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))];
-    let machine = Interface { name: "eth2".to_owned(), addresses, running: true };
+    let machine = Interface { name: "eth2".to_owned(), addresses, running: true, master: None };
     match config::understand(Path::new("syncd.yaml"), file) {
         Ok(config) => config
             .check_system(&[machine], Ok(None))

@@ -9,6 +9,7 @@ mod expect;
 mod keepalived;
 pub(crate) mod keys;
 mod links;
+mod masters;
 mod metrics;
 mod node;
 mod problem;
@@ -185,7 +186,8 @@ pub(crate) enum LoadError {
     Invalid(#[from] Invalid),
 }
 
-fn unreadable_remedy(error: &io::Error) -> &'static str {
+/// What to do about a file that is not to be read.
+pub(crate) fn unreadable_remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "give the right path, or write the file (README, 'A first configuration')",
         io::ErrorKind::PermissionDenied => "run as root, or make it readable",

@@ -12,6 +12,7 @@ use syncd_core::flow::{Address, Family};
 
 use super::keepalived::Keepalived;
 use super::links::is_link_local;
+use super::masters::{self, Master};
 use super::node::{self, Part, Path};
 use super::problem::{self, Invalid, Problem};
 use super::{Config, Link, Listen, Transport};
@@ -25,6 +26,8 @@ pub(crate) struct Interface {
     pub(crate) addresses: Vec<IpAddr>,
     /// Whether it is up and has a carrier.
     pub(crate) running: bool,
+    /// What it belongs to.
+    pub(crate) master: Option<Master>,
 }
 
 /// What the configuration is on this machine.
@@ -44,13 +47,15 @@ impl Interface {
     /// When the kernel refuses the list.
     pub(crate) fn all() -> io::Result<Vec<Self>> {
         let mut interfaces: Vec<Self> = Vec::new();
+        let mut masters = masters::all()?;
         for entry in getifaddrs()? {
             let up = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
             let running = entry.flags.contains(up);
             let known = interfaces.iter().position(|known| known.name == entry.interface_name);
             let index = known.unwrap_or_else(|| {
                 let name = entry.interface_name.clone();
-                interfaces.push(Self { name, addresses: Vec::new(), running });
+                let master = masters.remove(&name);
+                interfaces.push(Self { name, addresses: Vec::new(), running, master });
                 interfaces.len() - 1
             });
             let address = entry.address.and_then(|address| {
@@ -97,6 +102,7 @@ impl Config {
         }
         let mut remarks = self.check_keepalived(keepalived, &mut problems);
         remarks.extend(self.check_purge(interfaces));
+        remarks.extend(self.links.iter().filter_map(|link| self.check_master(link, interfaces)));
         let unshown = elsewhere.len().saturating_sub(problem::MOST);
         if problems.is_empty() {
             Ok(Here { own, remarks })
@@ -144,6 +150,30 @@ impl Config {
             return refuse(reason, "give the other router's address");
         }
         Ok(own)
+    }
+
+    /// A link that belongs to another interface.
+    fn check_master(&self, link: &Link, interfaces: &[Interface]) -> Option<Problem> {
+        let name = &link.interface;
+        let here = interfaces.iter().find(|here| here.name == *name)?;
+        let Master { kind, name: master } = here.master.as_ref()?;
+        let (reason, remedy) = if kind == "vrf" {
+            (
+                format!(
+                    "{name} is in the VRF {master}: syncd's sockets are bound to {name} and go by that VRF's routes, which no lab \
+                     has tried"
+                ),
+                "look at 'syncd show conntrack-sync status' on both routers, or take an interface that is in none".to_owned(),
+            )
+        } else {
+            (
+                format!(
+                    "{name} belongs to {master} ({kind}), which takes its packets: syncd may hear nothing on {name}"
+                ),
+                format!("name {master}, and give it the address"),
+            )
+        };
+        Some(self.problem(&link.path, Part::Key, &format!("interface.{name}"), &reason, &remedy))
     }
 
     /// Connections of this router itself, which a purge would cut.

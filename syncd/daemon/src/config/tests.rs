@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 
 use syncd_core::flow::{Address, Family, Flow, HelperName, Protocol, Tuple};
 
+use super::masters::Master;
 use super::*;
 
 /// The texts an operator sees, in `snapshots/cli/config-NAME.snap`.
@@ -302,12 +303,18 @@ fn machine() -> Vec<Interface> {
         name: name.to_owned(),
         addresses: addresses.iter().copied().map(IpAddr::from).collect(),
         running: true,
+        master: None,
     };
+    let of = |kind: &str, name: &str| Some(Master { kind: kind.to_owned(), name: name.to_owned() });
+    let red = Interface { master: of("vrf", "red"), ..interface("eth4", &[[10, 66, 0, 1]]) };
+    let port = Interface { master: of("bridge", "br0"), ..interface("eth5", &[[10, 66, 1, 1]]) };
     vec![
         interface("lo", &[[127, 0, 0, 1]]),
         interface("eth1", &[]),
         interface("eth2", &[[192, 0, 2, 1], [192, 0, 2, 5]]),
         interface("eth3", &[[198, 51, 100, 1]]),
+        red,
+        port,
     ]
 }
 
@@ -343,8 +350,13 @@ fn our_address_on_an_ipv6_link() {
     let address = |text: &str| text.parse::<IpAddr>().expect("an address");
     let addresses = ["192.0.2.1", "2001:db8::1", "fe80::1", "fe80::5"].map(address).to_vec();
     let machine = [
-        Interface { name: "eth2".to_owned(), addresses, running: true },
-        Interface { name: "eth3".to_owned(), addresses: vec![address("fe80::2")], running: true },
+        Interface { name: "eth2".to_owned(), addresses, running: true, master: None },
+        Interface {
+            name: "eth3".to_owned(),
+            addresses: vec![address("fe80::2")],
+            running: true,
+            master: None,
+        },
     ];
     let own = |section: &str| valid(&with(section)).check_system(&machine, Ok(None)).expect("it fits").own;
     assert_eq!(own("  interface: { eth2: { peer: \"2001:db8::2\" } }\n"), [address("2001:db8::1")]);

@@ -392,6 +392,24 @@ fn keeps(name: &str, words: &[&str], output: &std::process::Output) {
     assert!(any, "{words:?}: {said}");
 }
 
+/// A port of a bridge hears nothing of its own; that it is one, only the kernel knows.
+#[test]
+fn a_link_that_belongs_to_a_bridge_is_remarked() {
+    lab::run("operate::a_link_that_belongs_to_a_bridge_is_remarked", || {
+        let (r1, _) = two_routers();
+        r1.configure(MULTICAST);
+        let check = || {
+            let config = r1.path("syncd.yaml");
+            let words = [env!("CARGO_BIN_EXE_syncd"), "check", "--here", &config.to_string_lossy()];
+            String::from_utf8(r1.program(&words).output().expect("syncd starts").stdout).expect("text")
+        };
+        assert!(!check().contains("belongs to"), "{}", check());
+        lab::ip(&["-n", "r1", "link", "add", "br0", "type", "bridge"]);
+        lab::ip(&["-n", "r1", "link", "set", "sync", "master", "br0"]);
+        assert!(check().contains("sync belongs to br0 (bridge)"), "{}", check());
+    });
+}
+
 #[test]
 fn a_link_that_fails_is_noticed_told_and_replaced() {
     lab::run("operate::a_link_that_fails_is_noticed_told_and_replaced", || {

@@ -47,6 +47,8 @@ const RULES: &[(&str, bool)] = &[
     ("s11-track-file-is-fifo", false),
     ("s11-ready-timeout-alone", true),
     ("s12-purge-cuts-logins", true),
+    ("m8-interface-in-a-vrf", true),
+    ("s13-interface-of-a-bridge", true),
 ];
 
 /// What `syncd check --here` says of a sample, and whether it is valid all the same.
