@@ -144,12 +144,15 @@ fn flows() {
     let failure = Failure { errno: 17, existing: None };
     let mut unanswered = echo;
     unanswered.present = AttrSet::TIMEOUT;
+    let mut answered = echo;
+    (answered.reply, answered.present) = (echo.original.inverse(Protocol::ICMP), AttrSet::REPLY);
     let mut dccp = rare(echo);
     dccp.extras.said(ExtraSet::DCCP);
     dccp.extras.said(ExtraSet::HELPER);
     let flows = [
         value(&FlowView::new(&echo, Some(3), Some(&failure))),
         value(&FlowView::new(&unanswered, None, None)),
+        value(&FlowView::new(&answered, None, None)),
         value(&FlowView::new(&dccp, Some(3), None)),
         value(&of_kernel()),
     ];
