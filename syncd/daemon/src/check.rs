@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use crate::config::keys::{KEYS, Key};
-use crate::config::{self, Config, Interface, Invalid, Keepalived, LoadError, Problem, schema};
+use crate::config::{self, Beside, Config, Interface, Invalid, LoadError, Problem, schema};
 
 #[cfg(test)]
 mod tests;
@@ -54,7 +54,7 @@ fn on_this_machine(config: &Config, here: bool) -> anyhow::Result<Result<Vec<Pro
         return Ok(Ok(Vec::new()));
     }
     let interfaces = Interface::all().context("cannot list the interfaces")?;
-    Ok(config.check_system(&interfaces, Keepalived::read(&config.failover)).map(|here| here.remarks))
+    Ok(config.check_system(&interfaces, Beside::read(&config.failover)).map(|here| here.remarks))
 }
 
 fn object(problem: &Problem) -> Value {

@@ -29,7 +29,7 @@ pub fn configuration(file: &[u8]) -> String {
     let machine = Interface { name: "eth2".to_owned(), addresses, running: true, master: None };
     match config::understand(Path::new("syncd.yaml"), file) {
         Ok(config) => config
-            .check_system(&[machine], Ok(None))
+            .check_system(&[machine], None)
             .map_or_else(|problems| problems.to_string(), |_| "valid".to_owned()),
         Err(error) => error.to_string(),
     }

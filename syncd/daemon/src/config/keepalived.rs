@@ -1,254 +1,208 @@
-//! What of keepalived's own configuration concerns ours: its sync groups, their members, and where it tells roles.
+//! keepalived's configuration, as far as it concerns a failover: what it tells, its sync groups, its instances.
 //!
-//! Understands no more of the file than that, and changes nothing. Read at a start, a reload and `syncd check --here`.
-//! Tested in `keepalived/tests.rs`.
+//! Never starts keepalived and never judges: `fit` holds it against ours, the doctor's checks against the machine. Read at a
+//! start, a reload, a handover, by `syncd check --here` and `syncd doctor`. Tested in `keepalived/tests.rs`.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-
-use super::Failover;
+mod blocks;
+mod fit;
 
 #[cfg(test)]
 mod tests;
 
-/// Where keepalived's configuration is if nobody says so: VyOS's place first.
-const USUAL: [&str; 2] = ["/run/keepalived/keepalived.conf", "/etc/keepalived/keepalived.conf"];
+use std::net::IpAddr;
+use std::path::Path;
 
-/// A longer file is not read, in bytes.
-const LONGEST: u64 = 4 << 20;
+use blocks::Entry;
+pub(crate) use blocks::Unread;
+pub(crate) use fit::{Beside, usual};
 
-/// keepalived's configuration, as far as it concerns us.
-#[derive(Debug, Default, PartialEq)]
+/// What it says.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Keepalived {
-    pub(super) file: PathBuf,
-    /// Whether our configuration names the file: then it must fit, else it should.
-    pub(super) named: bool,
-    groups: Vec<Group>,
-    instances: Vec<Instance>,
-    fifos: Vec<PathBuf>,
-    /// The files that it looks at.
-    tracked: Vec<PathBuf>,
-    /// It includes other files, which are not read.
-    includes: bool,
+    /// Where it writes every change of a role.
+    pub(crate) fifos: Vec<String>,
+    /// `fifo_write_vrrp_states_on_reload`.
+    pub(crate) tells_on_reload: bool,
+    /// `vrrp_startup_delay`, in seconds; 0 without.
+    pub(crate) startup_delay: f64,
+    /// The files that it can look at.
+    pub(crate) track_files: Vec<TrackFile>,
+    /// The sync groups.
+    pub(crate) groups: Vec<Group>,
+    /// The VRRP instances.
+    pub(crate) instances: Vec<Instance>,
 }
 
-#[derive(Debug, Default, PartialEq)]
-struct Group {
-    name: String,
-    members: Vec<String>,
+/// A `track_file`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TrackFile {
+    /// Its name.
+    pub(crate) name: String,
+    /// Which file.
+    pub(crate) file: String,
+    /// By what the number in it is multiplied; keepalived takes 1 where nothing is said.
+    pub(crate) weight: Option<i32>,
+    /// What it says before anybody has written it.
+    pub(crate) init: Option<String>,
 }
 
-#[derive(Debug, Default, PartialEq)]
-struct Instance {
-    name: String,
-    preempt_delay: f64,
-    nopreempt: bool,
+/// That a group or an instance looks at a `track_file`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tracking {
+    /// The name of the file.
+    pub(crate) name: String,
+    /// By what the number in it is multiplied here.
+    pub(crate) weight: Option<i32>,
 }
 
-/// What does not fit, and what to do about it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Misfit {
-    pub(super) reason: String,
-    pub(super) remedy: String,
-    /// It may be meant, or be right all the same: never more than a remark.
-    pub(super) mild: bool,
+/// A `vrrp_sync_group`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// Its name.
+    pub(crate) name: String,
+    /// The instances that move together.
+    pub(crate) members: Vec<String>,
+    /// Whether a script is told of its role.
+    pub(crate) notifies: bool,
+    /// What all its members look at.
+    pub(crate) tracks: Vec<Tracking>,
 }
 
-impl Failover {
-    /// The file that keepalived reads: the one that is named, or the usual one.
-    pub(crate) fn keepalived_file(&self) -> PathBuf {
-        self.keepalived_config.clone().unwrap_or_else(usual)
-    }
+/// A `vrrp_instance`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Instance {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where it speaks.
+    pub(crate) interface: String,
+    /// The interface of its own MAC address, by which packets come in.
+    pub(crate) vmac: Option<String>,
+    /// Whether its advertisements leave by [`Instance::vmac`].
+    pub(crate) speaks_by_vmac: bool,
+    /// Whether it speaks to named peers and not to the group.
+    pub(crate) unicast: bool,
+    /// The shared addresses.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Whether it takes nothing back from a peer of lower priority.
+    pub(crate) nopreempt: bool,
+    /// For so many seconds it leaves the place to a peer of lower priority.
+    pub(crate) preempt_delay: f64,
+    /// Whether it begins as master.
+    pub(crate) begins_as_master: bool,
+    /// Its priority; keepalived takes 100 where nothing is said.
+    pub(crate) priority: Option<i32>,
+    /// What it looks at.
+    pub(crate) tracks: Vec<Tracking>,
 }
 
-/// The usual file that is there.
-pub(crate) fn usual() -> PathBuf {
-    let there = USUAL.into_iter().find(|file| Path::new(file).exists());
-    there.unwrap_or(USUAL[1]).into()
+/// Reads the file, and those that it includes.
+///
+/// # Errors
+///
+/// Why it cannot be read as keepalived would.
+pub(crate) fn read(file: &Path) -> Result<Keepalived, Unread> {
+    let mut read = Keepalived::default();
+    blocks::read(file)?.iter().for_each(|entry| read.take(entry));
+    Ok(read)
 }
 
 impl Keepalived {
-    /// Reads the file that our configuration names, or the usual one; none where neither is there.
-    ///
-    /// # Errors
-    ///
-    /// When the file that is named cannot be read.
-    pub(crate) fn read(failover: &Failover) -> io::Result<Option<Self>> {
-        if let Some(file) = &failover.keepalived_config {
-            return Ok(Some(Self::understand(file, true, &text(file)?)));
-        }
-        let usual = USUAL.map(Path::new);
-        Ok(usual.into_iter().find_map(|file| Some(Self::understand(file, false, &text(file).ok()?))))
-    }
-
-    /// Understands its text.
-    pub(super) fn understand(file: &Path, named: bool, text: &str) -> Self {
-        let mut all = Self { file: file.to_owned(), named, ..Self::default() };
-        let words = words(text);
-        let mut above: Vec<&[&str]> = Vec::new();
-        // A statement is a line; what stands before `{` heads the lines up to `}`.
-        for line in words.iter().map(Vec::as_slice) {
-            match line {
-                ["}"] => drop(above.pop()),
-                [head @ .., "{"] => {
-                    match head {
-                        ["vrrp_sync_group", name, ..] => {
-                            all.groups.push(Group { name: (*name).to_owned(), members: Vec::new() });
-                        }
-                        ["vrrp_instance", name, ..] => {
-                            all.instances.push(Instance { name: (*name).to_owned(), ..Instance::default() });
-                        }
-                        _ => {}
-                    }
-                    above.push(head);
-                }
-                line => all.take(&above, line),
-            }
-        }
-        all
-    }
-
-    /// A line in its blocks.
-    fn take(&mut self, above: &[&[&str]], line: &[&str]) {
-        match (above, line) {
-            (_, ["include" | "includer" | "includew" | "includem" | "includeb" | "includea", ..]) => {
-                self.includes = true;
-            }
-            ([["global_defs"]], ["vrrp_notify_fifo" | "notify_fifo", path]) => {
-                self.fifos.push(PathBuf::from(path));
-            }
-            ([["track_file" | "vrrp_track_file", ..]], ["file", path]) => {
-                self.tracked.push(PathBuf::from(path));
-            }
-            ([["vrrp_sync_group", ..], ["group"]], members) => {
-                if let Some(group) = self.groups.last_mut() {
-                    group.members.extend(members.iter().map(|member| (*member).to_owned()));
-                }
-            }
-            ([["vrrp_instance", ..]], ["preempt_delay", seconds]) => {
-                if let (Some(instance), Ok(seconds)) = (self.instances.last_mut(), seconds.parse()) {
-                    instance.preempt_delay = seconds;
-                }
-            }
-            ([["vrrp_instance", ..]], ["nopreempt"]) => {
-                if let Some(instance) = self.instances.last_mut() {
-                    instance.nopreempt = true;
-                }
-            }
+    fn take(&mut self, entry: &Entry) {
+        match entry.key() {
+            "global_defs" => entry.block.iter().for_each(|entry| self.take_global(entry)),
+            "vrrp_sync_group" => self.groups.push(Group::of(entry)),
+            "vrrp_instance" => self.instances.push(Instance::of(entry)),
+            // The second is its name before keepalived 2.1.
+            "track_file" | "vrrp_track_file" => self.track_files.push(TrackFile::of(entry)),
             _ => {}
         }
     }
 
-    /// What does not fit our configuration.
-    pub(super) fn misfits(&self, failover: &Failover, purge: Option<u32>) -> Vec<Misfit> {
-        let (name, file) = (&failover.sync_group, self.file.display());
-        let Some(group) = self.groups.iter().find(|group| group.name == *name) else {
-            let there: Vec<&str> = self.groups.iter().map(|group| group.name.as_str()).collect();
-            let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-            let reason = format!("VRRP sync-group {name} is not configured in {file}");
-            let remedy = format!("write 'vrrp_sync_group {name}' there, or take one that is ({there})");
-            return vec![Misfit { reason, remedy, mild: self.includes }];
-        };
-        let mut misfits = Vec::new();
-        if group.members.is_empty() {
-            let reason =
-                format!("VRRP sync-group {name} has no member in {file}: keepalived tells no role of it");
-            let remedy = "name its instances there: 'group { VI_1 }'".to_owned();
-            misfits.push(Misfit { reason, remedy, mild: false });
+    fn take_global(&mut self, entry: &Entry) {
+        match entry.key() {
+            "notify_fifo" | "vrrp_notify_fifo" => self.fifos.push(entry.value()),
+            "fifo_write_vrrp_states_on_reload" => self.tells_on_reload = true,
+            "vrrp_startup_delay" => self.startup_delay = entry.value().parse().unwrap_or(0.0),
+            _ => {}
         }
-        for member in &group.members {
-            if !self.includes && !self.instances.iter().any(|instance| instance.name == *member) {
-                let reason = format!(
-                    "member {member} of VRRP sync-group {name} is no vrrp_instance in {file}, or is disabled"
-                );
-                let remedy = format!("write 'vrrp_instance {member}' there, or take it out of the group");
-                misfits.push(Misfit { reason, remedy, mild: false });
-            }
-        }
-        if let Some(fifo) = &failover.notify_fifo
-            && !self.fifos.contains(fifo)
-        {
-            let reason = format!("keepalived does not write to {}: no role will come", fifo.display());
-            let remedy = format!("write 'vrrp_notify_fifo {}' into global_defs of {file}", fifo.display());
-            misfits.push(Misfit { reason, remedy, mild: self.includes });
-        }
-        match &failover.track_file {
-            Some(file) if !self.tracked.contains(file) => {
-                let reason =
-                    format!("keepalived does not look at {}: it takes this router for ready", file.display());
-                let remedy =
-                    format!("write a track_file for it into {} (docs/handover.md)", self.file.display());
-                misfits.push(Misfit { reason, remedy, mild: true });
-            }
-            // Whoever is looked at takes nothing back before it is ready.
-            Some(_) => {}
-            None => misfits.extend(self.hurry(group, purge)),
-        }
-        misfits
-    }
-
-    /// A member of our group that takes nothing over from a router that lives.
-    pub(crate) fn with_nopreempt(&self, failover: &Failover) -> Option<String> {
-        let group = self.groups.iter().find(|group| group.name == failover.sync_group)?;
-        let stays = |instance: &&Instance| instance.nopreempt && group.members.contains(&instance.name);
-        self.instances.iter().find(stays).map(|instance| instance.name.clone())
-    }
-
-    /// A router that takes its place back before it knows the flows that began meanwhile.
-    fn hurry(&self, group: &Group, purge: Option<u32>) -> Option<Misfit> {
-        let purge = purge?;
-        let hasty = |instance: &&Instance| {
-            group.members.contains(&instance.name)
-                && !instance.nopreempt
-                && instance.preempt_delay < f64::from(purge)
-        };
-        let Instance { name, preempt_delay, .. } = self.instances.iter().find(hasty)?;
-        let reason = format!(
-            "preempt_delay of {name} is {preempt_delay} s, less than purge-timeout ({purge} s): a router that \
-             returns may take over before it knows the flows"
-        );
-        let remedy = format!("set 'preempt_delay {purge}' there, or 'nopreempt'");
-        Some(Misfit { reason, remedy, mild: true })
     }
 }
 
-fn text(file: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(file)?.take(LONGEST).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+impl TrackFile {
+    fn of(entry: &Entry) -> Self {
+        let mut file = Self { name: entry.value(), ..Self::default() };
+        for line in &entry.block {
+            match line.key() {
+                "file" => file.file = line.value(),
+                "weight" => file.weight = line.value().parse().ok(),
+                "init_file" => file.init = Some(line.value()),
+                _ => {}
+            }
+        }
+        file
+    }
 }
 
-/// The file as statements: comments begin with `#` or `!`, quotes keep blanks, braces end a statement.
-fn words(text: &str) -> Vec<Vec<&str>> {
-    let mut statements = Vec::new();
-    for line in text.lines() {
-        let mut statement: Vec<&str> = Vec::new();
-        let mut rest = line.trim_start();
-        while let Some(first) = rest.chars().next().filter(|first| !['#', '!'].contains(first)) {
-            let (word, after) = match first {
-                '{' | '}' => rest.split_at(1),
-                '"' | '\'' => {
-                    let inside = &rest[1..];
-                    inside.split_once(first).unwrap_or((inside, ""))
-                }
-                _ => {
-                    let ends = |c: char| c.is_whitespace() || ['{', '}', '#', '!'].contains(&c);
-                    rest.split_at(rest.find(ends).unwrap_or(rest.len()))
-                }
-            };
-            if word == "}" && !statement.is_empty() {
-                statements.push(std::mem::take(&mut statement));
-            }
-            statement.push(word);
-            if word == "{" || word == "}" {
-                statements.push(std::mem::take(&mut statement));
-            }
-            rest = after.trim_start();
-        }
-        if !statement.is_empty() {
-            statements.push(statement);
-        }
+impl Tracking {
+    /// `NAME`, or `NAME weight NUMBER`.
+    fn of(entry: &Entry) -> Self {
+        let weight = entry.words.iter().skip_while(|word| *word != "weight").nth(1);
+        Self { name: entry.key().to_owned(), weight: weight.and_then(|word| word.parse().ok()) }
     }
-    statements
+}
+
+impl Group {
+    fn of(entry: &Entry) -> Self {
+        let mut group = Self { name: entry.value(), ..Self::default() };
+        for line in &entry.block {
+            match line.key() {
+                "group" => group.members.extend(line.all().cloned()),
+                "track_file" => group.tracks.extend(line.block.iter().map(Tracking::of)),
+                key if key.starts_with("notify") => group.notifies = true,
+                _ => {}
+            }
+        }
+        group
+    }
+}
+
+impl Instance {
+    fn of(entry: &Entry) -> Self {
+        let mut instance = Self { name: entry.value(), speaks_by_vmac: true, ..Self::default() };
+        let mut router = String::new();
+        for line in &entry.block {
+            match line.key() {
+                "interface" => instance.interface = line.value(),
+                "virtual_router_id" => router = line.value(),
+                "use_vmac" => instance.vmac = Some(line.value()),
+                "vmac_xmit_base" => instance.speaks_by_vmac = false,
+                "unicast_peer" => instance.unicast = true,
+                "nopreempt" => instance.nopreempt = true,
+                "preempt_delay" => instance.preempt_delay = line.value().parse().unwrap_or(0.0),
+                "priority" => instance.priority = line.value().parse().ok(),
+                "track_file" => instance.tracks.extend(line.block.iter().map(Tracking::of)),
+                "state" => instance.begins_as_master = line.value() == "MASTER",
+                "virtual_ipaddress" | "virtual_ipaddress_excluded" => {
+                    let addresses = line.block.iter().map(Entry::key);
+                    let alone = addresses.map(|word| word.split('/').next().unwrap_or(word));
+                    instance.addresses.extend(alone.filter_map(|word| word.parse::<IpAddr>().ok()));
+                }
+                _ => {}
+            }
+        }
+        if let Some(name) = instance.vmac.as_mut().filter(|name| name.is_empty()) {
+            *name = format!("vrrp.{router}");
+        }
+        instance
+    }
+
+    /// The names under which packets come in.
+    pub(crate) fn entrances(&self) -> impl Iterator<Item = &str> {
+        [Some(self.interface.as_str()), self.vmac.as_deref()].into_iter().flatten()
+    }
+
+    /// The name under which its advertisements leave.
+    pub(crate) fn exit(&self) -> &str {
+        self.vmac.as_deref().filter(|_| self.speaks_by_vmac).unwrap_or(&self.interface)
+    }
 }

@@ -6,7 +6,7 @@
 
 mod change;
 mod expect;
-mod keepalived;
+pub(crate) mod keepalived;
 pub(crate) mod keys;
 mod links;
 mod masters;
@@ -33,7 +33,7 @@ use syncd_core::filter::Filter;
 use crate::journal::Level;
 
 pub(crate) use change::needing_restart;
-pub(crate) use keepalived::{Keepalived, usual as usual_keepalived_file};
+pub(crate) use keepalived::{Beside, usual as usual_keepalived_file};
 pub(crate) use links::{is_interface_name, is_link_local};
 pub(crate) use metrics::MetricsSocket;
 pub(crate) use problem::{Invalid, Problem};

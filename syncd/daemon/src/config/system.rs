@@ -10,7 +10,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use syncd_core::flow::{Address, Family};
 
-use super::keepalived::Keepalived;
+use super::keepalived::Beside;
 use super::links::is_link_local;
 use super::masters::{self, Master};
 use super::node::{self, Part, Path};
@@ -82,7 +82,7 @@ impl Config {
     pub(crate) fn check_system(
         &self,
         interfaces: &[Interface],
-        keepalived: io::Result<Option<Keepalived>>,
+        keepalived: Option<Beside>,
     ) -> Result<Here, Invalid> {
         let mut problems = Vec::new();
         let is_here =
@@ -100,7 +100,7 @@ impl Config {
                 Err(problem) => problems.push(problem),
             }
         }
-        let mut remarks = self.check_keepalived(keepalived, &mut problems);
+        let mut remarks = self.check_keepalived(keepalived.as_ref(), &mut problems);
         remarks.extend(self.check_purge(interfaces));
         remarks.extend(self.links.iter().filter_map(|link| self.check_master(link, interfaces)));
         let unshown = elsewhere.len().saturating_sub(problem::MOST);
@@ -200,25 +200,12 @@ impl Config {
     }
 
     /// Adds what must fit and does not to `problems`; gives what should.
-    fn check_keepalived(
-        &self,
-        keepalived: io::Result<Option<Keepalived>>,
-        problems: &mut Vec<Problem>,
-    ) -> Vec<Problem> {
+    fn check_keepalived(&self, keepalived: Option<&Beside>, problems: &mut Vec<Problem>) -> Vec<Problem> {
         let at = |reason: &str, remedy: &str| {
             let key = "failover-mechanism.vrrp.sync-group";
             self.problem(&self.failover.path, Part::Value, key, reason, remedy)
         };
-        let keepalived = match keepalived {
-            Ok(Some(keepalived)) => keepalived,
-            Ok(None) => return Vec::new(),
-            Err(error) => {
-                let reason = format!("keepalived-config cannot be read: {error}");
-                problems
-                    .push(at(&reason, "give the path of the file that keepalived reads, or leave it out"));
-                return Vec::new();
-            }
-        };
+        let Some(keepalived) = keepalived else { return Vec::new() };
         let mut remarks = Vec::new();
         for misfit in keepalived.misfits(&self.failover, self.purge_timeout) {
             let list = if keepalived.named && !misfit.mild { &mut *problems } else { &mut remarks };

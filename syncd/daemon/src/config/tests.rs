@@ -322,7 +322,7 @@ fn machine() -> Vec<Interface> {
 fn the_machine_must_have_what_is_named() {
     let on_this_machine = |name, section: &str| {
         let text = with(section);
-        let invalid = valid(&text).check_system(&machine(), Ok(None)).expect_err("it does not fit");
+        let invalid = valid(&text).check_system(&machine(), None).expect_err("it does not fit");
         snapshot(name, &text, &invalid);
     };
     on_this_machine("missing-interface", "  interface: { eth7: {}, eth1: { port: 3781 } }\n");
@@ -339,7 +339,7 @@ fn the_machine_must_have_what_is_named() {
 
 #[test]
 fn our_address_on_a_link() {
-    let own = |section: &str| valid(&with(section)).check_system(&machine(), Ok(None)).expect("it fits").own;
+    let own = |section: &str| valid(&with(section)).check_system(&machine(), None).expect("it fits").own;
     assert_eq!(own("  interface: { eth2: {} }\n"), [Ipv4Addr::new(192, 0, 2, 1)]);
     let second = own("  interface: { eth2: { peer: 192.0.2.2 } }\n  listen-address: 192.0.2.5\n");
     assert_eq!(second, [Ipv4Addr::new(192, 0, 2, 5)]);
@@ -358,7 +358,7 @@ fn our_address_on_an_ipv6_link() {
             master: None,
         },
     ];
-    let own = |section: &str| valid(&with(section)).check_system(&machine, Ok(None)).expect("it fits").own;
+    let own = |section: &str| valid(&with(section)).check_system(&machine, None).expect("it fits").own;
     assert_eq!(own("  interface: { eth2: { peer: \"2001:db8::2\" } }\n"), [address("2001:db8::1")]);
     // A link-local peer is another host than the one of that address on another link.
     assert_eq!(own("  interface: { eth2: { peer: \"fe80::2\" } }\n"), [address("fe80::1")]);

@@ -14,12 +14,13 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::SockaddrStorage;
 
-use super::keepalived;
 use super::machine::{Interface, Machine, Road, Unusable, Way};
 use super::packet::network;
 use super::ruleset::Ruleset;
 use crate::channels;
-use crate::config::{self, Config, Link, LoadError, Transport, is_link_local, usual_keepalived_file};
+use crate::config::{
+    self, Config, Link, LoadError, Transport, is_link_local, keepalived, usual_keepalived_file,
+};
 
 /// The keys that are read, below `/proc/sys/net`.
 const SETTINGS: [&str; 4] = [
@@ -50,7 +51,7 @@ pub(super) fn machine(config: &Path, keepalived: Option<&Path>) -> Machine {
         _ => Vec::new(),
     };
     Machine {
-        keepalived: keepalived::read(&keepalived),
+        keepalived: keepalived::read(&keepalived).map_err(|unread| unread.to_string()),
         rules: rules(),
         settings: SETTINGS.map(|key| (key, setting(key))).into_iter().collect::<BTreeMap<_, _>>(),
         config,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::keepalived::Keepalived;
 use super::packet::network;
 use super::ruleset::Ruleset;
 use crate::config::Config;
+use crate::config::keepalived::Keepalived;
 
 /// What was looked at; in the place of what could not be seen stands why.
 #[derive(Debug)]

@@ -6,7 +6,6 @@
 
 mod checks;
 mod gather;
-mod keepalived;
 mod machine;
 mod packet;
 mod ruleset;

@@ -1,17 +1,16 @@
 //! The judges on machines that are made up: what fires, what is silent, what nobody can say.
 
-mod keepalived;
 mod rules;
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::keepalived::{Group, Instance, Keepalived, TrackFile, Tracking};
 use super::machine::{Interface, Machine, Road, Unusable, Way};
 use super::ruleset::Ruleset;
 use super::*;
 use crate::config;
+use crate::config::keepalived::{Group, Instance, Keepalived, TrackFile, Tracking};
 
 fn instance(name: &str, interface: &str, address: &str) -> Instance {
     Instance {

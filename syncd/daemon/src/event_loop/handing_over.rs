@@ -10,7 +10,7 @@ use syncd_core::time::Instant;
 use tokio::sync::oneshot;
 
 use super::EventLoop;
-use crate::config::Keepalived;
+use crate::config::Beside;
 use crate::control::protocol::Response;
 use crate::handover::{EVERY, Handover, Order, Outcome, Seen};
 use crate::journal::Level;
@@ -67,8 +67,7 @@ impl EventLoop {
             let reason = "cannot hand over: keepalived does not go by a track-file".to_owned();
             return Some((reason, "add one to both configurations (docs/handover.md)"));
         }
-        let keepalived = Keepalived::read(failover).ok().flatten();
-        let stays = keepalived.and_then(|keepalived| keepalived.with_nopreempt(failover));
+        let stays = Beside::read(failover).and_then(|keepalived| keepalived.with_nopreempt(failover));
         stays.map(|name| {
             let reason = format!(
                 "cannot hand over: {name} has nopreempt, and where that is so on the other router too it takes over from \

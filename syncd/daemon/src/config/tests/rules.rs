@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use super::keepalived::Unread;
 use super::*;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rules");
@@ -59,11 +60,15 @@ fn said_of(rule: &str) -> (String, bool) {
         Ok(config) => config,
         Err(invalid) => return (invalid.to_string(), false),
     };
-    let keepalived = config.failover.keepalived_config.as_ref().map(|file| {
-        let text = fs::read_to_string(Path::new(SAMPLES).join(format!("{rule}.keepalived.conf")));
-        text.map(|text| Keepalived::understand(file, true, &text))
+    let keepalived = config.failover.keepalived_config.clone().map(|file| {
+        let sample = Path::new(SAMPLES).join(format!("{rule}.keepalived.conf"));
+        let said = keepalived::read(&sample).map_err(|unread| match unread {
+            Unread::Unreadable { source, .. } => Unread::Unreadable { file: file.clone(), source },
+            other @ Unread::NotFollowed(_) => other,
+        });
+        Beside { file, named: true, said }
     });
-    match config.check_system(&machine(), keepalived.transpose()) {
+    match config.check_system(&machine(), keepalived) {
         Ok(here) => (config.show(&[config.remarks(), &here.remarks].concat()).to_string(), true),
         Err(invalid) => (invalid.to_string(), false),
     }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde_json::Value;
 
 use super::Seen;
+use crate::config::keepalived::Instance;
 use crate::doctor::machine::Machine;
 use crate::doctor::packet::{End, Packet, Truth, addresses};
 use crate::doctor::ruleset::{Chain, Rule, Ruleset};
@@ -33,7 +34,7 @@ impl Side<'_> {
 fn sides<'a>(machine: &'a Machine, seen: &mut Seen) -> Vec<Side<'a>> {
     let both = [false, true];
     if let Ok(keepalived) = &machine.keepalived {
-        let of = |instance: &'a crate::doctor::keepalived::Instance| {
+        let of = |instance: &'a Instance| {
             let has = |v6| instance.addresses.iter().any(|address| address.is_ipv6() == v6);
             both.into_iter().filter(move |v6| has(*v6)).map(|v6| Side {
                 interface: &instance.interface,

@@ -2,7 +2,7 @@
 
 use super::Seen;
 use crate::config::Config;
-use crate::doctor::keepalived::{Instance, Keepalived};
+use crate::config::keepalived::{Instance, Keepalived};
 use crate::doctor::machine::Machine;
 
 fn both<'a>(machine: &'a Machine, seen: &mut Seen) -> Option<(&'a Config, &'a Keepalived)> {
