@@ -54,7 +54,7 @@ fn on_this_machine(config: &Config, here: bool) -> anyhow::Result<Result<Vec<Pro
         return Ok(Ok(Vec::new()));
     }
     let interfaces = Interface::all().context("cannot list the interfaces")?;
-    Ok(config.check_system(&interfaces, Beside::read(&config.failover)).map(|here| here.remarks))
+    Ok(config.check_system(&interfaces, Beside::read(&config.failover).as_ref()).map(|here| here.remarks))
 }
 
 fn object(problem: &Problem) -> Value {

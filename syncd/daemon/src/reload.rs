@@ -75,7 +75,7 @@ fn read(file: &Path) -> Result<Fitting, Unfit> {
     };
     let interfaces = Interface::all().context("cannot list the interfaces");
     let interfaces = interfaces.map_err(|error| unfit(vec![format!("{error:#}")]))?;
-    let here = config.check_system(&interfaces, Beside::read(&config.failover));
+    let here = config.check_system(&interfaces, Beside::read(&config.failover).as_ref());
     let here = here.map_err(|invalid| unfit(lines(invalid.problems())))?;
     let remarks =
         config.remarks().iter().chain(&here.remarks).map(|remark| config::line(file, remark)).collect();

@@ -91,7 +91,7 @@ impl Rehearsal {
         refuse_conntrackd()?;
         let config = config::load(&self.config_file)?;
         let interfaces = Interface::all().context("cannot list the interfaces")?;
-        config.check_system(&interfaces, Beside::read(&config.failover))?;
+        config.check_system(&interfaces, Beside::read(&config.failover).as_ref())?;
         Ok(())
     }
 }
@@ -109,7 +109,7 @@ fn begin_again() -> anyhow::Result<()> {
 /// Our address on each link, if the configuration fits the machine; remarks go to the journal.
 pub(crate) fn here(config: &Config, journal: &Journal) -> anyhow::Result<Vec<IpAddr>> {
     let interfaces = Interface::all().context("cannot list the interfaces")?;
-    let here = config.check_system(&interfaces, Beside::read(&config.failover))?;
+    let here = config.check_system(&interfaces, Beside::read(&config.failover).as_ref())?;
     for remark in config.remarks().iter().chain(&here.remarks) {
         journal.say(Level::Warn, config::line(config.file(), remark));
     }

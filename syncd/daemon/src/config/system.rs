@@ -82,7 +82,7 @@ impl Config {
     pub(crate) fn check_system(
         &self,
         interfaces: &[Interface],
-        keepalived: Option<Beside>,
+        keepalived: Option<&Beside>,
     ) -> Result<Here, Invalid> {
         let mut problems = Vec::new();
         let is_here =
@@ -100,7 +100,7 @@ impl Config {
                 Err(problem) => problems.push(problem),
             }
         }
-        let mut remarks = self.check_keepalived(keepalived.as_ref(), &mut problems);
+        let mut remarks = self.check_keepalived(keepalived, &mut problems);
         remarks.extend(self.check_purge(interfaces));
         remarks.extend(self.links.iter().filter_map(|link| self.check_master(link, interfaces)));
         let unshown = elsewhere.len().saturating_sub(problem::MOST);

@@ -68,7 +68,7 @@ fn said_of(rule: &str) -> (String, bool) {
         });
         Beside { file, named: true, said }
     });
-    match config.check_system(&machine(), keepalived) {
+    match config.check_system(&machine(), keepalived.as_ref()) {
         Ok(here) => (config.show(&[config.remarks(), &here.remarks].concat()).to_string(), true),
         Err(invalid) => (invalid.to_string(), false),
     }
