@@ -232,10 +232,10 @@ impl InternalCache {
         self.table.iter_from(from).filter(|(_, entry)| entry.is(DEAD)).map(|(slot, _)| slot)
     }
 
-    /// Whether ended flows stay because a dump that is being read may still bring their pictures.
+    /// Whether ended flows stay because a dump may still bring, or might have brought, their pictures.
     #[must_use]
     pub const fn keeps_graves(&self) -> bool {
-        self.dumping
+        self.dumping || !self.graves.is_empty()
     }
 
     /// Takes over an event of the kernel.
@@ -312,14 +312,24 @@ impl InternalCache {
         self.dumping = true;
     }
 
-    /// The dump is over (or failed): tombstones the peer need not hear of are freed.
-    pub fn end_dump(&mut self) {
+    /// The dump is over (or failed): tombstones are of no use any more.
+    pub const fn end_dump(&mut self) {
         self.dumping = false;
-        for slot in core::mem::take(&mut self.graves) {
+    }
+
+    /// Frees at most `most` tombstones that the peer need not hear of, unless a dump is being read; a million at once would
+    /// take a fifth of a second. Says whether all are freed.
+    pub fn clear_graves(&mut self, most: u32) -> bool {
+        if self.dumping {
+            return true;
+        }
+        for _ in 0..most {
+            let Some(slot) = self.graves.pop() else { break };
             if self.table.get(slot).is_some_and(|entry| entry.is(DEAD) && !entry.is(TOLD)) {
                 self.bury(slot);
             }
         }
+        self.graves.is_empty()
     }
 
     /// The next slot in `from..to` whose living flow nothing has named since the last dump began.

@@ -110,6 +110,8 @@ fn a_dump_does_not_bring_back_what_ended_while_it_was_read() {
     cache.bury(slot);
     assert_eq!(cache.apply_dumped(&flow(2, 8, 1), 0), Applied::Nothing);
     cache.end_dump();
+    assert!(!cache.clear_graves(1), "one is left");
+    assert!(cache.clear_graves(1));
     assert_eq!((cache.len(), cache.dead()), (0, 0));
 }
 
@@ -175,6 +177,7 @@ fn a_flow_we_wrote_ourselves_lives() {
     written.present = written.present.without(AttrSet::ID);
     assert!(matches!(cache.adopt(&written, 0), Applied::Added(_)));
     cache.end_dump();
+    assert!(cache.clear_graves(u32::MAX));
     assert_eq!((cache.len(), cache.dead()), (1, 0));
 }
 

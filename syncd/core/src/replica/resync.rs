@@ -219,6 +219,9 @@ impl Resync {
                 Some(KernelRequest::Dump { token })
             }
             State::Sweeping { cursor } if self.confirming.len() < CONFIRMING => {
+                if !internal.clear_graves(SLICE) {
+                    return None;
+                }
                 let end = internal.end().min(cursor.saturating_add(SLICE));
                 let Some(slot) = internal.next_unnamed(cursor, end) else {
                     self.state = State::Sweeping { cursor: end };
