@@ -151,6 +151,8 @@ pub(crate) fn build(workspace: &Workspace, packages: &[&str]) -> Command {
 const OVERLOAD: &str = "overload";
 /// Of the handovers a hundred make the figure.
 const HANDOVER: &str = "handover";
+/// Fills a table, which raised limits make a matter of minutes: it is about a word, not about a size.
+const UNREADY: &str = "handover_unready";
 const PROOFS: &str = "conntrackd_loses";
 
 /// Every scenario in a lab, one after the other, with the optimised programs. The proofs are for the nights: no change of
@@ -161,7 +163,8 @@ fn scenarios(workspace: &Workspace) -> Command {
 
 /// Overload as large as the figures that it is compared with, and as many handovers as are asked for.
 pub(crate) fn full_size(workspace: &Workspace) -> Command {
-    let mut command = in_labs(workspace, &["--", "--test-threads=1", OVERLOAD, HANDOVER, PROOFS]);
+    let wanted = ["--", "--test-threads=1", OVERLOAD, HANDOVER, PROOFS, "--skip", UNREADY];
+    let mut command = in_labs(workspace, &wanted);
     command.env("LAB_SCALE", "full");
     command
 }
