@@ -62,8 +62,17 @@ pub(super) struct SyntaxError {
     pub(super) place: Option<Place>,
 }
 
+/// The most brackets that a text may open. The parser looks through all that are open whenever one more is, so that 60 kB
+/// of them take two seconds; a configuration has a handful.
+const BRACKETS: usize = 1000;
+
 /// Parses the text.
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
+    if let Some((at, _)) = text.match_indices(['[', '{']).nth(BRACKETS) {
+        let (line, before) = text[..at].split('\n').enumerate().last().unwrap_or((0, ""));
+        let place = Some(Place { line: line + 1, column: before.chars().count() + 1 });
+        return Err(SyntaxError { reason: format!("it opens more than {BRACKETS} brackets"), place });
+    }
     let budget = Budget::of(text);
     let tree = Grow(&budget).deserialize(serde_yaml::Deserializer::from_str(text));
     tree.map_err(|error| {

@@ -49,6 +49,8 @@ fn syntax(text: &str, error: &node::SyntaxError) -> Problem {
         "write each key once"
     } else if error.reason.contains("aliases") || error.reason.contains("repetition") {
         "write out what is meant, without '&' and '*'"
+    } else if error.reason.contains("it opens more than") {
+        "no configuration of syncd needs nearly as many: is it one?"
     } else {
         "check the indentation (blanks only), the colon after each key and the brackets, here and in the line above"
     };

@@ -168,6 +168,17 @@ fn aliases_stand_for_something_and_not_for_everything() {
 }
 
 #[test]
+fn brackets_without_end_are_no_configuration() {
+    let said = |text: &str| read::config(Path::new("syncd.yaml"), text).expect_err("nonsense").to_string();
+    let deep = said(&format!("# a comment\n{}", "[".repeat(60_000)));
+    assert!(deep.contains("syncd.yaml:2:1001: this is no YAML: it opens more than 1000 brackets"), "{deep}");
+    let wide = said(&"{}\n".repeat(1001));
+    assert!(wide.contains("syncd.yaml:1001:1: this is no YAML: it opens more than"), "{wide}");
+    let few = said(&format!("# {}", "[{".repeat(500)));
+    assert!(!few.contains("brackets"), "{few}");
+}
+
+#[test]
 fn a_file_without_end_is_no_configuration() {
     let said = load(Path::new("/dev/zero")).expect_err("it has no end").to_string();
     assert!(said.contains("longer than 65536 bytes; name a configuration"), "{said}");
