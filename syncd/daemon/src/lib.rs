@@ -32,6 +32,7 @@
 //!
 //! A library only so that bytes from strangers can be thrown at what reads them ([`strangers`]); nobody else links it.
 
+mod accept;
 mod args;
 mod channels;
 mod check;

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::LONGEST_RECORD;
 use super::claim::Claim;
 use super::protocol::{self, Request, Response};
+use crate::accept::Door;
 use crate::journal::told::Told;
 use crate::ready::Ready;
 
@@ -39,19 +40,10 @@ pub(crate) struct Call {
 ///
 /// When the listening socket is broken.
 pub(crate) async fn serve(claim: Arc<Claim>, calls: mpsc::Sender<Call>, told: Arc<Told>) -> io::Result<()> {
-    let ready = Ready::to_read(claim.socket())?;
+    let door = Door::of(claim.socket())?;
     let places = Arc::new(Semaphore::new(MAX_CLIENTS));
     loop {
-        let socket = match ready.read(|| claim.socket().accept()).await {
-            Ok((socket, _)) => socket,
-            Err(error) if is_of_one_client(&error) => continue,
-            Err(error) if is_shortage(&error) => {
-                // The kernel says so at once and again; a client that ends makes room.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
+        let socket = door.client().await?;
         if !is_trusted(&socket) {
             continue;
         }
@@ -67,18 +59,6 @@ pub(crate) async fn serve(claim: Arc<Claim>, calls: mpsc::Sender<Call>, told: Ar
             drop(place);
         });
     }
-}
-
-/// Whether accepting failed because of whoever wanted to be accepted.
-pub(crate) fn is_of_one_client(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
-}
-
-/// Whether accepting failed because something has run out for the moment.
-pub(crate) fn is_shortage(error: &io::Error) -> bool {
-    use nix::errno::Errno;
-    let shortages = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
-    error.raw_os_error().is_some_and(|number| shortages.contains(&Errno::from_raw(number)))
 }
 
 /// Whether the other end is root or our own user. The file's mode says the same; a passed descriptor would not.

@@ -17,9 +17,10 @@ use tokio::time::timeout;
 
 use super::http::{self, LONGEST_HEAD};
 use super::listen::Listener;
+use crate::accept::Door;
 use crate::clock;
 use crate::control::protocol::{Request, Response};
-use crate::control::server::{Call, is_of_one_client, is_shortage};
+use crate::control::server::Call;
 use crate::journal::{Journal, Level};
 use crate::ready::Ready;
 
@@ -49,21 +50,13 @@ pub(crate) async fn serve(listener: Listener, calls: mpsc::Sender<Call>, journal
 }
 
 async fn accept(listener: &Listener, calls: mpsc::Sender<Call>) -> io::Result<()> {
-    let ready = Ready::to_read(listener.socket())?;
+    let door = Door::of(listener.socket())?;
     let places = Arc::new(Semaphore::new(PLACES));
     let pages = Arc::new(Pages { calls, last: Mutex::new(None) });
     loop {
         // Whoever finds no place waits in the kernel's queue, and costs nothing here.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
-        let socket = match ready.read(|| listener.socket().accept()).await {
-            Ok((socket, _)) => socket,
-            Err(error) if is_of_one_client(&error) => continue,
-            Err(error) if is_shortage(&error) => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
+        let socket = door.client().await?;
         let pages = Arc::clone(&pages);
         tokio::spawn(async move {
             // Whatever ends the conversation, it is the client's: nobody here waits for it.
