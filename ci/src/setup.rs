@@ -47,9 +47,10 @@ struct Program {
     demo: bool,
 }
 
-const PROGRAMS: [Program; 10] = [
+const PROGRAMS: [Program; 11] = [
     Program { name: "keepalived", package: "keepalived", demo: true },
     Program { name: "nft", package: "nftables", demo: true },
+    Program { name: "iptables-save", package: "iptables", demo: false },
     Program { name: "conntrackd", package: "conntrackd", demo: false },
     Program { name: "conntrack", package: "conntrack", demo: false },
     // On every Debian by itself; the scenarios are also run as a user who is not root.

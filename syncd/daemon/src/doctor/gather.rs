@@ -1,4 +1,4 @@
-//! Looks at the machine: `/proc/sys`, the addresses, the routes, `nft`, keepalived's file. Changes nothing, sends nothing.
+//! Looks at the machine: `/proc/sys`, the addresses, the routes, `nft` and `iptables-save`, keepalived's file. Changes nothing, sends nothing.
 //!
 //! Routes are asked of the kernel by a socket that connects and never sends: so the answer is that of the present network
 //! namespace, with all rules. Judges nothing. Driven by `mod.rs`; tested by `tests/doctor` in namespaces.
@@ -14,6 +14,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::SockaddrStorage;
 
+use super::iptables;
 use super::machine::{Interface, Machine, Road, Unusable, Way};
 use super::packet::network;
 use super::ruleset::Ruleset;
@@ -93,25 +94,63 @@ fn ip(address: SockaddrStorage) -> Option<IpAddr> {
 }
 
 fn rules() -> Result<Ruleset, String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut places = std::env::split_paths(&path).chain(SYSTEM.map(PathBuf::from));
-    let nft = places.find_map(|place| Some(place.join("nft")).filter(|nft| nft.is_file()));
-    let nft = nft.ok_or("there is no nft to tell the rules: apt-get install nftables")?;
-    let answer = Command::new(nft).args(["-j", "list", "ruleset"]).stdin(Stdio::null()).output();
-    let answer = answer.map_err(|error| format!("nft does not start: {error}"))?;
-    if !answer.status.success() {
-        let said = String::from_utf8_lossy(&answer.stderr);
-        return Err(format!("nft: {}: run as root", said.lines().next().unwrap_or("it failed")));
-    }
-    for names in ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"] {
-        // Rules of the old tables stand beside nft's, and nft does not see them.
+    let nft = program("nft").ok_or("there is no nft to tell the rules: apt-get install nftables")?;
+    let mut rules = Ruleset::read(&told(&nft, &["-j", "list", "ruleset"])?)?;
+    for (v6, names) in [(false, "/proc/net/ip_tables_names"), (true, "/proc/net/ip6_tables_names")] {
+        // What is left of a rule that iptables cannot tell either, is not judged.
+        if rules.is_partly_of_iptables(v6)
+            && let Some(text) = saved(v6, Variant::Nft)
+        {
+            rules.complete(iptables::read(&text, v6));
+        }
+        // Tables of the old kind stand beside nft's, and nft does not see them.
         if fs::read_to_string(names).is_ok_and(|tables| !tables.trim().is_empty()) {
-            return Err(format!(
-                "{names} names tables of iptables-legacy, which nft does not tell: use iptables-nft"
-            ));
+            let text = saved(v6, Variant::Legacy).ok_or_else(|| {
+                format!(
+                    "{names} names tables of iptables-legacy, which only its own program tells: apt-get install iptables, or \
+                     use iptables-nft"
+                )
+            })?;
+            rules.add(iptables::read(&text, v6));
         }
     }
-    Ruleset::read(&String::from_utf8_lossy(&answer.stdout))
+    Ok(rules)
+}
+
+/// Where iptables' rules are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Variant {
+    /// In nft's tables.
+    Nft,
+    /// In tables of their own.
+    Legacy,
+}
+
+/// What this variant of `iptables-save` prints, if it is here. The name without a variant may be either; it says itself which.
+fn saved(v6: bool, variant: Variant) -> Option<String> {
+    let family = if v6 { "ip6tables" } else { "iptables" };
+    let word = if variant == Variant::Nft { "nft" } else { "legacy" };
+    let names = [format!("{family}-{word}-save"), format!("{family}-save")];
+    let texts = names.iter().filter_map(|name| told(&program(name)?, &[]).ok());
+    texts.into_iter().find(|text| text.contains("(nf_tables)") == (variant == Variant::Nft))
+}
+
+fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).chain(SYSTEM.map(PathBuf::from));
+    places.find_map(|place| Some(place.join(name)).filter(|program| program.is_file()))
+}
+
+/// What a program prints.
+fn told(program: &Path, words: &[&str]) -> Result<String, String> {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let answer = Command::new(program).args(words).stdin(Stdio::null()).output();
+    let answer = answer.map_err(|error| format!("{name} does not start: {error}"))?;
+    if !answer.status.success() {
+        let said = String::from_utf8_lossy(&answer.stderr);
+        return Err(format!("{name}: {}: run as root", said.lines().next().unwrap_or("it failed")));
+    }
+    Ok(String::from_utf8_lossy(&answer.stdout).into_owned())
 }
 
 fn road(config: &Config, link: &Link, interfaces: &[Interface]) -> Road {

@@ -6,6 +6,7 @@
 
 mod checks;
 mod gather;
+mod iptables;
 mod machine;
 mod packet;
 mod ruleset;

@@ -103,6 +103,35 @@ impl Ruleset {
         chain.rules.push(Rule { expressions, place });
     }
 
+    /// Whether nft could not tell a rule of this family: a part of it is iptables'.
+    pub(super) fn is_partly_of_iptables(&self, v6: bool) -> bool {
+        let family = if v6 { "ip6" } else { "ip" };
+        self.chains
+            .iter()
+            .filter(|chain| chain.family == family)
+            .any(|chain| chain.rules.iter().any(Rule::is_of_iptables))
+    }
+
+    /// Puts what iptables itself tells into the place of the rules that nft could not. Where the two count differently,
+    /// they stay as they are.
+    pub(super) fn complete(&mut self, told: Vec<Chain>) {
+        for known in told {
+            let same = |chain: &&mut Chain| {
+                (&chain.family, &chain.table, &chain.name) == (&known.family, &known.table, &known.name)
+            };
+            let Some(chain) = self.chains.iter_mut().find(same) else { continue };
+            if chain.rules.len() == known.rules.len() {
+                let pairs = chain.rules.iter_mut().zip(known.rules);
+                pairs.filter(|(rule, _)| rule.is_of_iptables()).for_each(|(rule, known)| *rule = known);
+            }
+        }
+    }
+
+    /// Adds chains that stand beside nft's.
+    pub(super) fn add(&mut self, chains: Vec<Chain>) {
+        self.chains.extend(chains);
+    }
+
     /// The base chains at `hook` that see packets of this family, in the order in which they do.
     pub(super) fn at(&self, hook: &str, v6: bool) -> Vec<(&Chain, &Base)> {
         let sees = |chain: &Chain| chain.family == "inet" || chain.family == if v6 { "ip6" } else { "ip" };
@@ -128,6 +157,12 @@ impl Ruleset {
     /// Every rule with the chain it is in.
     pub(super) fn rules(&self) -> impl Iterator<Item = (&Chain, &Rule)> {
         self.chains.iter().flat_map(|chain| chain.rules.iter().map(move |rule| (chain, rule)))
+    }
+}
+
+impl Rule {
+    fn is_of_iptables(&self) -> bool {
+        self.expressions.iter().any(|expression| expression.get("xt").is_some())
     }
 }
 

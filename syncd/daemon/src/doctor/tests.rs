@@ -1,5 +1,6 @@
 //! The judges on machines that are made up: what fires, what is silent, what nobody can say.
 
+mod iptables;
 mod rules;
 
 use std::path::Path;

@@ -352,6 +352,81 @@ fn a_router_that_is_right_has_no_finding_and_each_fault_one() {
     });
 }
 
+/// [`RULES`] as iptables has them, of either kind.
+const IPTABLES: &str = "\
+-t raw -A PREROUTING -p vrrp -j CT --notrack
+-t raw -A PREROUTING -i sync -j CT --notrack
+-t raw -A OUTPUT -p vrrp -j CT --notrack
+-t raw -A OUTPUT -o sync -j CT --notrack
+-P INPUT DROP
+-A INPUT -i lo -j ACCEPT
+-A INPUT -i eth+ -p vrrp -j ACCEPT
+-A INPUT -i sync -p udp --dport 3780 -j ACCEPT
+-A INPUT -m conntrack --ctstate INVALID -j DROP
+-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+-A INPUT -i eth0 -p tcp --dport 22 -m comment --comment 'from -j DROP' -j ACCEPT
+-P FORWARD DROP
+-A FORWARD -m state --state INVALID -j DROP
+-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT
+-A FORWARD -i eth0 -o eth1 -p tcp --syn -j ACCEPT
+-t nat -A POSTROUTING -s 10.0.0.0/24 -o eth1 -j SNAT --to-source 198.51.100.1
+";
+
+/// The finding, and what is written of the rules in the place of what.
+const OF_IPTABLES: [(&str, &str, &str, &str); 6] = [
+    (
+        "input-invalid",
+        "by eth1 (IPv4): rule 1 of 'iptables -t filter -S INPUT'",
+        "-A INPUT -i lo -j ACCEPT\n",
+        "-A INPUT -i eth1 -j REJECT --reject-with icmp-admin-prohibited\n-A INPUT -i lo -j ACCEPT\n",
+    ),
+    (
+        "forward-invalid",
+        "eth1 to eth0 (IPv4)",
+        "-P FORWARD DROP\n-A FORWARD -m state --state INVALID -j DROP\n",
+        "",
+    ),
+    ("vrrp-tracked", "eth0 (IPv4), eth1 (IPv4)", "-t raw -A OUTPUT -p vrrp -j CT --notrack\n", ""),
+    (
+        "sync-tracked",
+        "sync",
+        "-t raw -A PREROUTING -i sync -j CT --notrack\n",
+        "-t raw -A PREROUTING -i sync -j CT --zone 7\n",
+    ),
+    ("snat-wide", "rule 1 of 'iptables -t nat -S POSTROUTING'", "-s 10.0.0.0/24 -o eth1", "-o eth1"),
+    ("snat-target", "masquerades", "-j SNAT --to-source 198.51.100.1", "-j MASQUERADE"),
+];
+
+#[test]
+fn the_rules_of_iptables_are_judged_as_well() {
+    lab::run("doctor::the_rules_of_iptables_are_judged_as_well", || {
+        let (r1, _r2) = router();
+        for kind in ["nft", "legacy"] {
+            let load = |rules: &str| {
+                let empty = ["raw", "filter", "nat"].map(|table| format!("-t {table} -F\n")).concat();
+                let all = format!("{empty}-P FORWARD ACCEPT\n{rules}");
+                let lines: Vec<String> =
+                    all.lines().map(|line| format!("iptables-{kind} {line}\n")).collect();
+                shell(&r1, &format!("nft flush ruleset\n{}", lines.concat()));
+            };
+            prepare(&r1, None);
+            load(IPTABLES);
+            let right = document(&r1);
+            assert_eq!(all(&right, "findings", "what"), [""; 0], "{kind}");
+            assert_eq!(all(&right, "not_checked", "why"), [""; 0], "{kind}");
+            for (check, what, old, new) in OF_IPTABLES {
+                assert!(IPTABLES.contains(old), "there is no {old}");
+                load(&IPTABLES.replace(old, new));
+                let document = document(&r1);
+                assert_eq!(all(&document, "findings", "check"), [check], "{kind}: {document}");
+                let said = all(&document, "findings", "what")[0].to_owned();
+                assert!(said.contains(what), "{kind}: {said}");
+            }
+            shell(&r1, &format!("{0} -F\n{0} -t nat -F\n{0} -t raw -F", format_args!("iptables-{kind}")));
+        }
+    });
+}
+
 #[test]
 fn a_table_that_is_full_is_a_finding() {
     lab::run("doctor::a_table_that_is_full_is_a_finding", || {

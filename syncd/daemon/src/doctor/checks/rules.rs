@@ -81,7 +81,7 @@ impl Fates {
         match fate {
             fate if good(&fate) => {}
             Fate::Unsure(place) => {
-                seen.unseen(format!("{whom}: {place} cannot be judged; see it by: nft -a list ruleset"));
+                seen.unseen(format!("{whom}: {place} cannot be judged; see it by: {}", shows(&place)));
             }
             Fate::Rejected(place) | Fate::Hit(place) => {
                 push(&mut self.passed, whom);
@@ -102,6 +102,11 @@ impl Fates {
     }
 }
 
+/// What shows the rule at this place to a human.
+fn shows(place: &str) -> &'static str {
+    if place.contains("tables -t ") { "iptables-save, ip6tables-save" } else { "nft -a list ruleset" }
+}
+
 fn push(list: &mut Vec<String>, word: String) {
     if !list.contains(&word) {
         list.push(word);
@@ -120,7 +125,7 @@ fn expression<'a>(rule: &'a Rule, kinds: &[&str]) -> Option<(&'a str, &'a Value)
     pairs.find(|(kind, _)| kinds.contains(kind))
 }
 
-/// The rules that may translate what passes this side; those of iptables with them, which nobody can read.
+/// The rules that may translate what passes this side; those of iptables with them that nobody could tell.
 fn translating<'a>(rules: &'a Ruleset, side: &Side<'_>, kinds: &[&str]) -> Vec<(&'a Chain, &'a Rule)> {
     let inwards = kinds.contains(&"dnat");
     let packet = |from, to| Packet {
@@ -342,7 +347,8 @@ pub(super) fn snat_target(machine: &Machine, seen: &mut Seen) {
                         }
                     }
                     None => seen.unseen(format!(
-                        "the target of {place} cannot be judged; see it by: nft -a list ruleset"
+                        "the target of {place} cannot be judged; see it by: {}",
+                        shows(place)
                     )),
                 },
                 _ => seen.unseen(format!(
