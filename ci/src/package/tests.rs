@@ -69,7 +69,7 @@ fn the_fields_are_as_debian_wants_them() {
         assert!(!field(name).is_empty(), "{name}");
     }
     assert_eq!((field("Version"), field("Architecture"), field("Installed-Size")), ("1.2.3", "amd64", "42"));
-    assert_eq!(field("Depends"), "libc6 (>= 2.34), libgcc-s1");
+    assert_eq!(field("Depends"), "libc6 (>= 2.34), libgcc-s1, nftables");
     // lintian's rules for a synopsis, and for what follows.
     let synopsis = field("Description");
     assert!(synopsis.len() <= 80 && !synopsis.ends_with('.'), "{synopsis}");

@@ -145,6 +145,11 @@ fn overload_bulk() {
 }
 
 #[test]
+fn overload_commit() {
+    scenario("overload-commit");
+}
+
+#[test]
 fn overload_link_down() {
     scenario("overload-link-down");
 }

@@ -4,6 +4,7 @@
 //! longer than about 2 ms, and carries out what the replica wants. Decides nothing about the protocol. Everything that
 //! may wait for somebody (clients, the FIFO, signals) is a task that hands values to this loop. Tested end to end.
 
+mod gatekeeping;
 mod handing_over;
 mod reload;
 mod rhythm;
@@ -26,6 +27,7 @@ use crate::config::Config;
 use crate::control::protocol::{self, FilterView, PAGE, Request, Response, Unacknowledged};
 use crate::control::server::Call;
 use crate::doors::Doors;
+use crate::gate::Gate;
 use crate::journal::{Journal, Level};
 use crate::kernel::Kernel;
 use crate::last_role::{LastRole, Transition};
@@ -136,6 +138,7 @@ pub(crate) struct EventLoop {
     /// The handover that is under way.
     under_way: Option<UnderWay>,
     handovers: Handovers,
+    gate: Gate,
     /// This round ends with a closer look at what takes longer.
     look_closely: bool,
     /// keepalived could not be told at the last look.
@@ -190,6 +193,7 @@ impl EventLoop {
             readiness: Readiness::new(&parts.config.failover),
             under_way: None,
             handovers: Handovers::default(),
+            gate: Gate::new(),
             look_closely: true,
             track_file_fails: false,
             parts,
@@ -215,6 +219,7 @@ impl EventLoop {
             self.parts.supervisor.ending();
             self.stand_down();
         }
+        self.gate.end();
         self.parts.replica.end_recording(clock::now());
         done
     }
@@ -246,7 +251,8 @@ impl EventLoop {
                 Next::Wait => {
                     let Parts { replica, supervisor, journal, .. } = &self.parts;
                     let handover = self.under_way.as_ref().map(UnderWay::due);
-                    let due = [replica.poll_timeout(), supervisor.due(), journal.due(), handover];
+                    let due =
+                        [replica.poll_timeout(), supervisor.due(), journal.due(), self.gate.due(), handover];
                     let due = due.into_iter().flatten().fold(self.links_due, Instant::min);
                     self.timer.ring_by(due)?;
                     match poll_fn(|context| self.poll(context)).await {
@@ -267,6 +273,7 @@ impl EventLoop {
         let mut ready = self.parts.kernel.poll_read(context).is_ready();
         ready |= self.parts.channels.poll_read(context).is_ready();
         ready |= self.timer.poll(context).is_ready();
+        ready |= self.gate.poll_read(context).is_ready();
         let room = CALLS.saturating_sub(self.calls.len()).max(1);
         // A channel that is closed says so for ever: only values count.
         ready |= matches!(
@@ -284,6 +291,7 @@ impl EventLoop {
     /// Gathers, turns, flushes.
     fn round(&mut self, now: Instant) -> anyhow::Result<Next> {
         let Gathered { events, more } = self.gather(now)?;
+        self.tend_gate(now);
         let Parts { replica, kernel, channels, .. } = &mut self.parts;
         let (replies, notices) = (&mut self.replies, &mut self.notices);
         replica.turn(now, &mut Surroundings { outbox: &mut self.outbox, kernel, replies, notices });

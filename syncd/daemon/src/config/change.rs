@@ -40,6 +40,7 @@ impl Config {
                 "failover-mechanism.vrrp.keepalived-config",
                 before.keepalived_config != after.keepalived_config,
             ),
+            ("disable-gate", self.gate != newer.gate),
             ("log-level", self.log != newer.log),
             ("event-listen-queue-size", self.event_buffer != newer.event_buffer),
             ("sync-queue-size", self.channel_buffer != newer.channel_buffer),

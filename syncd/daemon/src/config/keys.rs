@@ -233,6 +233,15 @@ pub(crate) const KEYS: &[Key] = &[
         reload: Reload::InPlace,
     },
     Key {
+        path: "disable-gate",
+        value: Value::Switch,
+        default: "off: there is a gate",
+        says: "No gate is closed while the peer's flows are committed. With one, packets that belong to no known flow and open \
+               none are dropped for so long; docs/failover.md. It takes nft (package nftables).",
+        vyos: None,
+        reload: Reload::InPlace,
+    },
+    Key {
         path: "disable-syslog",
         value: Value::Switch,
         default: "off",

@@ -120,6 +120,7 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
         peer_timeout,
         purge_timeout,
         purge_path: fields.get("purge-timeout").map(|cursor| cursor.path.clone()).unwrap_or_default(),
+        gate: !fields.get("disable-gate").is_some_and(|cursor| switch(reader, cursor)),
         log,
         metrics,
         remarks: Vec::new(),

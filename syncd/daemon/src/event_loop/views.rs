@@ -34,7 +34,7 @@ impl EventLoop {
 
     pub(super) fn statistics(&self, now: Instant) -> StatisticsView {
         let Parts { replica, kernel, channels, transport, .. } = &self.parts;
-        let (errors, counts) = (channels.errors(), kernel.counts());
+        let (errors, counts, gate) = (channels.errors(), kernel.counts(), self.gate.counts());
         let status = replica.status(now);
         let daemon = DaemonView {
             uptime_s: now.since(self.start).as_secs(),
@@ -49,6 +49,9 @@ impl EventLoop {
             batches_refused: counts.batches_refused,
             events_dropped: counts.events_dropped,
             fifo_garbage: self.fifo_garbage,
+            gates_closed: gate.closed,
+            gates_failed: gate.failed,
+            gate_packets_dropped: gate.held,
             bytes_processed: counts.bytes,
             packets_processed: counts.packets,
             queued: status.queued,

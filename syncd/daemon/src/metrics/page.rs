@@ -277,6 +277,13 @@ fn commits(text: &mut Text, facts: &Facts<'_>) {
         let micros = end.saturating_sub(last.begin_ns) / 1000;
         text.single("syncd_commit_duration_seconds", Gauge, help, seconds(micros));
     }
+    let daemon = &facts.statistics.daemon;
+    let help = "Times the gate was closed for a commit, or could not be.";
+    text.family("syncd_gates_total", Counter, help)
+        .sample(&[("result", "closed")], daemon.gates_closed)
+        .sample(&[("result", "failed")], daemon.gates_failed);
+    let help = "Packets that the gate has dropped: they belonged to no known flow and opened none.";
+    text.single("syncd_gate_dropped_packets_total", Counter, help, daemon.gate_packets_dropped);
     let help = "Flows (ct) and expectations (expect) that commits wrote to the kernel, or could not write.";
     text.family("syncd_commit_entries_total", Counter, help)
         .sample(&[("table", "ct"), ("result", "committed")], commit.committed)

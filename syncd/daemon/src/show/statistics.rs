@@ -126,6 +126,7 @@ fn ours(out: &mut String, view: &StatisticsView) {
             ("Without helper", commit.without_helper, "Without parent", commit.without_parent),
             ("Adoptions", commit.adoptions, "Conflicts", commit.conflicts),
             ("Flows relaxed", commit.relaxed, "Leftovers removed", view.kernel.leftovers_removed),
+            ("Gates closed", view.daemon.gates_closed, "Gates failed", view.daemon.gates_failed),
         ],
     );
 }

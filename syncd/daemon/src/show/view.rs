@@ -298,6 +298,12 @@ pub(crate) struct DaemonView {
     pub(crate) events_dropped: u64,
     /// Lines of the FIFO that made no sense.
     pub(crate) fifo_garbage: u64,
+    /// Times that the gate was closed.
+    pub(crate) gates_closed: u64,
+    /// Times that it could not be.
+    pub(crate) gates_failed: u64,
+    /// Packets that it has dropped.
+    pub(crate) gate_packets_dropped: u64,
     /// Bytes that ended flows had carried; nothing unless `nf_conntrack_acct` is 1.
     pub(crate) bytes_processed: u64,
     /// Packets that ended flows had carried.

@@ -63,6 +63,8 @@ pub(crate) struct Router {
     fifo: bool,
     /// After how many seconds keepalived goes on, if it is told whether the router is ready.
     tracked: Option<u32>,
+    /// Whether it has a gate. Its rules make the kernel track what the routers say to each other, too.
+    gate: bool,
     /// How often its daemon was started.
     starts: u32,
     /// What starts its daemon: programs that become what they are told to start.
@@ -74,7 +76,16 @@ pub(crate) fn two_routers() -> (Router, Router) {
     let routers = ["r1", "r2"].map(|name| {
         ip(&["netns", "add", name]);
         fs::create_dir_all(format!("/run/{name}")).expect("/run is ours");
-        Router { name, daemon: None, more: "", fifo: true, tracked: None, starts: 0, under: Vec::new() }
+        Router {
+            name,
+            daemon: None,
+            more: "",
+            fifo: true,
+            tracked: None,
+            gate: false,
+            starts: 0,
+            under: Vec::new(),
+        }
     });
     ip(&["-n", "r1", "link", "add", "sync", "type", "veth", "peer", "name", "sync", "netns", "r2"]);
     for (router, address) in ["r1", "r2"].into_iter().zip(["10.9.0.1/24", "10.9.0.2/24"]) {
@@ -128,6 +139,17 @@ impl Router {
     /// Roles come by commands only.
     pub(crate) const fn without_fifo(&mut self) {
         self.fifo = false;
+    }
+
+    /// It has a gate, and rules by which the kernel does not track the dedicated link, as the README has them.
+    pub(crate) fn with_gate(&mut self) {
+        self.gate = true;
+        self.nft(
+            "table inet untracked {
+                chain input { type filter hook prerouting priority raw; iifname sync notrack; }
+                chain output { type filter hook output priority raw; oifname sync notrack; }
+            }",
+        );
     }
 
     /// keepalived is told by the file `track` whether this router is ready, and waits for so many seconds.
@@ -186,7 +208,8 @@ impl Router {
   failover-mechanism:
     vrrp: {{ sync-group: G1{fifo}{track} }}
   event-listen-queue-size: 1
-{}",
+{}{}",
+            if self.gate { "" } else { "  disable-gate: true\n" },
             self.more
         );
         fs::write(self.path("syncd.yaml"), text).expect("/run is ours");

@@ -53,6 +53,7 @@ fn lives_with(unit: &str) {
     let list = capabilities(unit);
     let keepaliveds = [&mut r1, &mut r2].map(|router| {
         router.under(setpriv(&list));
+        router.with_gate();
         let child = start_keepalived(router);
         router.start(MULTICAST);
         child
@@ -76,6 +77,9 @@ fn lives_with(unit: &str) {
     assert!(kept["witness"]["keepalived"]["pid"].is_u64(), "keepalived was not seen: {kept}");
     assert!(r2.syncd(&["role", "primary"]).status.success());
     assert_eq!(kernel(&r2), kernel(&r1));
+    let daemon = &r2.json(&["show", "conntrack-sync", "statistics"])["daemon"];
+    let gates = ["gates_closed", "gates_failed"].map(|name| daemon[name].as_u64());
+    assert_eq!(gates, [Some(1), Some(0)], "its child may hold the gate");
     assert_eq!(r2.end(Signal::SIGTERM), Some(0));
     r2.start(MULTICAST);
     wait_for("primary again", || role(&r2) == "primary");

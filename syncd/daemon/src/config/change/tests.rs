@@ -18,6 +18,7 @@ const BEFORE: &str = "conntrack-sync:
   purge-timeout: 60
   commit-timeout: 180
   peer-timeout: 5
+  disable-gate: true
   log-level: warn
   metrics: { listen: 127.0.0.1:9716 }
   failover-mechanism:
@@ -44,6 +45,7 @@ fn each_key_by_its_name() {
         ("/run/t", "/run/u", "failover-mechanism.vrrp.track-file"),
         ("90", "91", "failover-mechanism.vrrp.ready-timeout"),
         ("/etc/k", "/etc/l", "failover-mechanism.vrrp.keepalived-config"),
+        ("disable-gate: true", "disable-gate: false", "disable-gate"),
         ("warn", "info", "log-level"),
         ("event-listen-queue-size: 8", "event-listen-queue-size: 9", "event-listen-queue-size"),
         ("sync-queue-size: 1", "sync-queue-size: 2", "sync-queue-size"),

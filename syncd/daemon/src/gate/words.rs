@@ -1,0 +1,72 @@
+//! What the gate says to `nft -i`, a line for each transaction, and what it makes of the answers. Knows no process.
+//!
+//! The rules: a packet of TCP that opens nothing and belongs to no known flow, and whatever connection tracking calls
+//! invalid, is dropped while the family of the packet is in the set, and its element has a timeout: so the kernel opens the
+//! gate by itself when nobody says `close` again. They stand before rules of any other table that reject (nobody rejects in
+//! the chains for mangling) and after connection tracking has seen the packet. Nothing is ever rejected, no flow is touched:
+//! what is dropped here has no entry, or goes on having it. Tested in `tests.rs` and, with a kernel, end to end.
+
+use std::time::Duration;
+
+/// So long the kernel keeps the gate closed after the last word.
+pub(super) const LASTS: Duration = Duration::from_secs(3);
+
+/// Before mangling (-150), after connection tracking (-200).
+const PRIORITY: i32 = -160;
+
+/// What an answer looks like: of a counter.
+const ANSWER: &str = "packets ";
+
+/// The table, open. It goes when whoever made it ends (`flags owner`: Linux 5.12, nft 1.0.0).
+pub(super) fn make(table: &str) -> String {
+    let chain = |hook: &str| {
+        format!(
+            "chain {hook} {{ type filter hook {hook} priority {PRIORITY}; policy accept; meta nfproto @closed jump unknown; }}"
+        )
+    };
+    format!(
+        "table inet {table} {{ flags owner; \
+         set closed {{ typeof meta nfproto; flags timeout; }}; \
+         counter held {{ }}; \
+         chain unknown {{ ct state invalid counter name held drop; \
+         ct state new tcp flags & (fin | syn | rst | ack) != syn counter name held drop; }}; \
+         {}; {}; }}\n",
+        chain("input"),
+        chain("forward")
+    )
+}
+
+/// Closes it for [`LASTS`], also where it is closed.
+pub(super) fn close(table: &str) -> String {
+    let seconds = LASTS.as_secs();
+    format!(
+        "flush set inet {table} closed; \
+         add element inet {table} closed {{ ipv4 timeout {seconds}s, ipv6 timeout {seconds}s }}\n"
+    )
+}
+
+/// Opens it.
+pub(super) fn open(table: &str) -> String {
+    format!("flush set inet {table} closed\n")
+}
+
+/// Asks how many packets were dropped; the answer says also that everything before was done.
+pub(super) fn ask(table: &str) -> String {
+    format!("list counter inet {table} held\n")
+}
+
+/// The packets that an answer tells, if the line is one.
+pub(super) fn answer(line: &str) -> Option<u64> {
+    line.trim_start().strip_prefix(ANSWER)?.split(' ').next()?.parse().ok()
+}
+
+/// What is wrong, of a complaint of many lines that shows the command again.
+pub(super) fn complaint(text: &str) -> String {
+    /// In characters.
+    const LONGEST: usize = 200;
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said = lines().find(|line| line.contains("Error")).or_else(|| lines().next()).unwrap_or_default();
+    // nft says where in its input it is.
+    let said = said.rsplit_once("Error: ").map_or(said, |(_, said)| said);
+    said.chars().take(LONGEST).collect()
+}

@@ -1,0 +1,189 @@
+//! The gate, with real kernels and a real nft: what it drops and what it lets through, and that nothing keeps it closed.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use super::*;
+
+/// Elements of the set that closes the gate, in the router's kernel; none where there is no table.
+fn gate(router: &Router) -> Option<usize> {
+    let listing = listing(router);
+    let table = listing.split("table inet syncd-gate-").nth(1)?;
+    Some(["ipv4", "ipv6"].into_iter().filter(|family| table.contains(&format!("{family} timeout"))).count())
+}
+
+fn listing(router: &Router) -> String {
+    let listing =
+        router.program(&["nft", "list", "ruleset"]).output().expect("nft (package nftables) starts");
+    assert!(listing.status.success(), "{}", String::from_utf8_lossy(&listing.stderr));
+    String::from_utf8_lossy(&listing.stdout).into_owned()
+}
+
+fn counter(router: &Router, name: &str) -> u64 {
+    router.json(&["show", "conntrack-sync", "statistics"])["daemon"][name].as_u64().expect("it is counted")
+}
+
+/// The lines of the daemon with this word.
+fn told(router: &Router, event: &str) -> Vec<Value> {
+    let output = router.syncd(&["show", "log", "conntrack-sync", "--json"]).stdout;
+    let lines = String::from_utf8_lossy(&output).into_owned();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("--json is JSON"));
+    lines.filter(|line| line["event"] == event).collect()
+}
+
+/// Two routers in sync, the second standing by with so many flows of the first.
+fn standing_by(flows: u16, gate: bool) -> (Router, Router) {
+    let (mut r1, mut r2) = two_routers();
+    if gate {
+        r2.with_gate();
+    }
+    r1.start(MULTICAST);
+    r2.start_plainly(MULTICAST);
+    r2.notify("GROUP \"G1\" BACKUP 0\n");
+    wait_for("backup", || r2.json(&["show", "conntrack-sync", "status"])["role"] == "backup");
+    r1.wait_until_in_sync();
+    r2.wait_until_in_sync();
+    let many: Vec<Flow> = (1..=flows).map(|port| flow(Family::V4, Protocol::UDP, port)).collect();
+    insert(&r1, &many);
+    wait_for("the flows are there", || {
+        r2.json(&["show", "conntrack-sync", "status"])["external_flows"].as_u64() == Some(u64::from(flows))
+    });
+    (r1, r2)
+}
+
+#[test]
+fn is_closed_for_a_commit_and_gone_after_it() {
+    lab::run("gate::is_closed_for_a_commit_and_gone_after_it", || {
+        let (_r1, r2) = standing_by(2000, true);
+        wait_for("an open gate is ready", || gate(&r2) == Some(0));
+        // Whoever loads new rules takes nothing from it.
+        r2.nft("flush ruleset");
+        assert_eq!(gate(&r2), Some(0));
+        let output = r2.syncd(&["role", "primary"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        wait_for("the table is gone", || gate(&r2).is_none());
+        wait_for("it is told", || told(&r2, "gate-open").len() == 1);
+        let words = ["gate-closed", "commit-begun", "commit-done", "gate-open", "gate-failed"];
+        assert_eq!(words.map(|word| told(&r2, word).len()), [1, 1, 1, 1, 0]);
+        assert_eq!([counter(&r2, "gates_closed"), counter(&r2, "gates_failed")], [1, 0]);
+        // And again, by the next one.
+        r2.notify("GROUP \"G1\" BACKUP 0\n");
+        wait_for("an open gate is ready again", || gate(&r2) == Some(0));
+    });
+}
+
+#[test]
+fn switched_off_there_is_none() {
+    lab::run("gate::switched_off_there_is_none", || {
+        let (_r1, mut r2) = standing_by(200, false);
+        assert_eq!(gate(&r2), None);
+        assert!(r2.syncd(&["role", "primary"]).status.success());
+        assert_eq!([counter(&r2, "gates_closed"), counter(&r2, "gates_failed")], [0, 0]);
+        r2.notify("GROUP \"G1\" BACKUP 0\n");
+        wait_for("backup", || r2.json(&["show", "conntrack-sync", "status"])["role"] == "backup");
+        r2.with_gate();
+        r2.configure(MULTICAST);
+        assert!(r2.syncd(&["reload"]).status.success());
+        wait_for("there is one since the reload", || gate(&r2) == Some(0));
+        assert_eq!(r2.end(Signal::SIGTERM), Some(0));
+        assert_eq!(gate(&r2), None);
+    });
+}
+
+/// What is in the middle of a commit when the daemon is stopped, or killed.
+fn in_the_middle(r2: &Router, signal: Signal) {
+    wait_for("an open gate is ready", || gate(r2) == Some(0));
+    r2.notify("GROUP \"G1\" MASTER 0\n");
+    wait_for("the gate is closed", || gate(r2) == Some(2));
+    r2.signal(signal);
+}
+
+#[test]
+fn a_daemon_that_hangs_does_not_keep_it_closed() {
+    lab::run("gate::a_daemon_that_hangs_does_not_keep_it_closed", || {
+        let (_r1, r2) = standing_by(60_000, true);
+        in_the_middle(&r2, Signal::SIGSTOP);
+        assert_eq!(gate(&r2), Some(2), "it was stopped in the middle");
+        let since = Instant::now();
+        wait_for("the kernel opens it", || gate(&r2) == Some(0));
+        assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+        // It goes on where it was.
+        r2.signal(Signal::SIGCONT);
+        wait_for("the commit is done", || {
+            r2.json(&["show", "conntrack-sync", "status"])["commit"]["committed"] == 60_000
+        });
+        wait_for("the table is gone", || gate(&r2).is_none());
+    });
+}
+
+#[test]
+fn a_daemon_that_is_killed_takes_it_along() {
+    lab::run("gate::a_daemon_that_is_killed_takes_it_along", || {
+        let (_r1, mut r2) = standing_by(60_000, true);
+        in_the_middle(&r2, Signal::SIGKILL);
+        wait_for("the table is gone", || gate(&r2).is_none());
+        assert_eq!(r2.end(Signal::SIGKILL), None);
+    });
+}
+
+/// The rules themselves, in a router that forwards to none: the words are the daemon's own, taken from the kernel while it
+/// stands by.
+#[test]
+fn what_it_drops_and_what_it_lets_through() {
+    lab::run("gate::what_it_drops_and_what_it_lets_through", || {
+        let (r1, r2) = standing_by(1, true);
+        // The other one is not tracked.
+        lab::second_link();
+        wait_for("an open gate is ready", || gate(&r2) == Some(0));
+        let at = |port| SocketAddr::from(([10, 8, 0, 2], port));
+        let listener = r2.within(|| TcpListener::bind(at(7000)).expect("a port"));
+        let connect = || r1.within(|| TcpStream::connect_timeout(&at(7000), Duration::from_secs(2)));
+        let talks = |stream: &TcpStream| {
+            use std::io::{Read, Write};
+            let (mut far, _) = listener.accept().expect("it was connected to");
+            far.set_read_timeout(Some(Duration::from_millis(300))).expect("a time");
+            let mut stream = stream;
+            stream.write_all(b"x").expect("it is connected");
+            far.read(&mut [0; 1]).is_ok_and(|read| read == 1)
+        };
+        // The same table, kept closed by hand: only its owner may touch that of the daemon.
+        let listing = listing(&r2);
+        let start = listing.find("table inet syncd-gate-").expect("it is there");
+        let table = listing[start..].replace("flags owner", "");
+        let name = table.split(' ').nth(2).expect("a name").to_owned();
+        // nft says who made the table.
+        let table = table.replace("# progname nft", "").replacen(&name, "closed-gate", 1);
+        let rules = r2.path("closed.nft");
+        fs::write(
+            &rules,
+            format!("{table}\nadd element inet closed-gate closed {{ ipv4 timeout 1m, ipv6 timeout 1m }}\n"),
+        )
+        .expect("/run is ours");
+        let known = connect().expect("nothing is closed");
+        assert!(talks(&known));
+        let loaded = r2.program(&["nft", "-f", &rules.to_string_lossy()]).output().expect("nft starts");
+        assert!(loaded.status.success(), "{}\n{table}", String::from_utf8_lossy(&loaded.stderr));
+
+        // New connections and those that are known go on.
+        let fresh = connect().expect("a SYN goes through");
+        assert!(talks(&fresh));
+        // What the kernel does not know any more is in the middle of a connection: dropped, not answered with a reset.
+        let forget = r2.program(&["conntrack", "-D", "-p", "tcp"]).output().expect("conntrack starts");
+        assert!(forget.status.success(), "{}", String::from_utf8_lossy(&forget.stderr));
+        for loose in ["0", "1"] {
+            let setting = format!("net.netfilter.nf_conntrack_tcp_loose={loose}");
+            assert!(r2.program(&["sysctl", "-qw", &setting]).status().expect("sysctl starts").success());
+            use std::io::Write;
+            (&fresh).write_all(b"y").expect("nobody has reset it");
+            wait_for("it is dropped", || {
+                let counted = r2.program(&["nft", "list", "counter", "inet", "closed-gate", "held"]).output();
+                let counted = String::from_utf8_lossy(&counted.expect("nft starts").stdout).into_owned();
+                !counted.contains("packets 0 ")
+            });
+            assert!(fresh.take_error().expect("a socket").is_none(), "it was reset");
+            let flows = r2.table("ipv4").to_string();
+            assert!(!flows.contains("7000"), "a flow was made of it: {flows}");
+            let reset = r2.program(&["nft", "reset", "counter", "inet", "closed-gate", "held"]).output();
+            assert!(reset.expect("nft starts").status.success());
+        }
+    });
+}
