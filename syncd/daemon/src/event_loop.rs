@@ -4,6 +4,7 @@
 //! longer than about 2 ms, and carries out what the replica wants. Decides nothing about the protocol. Everything that
 //! may wait for somebody (clients, the FIFO, signals) is a task that hands values to this loop. Tested end to end.
 
+mod accounting;
 mod gatekeeping;
 mod handing_over;
 mod reload;
@@ -27,6 +28,7 @@ use crate::config::Config;
 use crate::control::protocol::{self, FilterView, PAGE, Request, Response, Unacknowledged};
 use crate::control::server::Call;
 use crate::doors::Doors;
+use crate::failovers::{Failovers, Voice};
 use crate::gate::Gate;
 use crate::journal::{Journal, Level};
 use crate::kernel::Kernel;
@@ -139,6 +141,7 @@ pub(crate) struct EventLoop {
     under_way: Option<UnderWay>,
     handovers: Handovers,
     gate: Gate,
+    failovers: Failovers,
     /// This round ends with a closer look at what takes longer.
     look_closely: bool,
     /// keepalived could not be told at the last look.
@@ -194,6 +197,7 @@ impl EventLoop {
             under_way: None,
             handovers: Handovers::default(),
             gate: Gate::new(),
+            failovers: Failovers::default(),
             look_closely: true,
             track_file_fails: false,
             parts,
@@ -204,7 +208,7 @@ impl EventLoop {
     pub(crate) fn resume(&mut self, kept: Transition, yields: bool) {
         self.kept = Some(kept);
         self.readiness.resume(yields);
-        self.enter(clock::now(), kept.role, None);
+        self.enter(clock::now(), kept.role, Voice::Kept, None);
     }
 
     /// Runs until a signal or an operator ends it.
@@ -400,6 +404,7 @@ impl EventLoop {
             Request::Statistics => Response::Statistics(Box::new(self.statistics(now))),
             Request::Metrics => Response::Metrics(self.metrics(now)),
             Request::Ready => Response::Ready(Box::new(self.ready(now))),
+            Request::Failovers { most } => Response::Failovers(Box::new(self.show_failovers(now, most))),
             Request::Cache { cache, from, form, selection, most } => {
                 let most = most.map_or(PAGE, |most| most as usize);
                 match selection.read() {
@@ -428,9 +433,9 @@ impl EventLoop {
             Request::Role { role, group, wait } => {
                 match protocol::wanted_role(&setting.sync_group, &role, group.as_deref()) {
                     Err(refused) => refused,
-                    Ok(role) if wait => return self.enter(now, role, Some(call.answer)),
+                    Ok(role) if wait => return self.enter(now, role, Voice::Command, Some(call.answer)),
                     Ok(role) => {
-                        self.enter(now, role, None);
+                        self.enter(now, role, Voice::Command, None);
                         self.keep_role();
                         Response::Done
                     }
@@ -480,7 +485,7 @@ impl EventLoop {
                 self.fifo_garbage += heard.garbage;
                 for said in heard.said {
                     match said {
-                        Vrrp::Role(role) => self.enter(now, role, None),
+                        Vrrp::Role(role) => self.enter(now, role, Voice::Keepalived, None),
                         Vrrp::PeerYielded => self.command(now, Command::PeerYielded, None),
                     }
                 }
@@ -519,9 +524,10 @@ impl EventLoop {
     }
 
     /// Tells the replica its role; whoever waits is answered when the role's jobs are done.
-    fn enter(&mut self, now: Instant, role: Role, waits: Option<oneshot::Sender<Response>>) {
+    fn enter(&mut self, now: Instant, role: Role, voice: Voice, waits: Option<oneshot::Sender<Response>>) {
         self.told = Some(role);
         self.command(now, Command::Role(role), waits);
+        self.note_failover(voice);
     }
 
     fn command(&mut self, now: Instant, command: Command, waits: Option<oneshot::Sender<Response>>) {
@@ -549,6 +555,7 @@ impl EventLoop {
             self.parts.journal.notice(&notice);
         }
         self.notices = notices;
+        self.tell_of_failovers();
         if std::mem::take(&mut self.look_closely) {
             self.look_at_readiness(now);
         } else if happened {

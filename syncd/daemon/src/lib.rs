@@ -12,6 +12,7 @@
 //! | [`run`] | from a configuration to a running daemon |
 //! | [`event_loop`] | wait, gather, turn, flush; with [`doors`], [`outside`], [`timer`], [`ready`], [`clock`] |
 //! | [`kernel`], [`channels`], [`vrrp`], [`signals`] | what comes in and goes out |
+//! | [`failovers`] | what the daemon knows of the last changes of role |
 //! | [`gate`] | closed while the peer's flows are being committed |
 //! | [`last_role`] | the role, over a restart |
 //! | [`readiness`] | whether a takeover would lose anything, and what keepalived is told of it |
@@ -44,6 +45,7 @@ mod decode;
 mod doctor;
 mod doors;
 mod event_loop;
+mod failovers;
 mod front;
 mod gate;
 mod handover;

@@ -16,7 +16,7 @@ use crate::log;
 use crate::show::done::{CacheReset, Restarted, TableEmptied, VERSION};
 use crate::show::print::{self, Part, Style};
 use crate::show::table::CacheFormat;
-use crate::show::{handover, ready};
+use crate::show::{failover, handover, ready};
 
 /// A daemon that begins again answers within this, in seconds.
 const PATIENCE: u64 = 30;
@@ -25,6 +25,7 @@ const PATIENCE: u64 = 30;
 pub(crate) fn show(show: &Show, out: &mut impl Write) -> anyhow::Result<()> {
     match show {
         Show::ConntrackSync { what } => show_sync(what, out),
+        Show::Failover { number, question } => show_failovers(*number, question, out),
         Show::Log(crate::args::Log::ConntrackSync(question)) => log::show(question, out),
         Show::Metrics(control) => show_metrics(&control.socket, out),
         Show::Conntrack { what: Conntrack::Statistics(output) } => Ok(print::processors(output.json, out)?),
@@ -69,6 +70,18 @@ fn show_sync(what: &Sync, out: &mut impl Write) -> anyhow::Result<()> {
         drop(writeln!(io::stderr(), "syncd: there may be more: go on with --from {next}"));
     }
     Ok(())
+}
+
+fn show_failovers(most: u32, question: &Question, out: &mut impl Write) -> anyhow::Result<()> {
+    let Response::Failovers(view) =
+        Client::connect(&question.control.socket)?.call(&Request::Failovers { most })?
+    else {
+        bail!("the daemon answered something else; use the syncd of the daemon's own version");
+    };
+    if question.output.json {
+        return Ok(print::document(out, &*view)?);
+    }
+    Ok(out.write_all(failover::text(&view).as_bytes())?)
 }
 
 fn show_metrics(socket: &Path, out: &mut impl Write) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! The whole program: two daemons over a real link, with real kernels, driven as an operator and keepalived drive them.
 
 mod doctor;
+mod failover;
 mod gate;
 mod lab;
 mod log;

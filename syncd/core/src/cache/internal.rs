@@ -82,6 +82,7 @@ pub struct InternalCache {
     table: Table,
     dead: u32,
     unheard: u32,
+    fresh: u32,
     doubts_ends: bool,
     generation: u32,
     dumping: bool,
@@ -104,6 +105,7 @@ impl InternalCache {
             table: Table::new(limit, seed),
             dead: 0,
             unheard: 0,
+            fresh: 0,
             doubts_ends: false,
             generation: 0,
             dumping: false,
@@ -137,6 +139,19 @@ impl InternalCache {
     #[must_use]
     pub const fn unheard(&self) -> u32 {
         self.unheard
+    }
+
+    /// Living flows of which the peer has acknowledged nothing yet.
+    #[must_use]
+    pub const fn fresh(&self) -> u32 {
+        self.fresh
+    }
+
+    /// What contradicts itself in here. Walks all flows; for whoever tests.
+    #[must_use]
+    pub fn inconsistency(&self) -> Option<&'static str> {
+        let fresh = self.iter_from(0).filter(|(_, entry)| entry.is(FRESH)).count();
+        (fresh != self.fresh as usize).then_some("not as many flows are unacknowledged as are counted")
     }
 
     /// Whether flows that a dump brings from now on may end without an event: they were born while nobody listened,
@@ -375,7 +390,9 @@ impl InternalCache {
     pub fn acknowledged(&mut self, slot: Slot, births: Births) {
         let entry = self.entry(slot);
         if is_birth(entry, births) {
+            let was_fresh = entry.is(FRESH);
             entry.marks &= !FRESH;
+            self.fresh -= u32::from(was_fresh);
         }
     }
 
@@ -439,6 +456,7 @@ impl InternalCache {
             return Applied::Full;
         };
         self.unheard += u32::from(mark == UNHEARD);
+        self.fresh += 1;
         if mark == BORN {
             self.said_all(slot);
         }
@@ -470,6 +488,9 @@ impl InternalCache {
     }
 
     fn reborn(&mut self, slot: Slot, flow: FlowRef<'_>, second: u32, mark: u16) -> Applied {
+        let entry = self.entry(slot);
+        let counted = !entry.is(DEAD) && entry.is(FRESH);
+        self.fresh += u32::from(!counted);
         self.revive(slot);
         self.heard(slot);
         self.unheard += u32::from(mark == UNHEARD);
@@ -541,8 +562,9 @@ impl InternalCache {
         let entry = self.entry(slot);
         entry.marks |= DEAD;
         entry.stamp = generation;
-        let told = entry.is(TOLD);
+        let (told, fresh) = (entry.is(TOLD), entry.is(FRESH));
         self.dead += 1;
+        self.fresh -= u32::from(fresh);
         if told { Applied::Ended(slot) } else { Applied::Vanished(slot) }
     }
 

@@ -156,6 +156,17 @@ impl Sender {
         self.nacks
     }
 
+    /// How many numbers those NACKs ask for.
+    #[must_use]
+    pub fn asked(&self) -> u32 {
+        let flying = self.ring.iter().filter_map(|sent| match sent {
+            Sent::Control(control) => Some(control),
+            _ => None,
+        });
+        let numbers = |control: &Control| if let Control::Nack(range) = control { range.len() } else { 0 };
+        flying.chain(&self.controls).map(numbers).fold(0, u32::saturating_add)
+    }
+
     /// RESYNCs the peer has not acknowledged yet.
     #[must_use]
     pub const fn resyncs(&self) -> u32 {

@@ -184,6 +184,12 @@ impl Session {
         self.send.nacks() > 0
     }
 
+    /// How many numbers of the peer those are. Looks at everything that is in flight.
+    #[must_use]
+    pub fn missing(&self) -> u32 {
+        self.send.asked()
+    }
+
     /// Whether a RESYNC of ours was not acknowledged yet.
     #[must_use]
     pub const fn awaits_resync(&self) -> bool {

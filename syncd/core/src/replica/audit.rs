@@ -85,6 +85,11 @@ impl Audit {
         }
     }
 
+    /// Living flows that the filter keeps out, as far as events and dumps have told.
+    pub(super) fn kept_out(&self) -> u32 {
+        u32::try_from(self.filtered).unwrap_or(0)
+    }
+
     /// A dump begins: it will say anew which flows the filter keeps out.
     pub(super) const fn begin_dump(&mut self) {
         self.filtered = 0;

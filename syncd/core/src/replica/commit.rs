@@ -102,10 +102,10 @@ pub(super) enum Settled {
     LeftOut(ExtraSet),
     /// Packets of the flow are taken as they come.
     Relaxed,
-    /// The flow is in the kernel now.
-    Written(Flow),
+    /// The flow is in the kernel now; `before` is why it was refused the last time, and `ran_out` whether its own time had.
+    Written { flow: Flow, ran_out: bool, before: Option<Errno> },
     /// The flow stays in the external cache.
-    Refused,
+    Refused { flow: Flow, error: Errno, before: Option<Errno> },
 }
 
 /// The job.
@@ -319,7 +319,7 @@ impl Commit {
             }
             Outcome::Written => {
                 let conflict = self.conflicts.swap_remove(index);
-                self.written(conflict.slot(), conflict.wanted(), external)
+                self.written(second, conflict.slot(), conflict.wanted(), external)
             }
             Outcome::Failed { error, existing } => {
                 let conflict = self.conflicts.swap_remove(index);
@@ -424,7 +424,7 @@ impl Commit {
                 ));
                 self.left_out(what, wanted.extras.helper())
             }
-            _ => self.written(open.slot, &entry.flow, external),
+            _ => self.written(second, open.slot, &entry.flow, external),
         }
     }
 
@@ -448,12 +448,16 @@ impl Commit {
         Settled::LeftOut(what)
     }
 
-    fn written(&mut self, slot: Slot, flow: &Flow, external: &mut ExternalCache) -> Settled {
-        if external.get(slot).is_some_and(|entry| entry.flow.key() == flow.key()) {
+    fn written(&mut self, second: u32, slot: Slot, flow: &Flow, external: &mut ExternalCache) -> Settled {
+        let (mut before, mut ran_out) = (None, false);
+        if let Some(entry) = external.get(slot).filter(|entry| entry.flow.key() == flow.key()) {
+            ran_out = entry.flow.has(AttrSet::TIMEOUT)
+                && second.saturating_sub(entry.changed) >= entry.flow.timeout;
+            before = reason(external, slot);
             external.remove(slot);
         }
         self.committed += 1;
-        Settled::Written(*flow)
+        Settled::Written { flow: *flow, ran_out, before }
     }
 
     fn refused(
@@ -466,14 +470,21 @@ impl Commit {
     ) -> Settled {
         self.failed += 1;
         self.no_room += u32::from(is_for_lack_of_room(error));
+        let mut before = None;
         if external.get(slot).is_some_and(|entry| entry.flow.key() == wanted.key()) {
+            before = reason(external, slot);
             external.fail(slot, Failure { errno: error.0, existing });
         }
         if self.failed <= TOLD && self.manner != Manner::Retry {
             self.told.push_back(Notice::CommitFailed { wanted: *wanted, error, existing });
         }
-        Settled::Refused
+        Settled::Refused { flow: *wanted, error, before }
     }
+}
+
+/// Why the flow in `slot` was refused, if it was.
+fn reason(external: &ExternalCache, slot: Slot) -> Option<Errno> {
+    external.failure(slot).map(|failure| Errno(failure.errno))
 }
 
 /// Whether the kernel may take the flow later: its table was full, or it could not get memory.

@@ -39,6 +39,10 @@ impl Replica {
             return;
         }
         let applied = self.internal.apply(change, flow, self.second(now));
+        // An end may be that of a timer.
+        if origin == Origin::Kernel && change != Change::Destroy {
+            self.accounts.present().first_packet.get_or_insert(now);
+        }
         if matches!(applied, Applied::Again(_)) {
             self.stats.kernel.unheard_ends += 1;
             let certain = self.resync.is_certain();
@@ -95,11 +99,15 @@ impl Replica {
             return;
         }
         match self.commit.reply(second, reply, &mut self.external) {
-            Settled::Written(flow) => {
+            Settled::Written { flow, ran_out, before } => {
                 self.stats.commit.committed += 1;
+                self.accounts.present().carry(&flow, ran_out, before);
                 self.committed(&flow, second);
             }
-            Settled::Refused => self.stats.commit.failed += 1,
+            Settled::Refused { flow, error, before } => {
+                self.stats.commit.failed += 1;
+                self.accounts.present().refuse(&flow, error, before);
+            }
             Settled::Conflict => self.stats.commit.conflicts += 1,
             Settled::Relaxed => self.stats.commit.relaxed += 1,
             Settled::Replaced => self.stats.commit.replaced += 1,
@@ -326,12 +334,20 @@ impl Replica {
             }
             Change::New | Change::Update => {}
         }
+        // One that was refused is counted as such.
+        let ends_untaken = self.role == Role::Primary && self.takes_over() && {
+            let slot = self.external.find(&decoded.flow.key());
+            slot.is_some_and(|slot| self.external.failure(slot).is_none())
+        };
         let applied = self.external.apply(decoded.change, decoded.whole(), self.second(now));
         let stats = &mut self.stats.external;
         match applied {
             external::Applied::Added => stats.created += 1,
             external::Applied::Changed => stats.updated += 1,
-            external::Applied::Removed => stats.destroyed += 1,
+            external::Applied::Removed => {
+                stats.destroyed += 1;
+                self.accounts.present().ended += u32::from(ends_untaken);
+            }
             external::Applied::Nothing => {}
             external::Applied::Full => {
                 stats.create_failed += 1;

@@ -2,6 +2,7 @@
 //! room again or ends were never told. Tested in `tests.rs` and by the simulator.
 
 use super::Replica;
+use super::account::Account;
 use super::command::{Refusal, RequestId, Step};
 use super::commit::Manner;
 use super::notice::Notice;
@@ -15,6 +16,14 @@ impl Replica {
     pub(super) fn enter(&mut self, now: Instant, role: Role) {
         let from = core::mem::replace(&mut self.role, role);
         self.role_since = now;
+        self.accounts.begin(Account {
+            known: self.external.len(),
+            internal: self.internal.len(),
+            missing: self.session.missing(),
+            unacknowledged: self.internal.fresh(),
+            kept_out: self.audit.kept_out(),
+            ..Account::begin(from, role, now)
+        });
         self.tell(Some(Notice::RoleEntered { from, to: role }));
         if self.commit.is_deaf() {
             // Births were not heard for a while.
@@ -124,6 +133,9 @@ impl Replica {
     fn step_commit(&mut self, now: Instant) {
         let notice = self.commit.step(now, &self.external);
         if notice.is_some() {
+            if self.commit.manner() == Manner::TakeOver {
+                self.accounts.present().commit_done.get_or_insert(now);
+            }
             self.expectations.begin_commit(self.commit.manner());
         }
         self.tell(notice);
@@ -165,6 +177,9 @@ impl Replica {
     }
 
     fn begin_commit(&mut self, now: Instant, manner: Manner) {
+        if manner == Manner::TakeOver {
+            self.accounts.present().commit_begun.get_or_insert(now);
+        }
         let notice = self.commit.begin(now, self.second(now), manner, &self.external);
         self.tell(Some(notice));
         self.step_commit(now);

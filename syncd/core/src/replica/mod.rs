@@ -6,6 +6,7 @@
 //!
 //! Driven by the daemon's event loop and by the simulator; tested by the simulator and in `tests.rs`.
 
+mod account;
 mod audit;
 mod bulk;
 mod catch_up;
@@ -63,6 +64,8 @@ use crate::ftfw::{Item, Lag, Session};
 use crate::time::{Duration, Instant};
 use crate::wire::{Control, Datagram, Options, Seq};
 
+use account::Accounts;
+pub use account::{Account, Class, REMEMBERED, Tally};
 pub use command::{Command, Refusal, Reply, RequestId, Step};
 pub use kernel::{By, Errno, ExpectRequest, KernelReply, KernelRequest, Token};
 pub use notice::{BulkCause, Notice};
@@ -116,6 +119,7 @@ pub struct Replica {
     start: Instant,
     role: Role,
     role_since: Instant,
+    accounts: Accounts,
     internal: InternalCache,
     external: ExternalCache,
     expectations: Expectations,
@@ -162,6 +166,7 @@ impl Replica {
             start: now,
             role: Role::Unknown,
             role_since: now,
+            accounts: Accounts::new(now),
             internal,
             external: ExternalCache::new(config.external_limit, word(16)),
             expectations: Expectations::new(),
@@ -326,6 +331,11 @@ impl Replica {
         &self.filter
     }
 
+    /// What became of the peer's flows in the last changes of role, the newest first; that one goes on.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.latest()
+    }
+
     /// Our role.
     #[must_use]
     pub const fn role(&self) -> Role {
@@ -339,6 +349,7 @@ impl Replica {
         // Whatever ended waits for somebody: for the peer to hear of it, or for the end of a dump.
         let forgotten = |slot: Slot| !self.session.holds(Item::from(slot));
         let leaks = !self.internal.keeps_graves() && self.internal.dead_from(0).any(forgotten);
+        let wrong = wrong.or_else(|| self.internal.inconsistency());
         wrong.or_else(|| leaks.then_some("an ended flow keeps its slot and nobody waits for it"))
     }
 

@@ -17,6 +17,7 @@ use crate::wire::{
     Control, DecodedFlow, Flags, decode_flow, encode_control, encode_flow, frames, payload_limit,
 };
 
+mod account;
 mod backlog;
 mod certainty;
 mod leftover;

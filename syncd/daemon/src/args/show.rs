@@ -23,6 +23,19 @@ pub(crate) enum Show {
         #[command(subcommand)]
         what: Conntrack,
     },
+    /// What became of flows in the last failover, or the last ones.
+    ///
+    /// Each change of this router's role has an account: when what was done, how many flows of the peer are in this kernel
+    /// since, how many are not and why, and of which kind. Those of the last 32 changes since the daemon's start are kept.
+    /// docs/failover.md tells each line.
+    Failover {
+        /// How many, the newest first.
+        #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        number: u32,
+        /// Of which daemon, and how to answer.
+        #[command(flatten)]
+        question: Question,
+    },
     /// What was said lately.
     #[command(subcommand)]
     Log(Log),

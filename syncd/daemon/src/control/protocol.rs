@@ -11,6 +11,7 @@ use syncd_core::wire::{Control, Seq};
 
 use crate::journal::told::LineView;
 use crate::show::expectations::ExpectationView;
+use crate::show::failover::FailoversView;
 use crate::show::handover::HandoverView;
 use crate::show::ready::ReadyView;
 use crate::show::selection::Selection;
@@ -37,6 +38,11 @@ pub(crate) enum Request {
     Metrics,
     /// Whether this router could take over now without loss.
     Ready,
+    /// What became of flows in the last changes of role.
+    Failovers {
+        /// At most so many, the newest first.
+        most: u32,
+    },
     /// One page of a cache.
     Cache {
         /// Which one.
@@ -184,6 +190,8 @@ pub(crate) enum Response {
     Metrics(String),
     /// To [`Request::Ready`].
     Ready(Box<ReadyView>),
+    /// To [`Request::Failovers`].
+    Failovers(Box<FailoversView>),
     /// To [`Request::Handover`], when it is over.
     HandedOver(Box<HandoverView>),
     /// To [`Request::Cache`].

@@ -20,6 +20,7 @@ impl EventLoop {
         };
         self.gate.tend(now, need);
         while let Some(news) = self.gate.news() {
+            self.failovers.gate(now, &news);
             self.tell_of_gate(&news);
         }
     }

@@ -191,6 +191,11 @@ impl Gate {
         self.news.pop_front()
     }
 
+    /// Whether it is open, and nothing is to be heard of it.
+    pub(crate) fn rests(&self) -> bool {
+        self.leaving.is_none() && self.keeper.as_ref().is_none_or(|keeper| keeper.since.is_none())
+    }
+
     /// What it has done.
     pub(crate) const fn counts(&self) -> Counts {
         self.counts

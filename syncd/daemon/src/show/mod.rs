@@ -7,6 +7,7 @@
 pub(crate) mod done;
 pub(crate) mod expectations;
 pub(crate) mod extras;
+pub(crate) mod failover;
 pub(crate) mod flows;
 pub(crate) mod handover;
 pub(crate) mod page;

@@ -16,6 +16,7 @@ use super::view::{Current, DaemonView, LinkTraffic, LinkView, Setting, Statistic
 use crate::last_role::Transition;
 
 mod counters;
+mod failover;
 mod handover;
 mod page;
 mod ready;

@@ -14,6 +14,7 @@ use super::*;
 use crate::control::protocol::FilterView;
 use crate::journal::told::LineView;
 use crate::show::done;
+use crate::show::failover::FailoversView;
 
 /// What was seen at one place.
 #[derive(Default)]
@@ -127,6 +128,14 @@ fn ready() {
 #[test]
 fn handovers() {
     hold("handover", "syncd handover --json", &[value(&handover::done()), value(&handover::rolled_back())]);
+}
+
+#[test]
+fn failovers() {
+    let [stepped_back, without] = failover::others();
+    let all = [failover::took_over(), stepped_back, without];
+    let documents = [value(&FailoversView::new(at(1), all.to_vec()))];
+    hold("failover", "syncd show failover --json", &documents);
 }
 
 #[test]
