@@ -42,9 +42,11 @@ const FAULTS: [(&str, &str); 18] = [
     ("route", "sysctl -qw net.ipv4.conf.sync.rp_filter=1; ip route add unreachable 192.0.2.1/32"),
 ];
 
-/// Keeps what is right.
+/// Keeps what is right. The table of the gate is syncd's own, and nobody else may touch it.
 const KEEP: &str = "cd $run; cp syncd.yaml syncd.right; cp keepalived.conf keepalived.right
-{ echo flush ruleset; nft list ruleset; } > rules.right
+nft list tables | grep -v syncd-gate | while read word table; do
+    echo \"table $table; delete table $table\"; nft list table $table
+done > rules.right
 cat /proc/sys/net/ipv4/conf/sync/rp_filter > rp_filter.right";
 
 /// Makes everything right again that [`FAULTS`] makes wrong.

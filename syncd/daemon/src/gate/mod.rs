@@ -26,6 +26,9 @@ use syncd_core::time::{Duration, Instant};
 
 use child::{Child, Corpse};
 
+/// How the names of our tables begin.
+pub(crate) const TABLES: &str = "syncd-gate-";
+
 /// The gate is closed again so often: two of these may come late before the kernel opens it.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -214,7 +217,7 @@ impl Gate {
     fn prepare(&mut self, now: Instant) -> Option<&mut Keeper> {
         if self.keeper.is_none() {
             self.named += 1;
-            let table = format!("syncd-gate-{}-{}", std::process::id(), self.named);
+            let table = format!("{TABLES}{}-{}", std::process::id(), self.named);
             let arguments: Vec<&OsStr> = self.arguments.iter().map(OsStr::new).collect();
             let started = Child::start(&self.program, &arguments);
             let begun = started.and_then(|child| {

@@ -191,6 +191,23 @@ fn without_translation_no_stream_ends_at_the_router() {
     assert!(report.findings[0].what.contains("by eth0 (IPv4)"), "{:?}", report.findings);
 }
 
+/// A gate may close, but only when syncd has heard of the role.
+#[test]
+fn the_gate_of_syncd_itself_is_no_rule() {
+    let mut machine = machine();
+    let mut objects = good(&[]);
+    for object in [
+        json!({ "chain": { "family": "inet", "table": "syncd-gate-3-1", "name": "input", "type": "filter",
+            "hook": "input", "prio": -160, "policy": "accept" } }),
+        json!({ "rule": { "family": "inet", "table": "syncd-gate-3-1", "chain": "input", "handle": 7, "expr":
+            [{ "match": { "op": "==", "left": { "meta": { "key": "nfproto" } }, "right": "@closed" } }, to(DROP)] } }),
+    ] {
+        objects.push(object);
+    }
+    machine.rules = Ok(ruleset(&objects));
+    assert_eq!(judged(&machine), (vec!["input-invalid"], NONE.to_vec()));
+}
+
 fn postrouting(expressions: &Value) -> (Vec<&'static str>, Vec<&'static str>) {
     let mut machine = machine();
     let mut objects = good(&[json!([invalid(), to(DROP)])]);
