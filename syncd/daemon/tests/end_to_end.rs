@@ -3,6 +3,7 @@
 mod doctor;
 mod failover;
 mod gate;
+mod keys;
 mod lab;
 mod log;
 mod metrics;

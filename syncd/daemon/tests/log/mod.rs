@@ -7,7 +7,7 @@ use super::operate::Watch;
 use super::*;
 
 /// Starts what follows with standard error in this file, and, if `named`, as if journald had made it.
-fn with_stderr(file: &str, named: bool) -> Vec<String> {
+pub(crate) fn with_stderr(file: &str, named: bool) -> Vec<String> {
     let stream = if named { "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) " } else { "" };
     let script = format!("exec 2>>{file}; {stream}exec \"$@\"");
     ["sh", "-c", &script, "sh"].map(str::to_owned).into()
@@ -44,7 +44,7 @@ impl Journald {
     }
 }
 
-fn read(router: &Router, file: &str) -> String {
+pub(crate) fn read(router: &Router, file: &str) -> String {
     fs::read_to_string(router.path(file)).unwrap_or_default()
 }
 

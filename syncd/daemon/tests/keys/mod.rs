@@ -1,0 +1,103 @@
+//! Keys that no other test here is about: each in a router that has it.
+
+use super::log::{read, with_stderr};
+use super::*;
+
+fn check_here(router: &Router) -> (bool, String) {
+    let config = router.path("syncd.yaml");
+    let words = [env!("CARGO_BIN_EXE_syncd"), "check", "--here", &config.to_string_lossy()];
+    let output = router.program(&words).output().expect("syncd starts");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).expect("text"))
+}
+
+#[test]
+fn keys_without_effect_are_read_and_remarked() {
+    lab::run("keys::keys_without_effect_are_read_and_remarked", || {
+        flows_cross_with(MULTICAST, MULTICAST, "  disable-external-cache: true\n  startup-resync: true\n");
+        // The configuration is still there.
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_syncd"))
+            .args(["check", "/run/r1/syncd.yaml"])
+            .output()
+            .expect("syncd starts");
+        let said = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("conntrack-sync.disable-external-cache: "), "{said}");
+    });
+}
+
+#[test]
+fn committed_flows_live_for_the_commit_timeout() {
+    lab::run("keys::committed_flows_live_for_the_commit_timeout", || {
+        let (mut r1, mut r2) = two_routers();
+        r2.add_to_configuration("  commit-timeout: 77\n");
+        r1.start(MULTICAST);
+        r2.start(MULTICAST);
+        insert(&r1, &one_of_each());
+        wait_for("the flows are there", || cache(&r2, "external-cache") == kernel(&r1));
+        assert!(r2.syncd(&["role", "primary"]).status.success());
+        let table = r2.table("ipv4");
+        let flows = table["flows"].as_array().expect("a list");
+        assert_eq!(flows.len(), 5);
+        for flow in flows {
+            let left = flow["timeout"].as_u64().expect("a number");
+            assert!((50..=77).contains(&left), "{flow}");
+        }
+    });
+}
+
+#[test]
+fn with_disable_syslog_the_running_daemon_says_nothing() {
+    lab::run("keys::with_disable_syslog_the_running_daemon_says_nothing", || {
+        let (mut r1, _) = two_routers();
+        r1.add_to_configuration("  disable-syslog: true\n");
+        r1.under(with_stderr("/run/r1/stderr", false));
+        r1.start_plainly(MULTICAST);
+        r1.notify("GROUP \"G1\" MASTER 0\n");
+        wait_for("primary", || r1.json(&["show", "conntrack-sync", "status"])["role"] == "primary");
+        assert_eq!(r1.end(Signal::SIGTERM), Some(0));
+        assert_eq!(read(&r1, "stderr"), "");
+        // Why it does not start it says all the same.
+        r1.add_to_configuration("  disable-syslog: true\n  port: 1\n");
+        r1.configure(MULTICAST);
+        let ended = r1.run_command().status().expect("it starts");
+        assert!(!ended.success() && read(&r1, "stderr").contains("unknown key"), "{}", read(&r1, "stderr"));
+    });
+}
+
+/// What the file that keepalived reads lacks, keeps the daemon from starting; what that file includes counts.
+#[test]
+fn the_file_that_keepalived_reads_must_fit() {
+    lab::run("keys::the_file_that_keepalived_reads_must_fit", || {
+        let (mut r1, _) = two_routers();
+        r1.configure(MULTICAST);
+        let config = fs::read_to_string(r1.path("syncd.yaml")).expect("it was written");
+        let keepalived = r1.path("keepalived.conf");
+        let named = format!("vrrp: {{ keepalived-config: {},", keepalived.display());
+        let config = config.replace("vrrp: {", &named);
+        fs::write(r1.path("syncd.yaml"), &config).expect("/run is ours");
+        let says = |expected: &str| {
+            let (valid, said) = check_here(&r1);
+            assert!(!valid && said.contains(expected), "{said}");
+        };
+        says("keepalived-config cannot be read");
+        let include = format!("include {}\n", r1.path("groups.conf").display());
+        fs::write(&keepalived, &include).expect("/run is ours");
+        fs::write(r1.path("groups.conf"), "vrrp_sync_group G2 { group { a } }\n").expect("/run is ours");
+        says("VRRP sync-group G1 is not configured");
+        let groups = "vrrp_instance a { }\nvrrp_sync_group G1 { group { a } }\n";
+        fs::write(r1.path("groups.conf"), groups).expect("/run is ours");
+        says("keepalived does not write to /run/r1/fifo");
+        assert!(!r1.run_command().output().expect("it starts").status.success());
+        fs::write(&keepalived, format!("global_defs {{ vrrp_notify_fifo /run/r1/fifo }}\n{include}"))
+            .expect("/run is ours");
+        let (valid, said) = check_here(&r1);
+        assert!(valid, "{said}");
+        let mut daemon = r1.run_command().spawn().expect("it starts");
+        wait_for("the control socket answers", || {
+            r1.syncd(&["show", "conntrack-sync", "status"]).status.success()
+        });
+        daemon.kill().expect("it is our child");
+        daemon.wait().expect("it is our child");
+    });
+}
