@@ -69,7 +69,7 @@ fn with_disable_syslog_the_running_daemon_says_nothing() {
 #[test]
 fn the_file_that_keepalived_reads_must_fit() {
     lab::run("keys::the_file_that_keepalived_reads_must_fit", || {
-        let (mut r1, _) = two_routers();
+        let (r1, _) = two_routers();
         r1.configure(MULTICAST);
         let config = fs::read_to_string(r1.path("syncd.yaml")).expect("it was written");
         let keepalived = r1.path("keepalived.conf");

@@ -271,6 +271,7 @@ impl Watch {
         loop {
             let line: Value = serde_json::from_str(&self.line()).expect("JSON lines");
             if line["event"] == event {
+                keeps_to("line", &line);
                 return line;
             }
         }
@@ -312,11 +313,18 @@ fn every_notice_is_seen_as_it_happens_and_kept_for_a_while() {
         let log = text(&r1, &["show", "log", "conntrack-sync"]);
         assert!(log.contains("info: initialization completed\n"), "{log}");
         assert!(log.contains("info: role primary (was unknown)\n"), "{log}");
-        let last: Value = serde_json::from_str(
-            text(&r1, &["show", "log", "conntrack-sync", "--json"]).lines().last().expect("a line"),
-        )
-        .expect("JSON lines");
-        assert_eq!(last["number"].as_u64(), Some(log.lines().count() as u64));
+        let documents = text(&r1, &["show", "log", "conntrack-sync", "--json"]);
+        let documents: Vec<Value> =
+            documents.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect();
+        // One may have come since.
+        assert!(documents.len() >= log.lines().count(), "{log}");
+        for (document, line) in documents.iter().zip(log.lines()) {
+            keeps_to("line", document);
+            assert!(document["logged"] == true && line.ends_with(document["text"].as_str().expect("a text")));
+        }
+        // What is not in the log is counted, too.
+        let numbers = documents.iter().map(|document| document["number"].as_u64().expect("a number"));
+        assert!(numbers.is_sorted_by(|one, next| one < next), "{documents:?}");
         // Whoever watches does not keep the daemon from ending.
         assert_eq!(r1.end(Signal::SIGTERM), Some(0));
     });
@@ -347,6 +355,7 @@ fn every_answer_keeps_to_its_schema() {
             ("flows", "show conntrack-sync cache external"),
             ("expectations", "show conntrack-sync internal-cache expect"),
             ("ready", "ready"),
+            ("failover", "show failover"),
             ("reload", "reload"),
             ("reset-cache", "reset conntrack-sync internal-cache"),
             ("reset-cache", "reset conntrack-sync external-cache"),
@@ -379,17 +388,22 @@ fn every_answer_keeps_to_its_schema() {
 
 /// Whether all that was printed are documents of that schema, and there is one.
 fn keeps(name: &str, words: &[&str], output: &std::process::Output) {
-    let (schema, said) = (schema(name), String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stderr);
     let documents = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
     let mut any = false;
     for document in documents {
-        let document = document.unwrap_or_else(|error| panic!("{words:?}: {error}"));
-        let wrong = schema.iter_errors(&document).map(|error| format!("{}: {error}", error.instance_path()));
-        assert_eq!(wrong.collect::<Vec<_>>(), Vec::<String>::new(), "{words:?}: {document}");
-        assert_eq!(document["version"], 1, "{words:?}");
+        keeps_to(name, &document.unwrap_or_else(|error| panic!("{words:?}: {error}")));
         any = true;
     }
     assert!(any, "{words:?}: {said}");
+}
+
+/// Whether it is a document of that schema.
+pub(crate) fn keeps_to(name: &str, document: &Value) {
+    let schema = schema(name);
+    let wrong = schema.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path()));
+    assert_eq!(wrong.collect::<Vec<_>>(), Vec::<String>::new(), "{name}: {document}");
+    assert_eq!(document["version"], 1, "{name}");
 }
 
 /// A port of a bridge hears nothing of its own; that it is one, only the kernel knows.

@@ -4,6 +4,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::lab::{self, Router, two_routers, wait_for};
+use super::operate::keeps_to;
 use super::{cache, flow, insert, kernel, one_of_each};
 use syncd_core::flow::{Family, Protocol};
 
@@ -151,7 +152,9 @@ fn hand_over(from: &Router, elect: impl FnOnce()) -> (Option<i32>, Value) {
     is_told(from, "-2");
     elect();
     let output = asking.wait_with_output().expect("it ends");
-    (output.status.code(), serde_json::from_slice(&output.stdout).expect("--json is JSON"))
+    let told = serde_json::from_slice(&output.stdout).expect("--json is JSON");
+    keeps_to("handover", &told);
+    (output.status.code(), told)
 }
 
 #[test]
@@ -208,6 +211,7 @@ fn what_is_doubted_is_not_handed_over() {
         let output = asking.wait_with_output().expect("it ends");
         let told: Value = serde_json::from_slice(&output.stdout).expect("--json is JSON");
         assert_eq!((output.status.code(), &told["result"]), (Some(1), &"rolled back".into()), "{told}");
+        keeps_to("handover", &told);
         assert_eq!(r1.tracked(), "0");
         assert_eq!(r1.json(&["show", "conntrack-sync", "status"])["role"], "primary");
 

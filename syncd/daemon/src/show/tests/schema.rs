@@ -3,7 +3,7 @@
 //!
 //! `INSTA_UPDATE=always` writes them, like snapshots.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::{env, fs, path::PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -299,4 +299,60 @@ fn a_filter_is_told_as_it_is() {
 fn doctor() {
     let full = value(&crate::doctor::tests::document());
     hold("doctor", "syncd doctor --json", &[full]);
+}
+
+/// The commands that have `--json`, and which schema their answers keep to.
+const ANSWERS: [(&str, &str); 25] = [
+    ("check", "check"),
+    ("import", "import"),
+    ("explain", "explain"),
+    ("reload", "reload"),
+    ("role", "role"),
+    ("ready", "ready"),
+    ("handover", "handover"),
+    ("decode", "decode"),
+    ("doctor", "doctor"),
+    ("show conntrack-sync status", "status"),
+    ("show conntrack-sync statistics", "statistics"),
+    ("show conntrack-sync internal-cache", "flows expectations"),
+    ("show conntrack-sync external-cache", "flows expectations"),
+    ("show conntrack-sync cache internal", "flows expectations"),
+    ("show conntrack-sync cache external", "flows expectations"),
+    ("show conntrack table", "flows"),
+    ("show conntrack statistics", "processors"),
+    ("show failover", "failover"),
+    ("show log conntrack-sync", "line"),
+    ("reset conntrack-sync internal-cache", "reset-cache"),
+    ("reset conntrack-sync external-cache", "reset-cache"),
+    ("reset conntrack", "reset-table"),
+    ("restart conntrack-sync", "restart"),
+    ("monitor log conntrack-sync", "line"),
+    ("watch", "line"),
+];
+
+/// The commands below this one that have `--json`.
+fn with_json(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+    if command.get_arguments().any(|argument| argument.get_id() == "json") {
+        found.push(path.trim_start().to_owned());
+    }
+    for below in command.get_subcommands() {
+        with_json(below, &format!("{path} {}", below.get_name()), found);
+    }
+}
+
+#[test]
+fn every_command_with_json_has_a_schema_and_every_schema_a_command() {
+    let mut commands = Vec::new();
+    with_json(&<crate::args::Arguments as clap::CommandFactory>::command(), "", &mut commands);
+    let known: Vec<&str> = ANSWERS.iter().map(|(command, _)| *command).collect();
+    assert_eq!(commands, known);
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema");
+    let file = |entry: std::io::Result<fs::DirEntry>| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.strip_suffix(".schema.json").expect("a schema").to_owned()
+    };
+    let committed: BTreeSet<String> = fs::read_dir(directory).unwrap().map(file).collect();
+    let named: BTreeSet<String> =
+        ANSWERS.iter().flat_map(|(_, schemas)| schemas.split(' ')).map(str::to_owned).collect();
+    assert_eq!(committed, named);
 }
