@@ -6,19 +6,24 @@
 //! hangs says nothing more, and the gate opens. The child is started while the router stands by; then closing is one line.
 //! Whatever goes wrong is told and counted, and the commit goes on without a gate: it never waits for it.
 //!
+//! keepalived moves the shared addresses before it tells anybody. So the table of a router that stands by knows which addresses
+//! are the router's own: a packet to any other one is to a shared address that has just come, and meets a closed gate at once.
+//!
 //! [`words`] knows nft's language, [`child`] the process. Decides only when to say what; whether a commit runs the replica
 //! says. Driven by the event loop; tested in `tests.rs` and, with a kernel, end to end and in the lab.
 
 mod child;
+mod own;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::env;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
 
@@ -124,6 +129,11 @@ struct Keeper {
     waits: Option<Instant>,
     /// What the last answer told.
     held: Option<u64>,
+    /// The router's own addresses, as the table knows them. Never more than there were in the beginning: what comes later
+    /// may be shared.
+    own: BTreeSet<IpAddr>,
+    /// When they were compared last.
+    compared: Instant,
 }
 
 impl Gate {
@@ -166,7 +176,7 @@ impl Gate {
             _ if self.gave_up => {}
             (Need::Closed, None) => self.close(now),
             (Need::Prepared | Need::None, Some(_)) => self.open(now),
-            (Need::Prepared, None) => drop(self.prepare(now)),
+            (Need::Prepared, None) => self.stand_by(now),
             (Need::None, None) => self.let_go(),
         }
     }
@@ -221,9 +231,9 @@ impl Gate {
             let arguments: Vec<&OsStr> = self.arguments.iter().map(OsStr::new).collect();
             let started = Child::start(&self.program, &arguments);
             let begun = started.and_then(|child| {
-                let mut keeper = Keeper::new(now, child, table);
+                let mut keeper = Keeper::new(now, child, table, own::addresses()?);
                 // The answer shows that the kernel can do it, before it must.
-                keeper.ask(now, &words::make(&keeper.table))?;
+                keeper.ask(now, &words::make(&keeper.table, &keeper.own))?;
                 Ok(keeper)
             });
             match begun {
@@ -240,6 +250,25 @@ impl Gate {
             }
         }
         self.keeper.as_mut()
+    }
+
+    /// Keeps a child, and sees to it that no address counts as the router's own that it has given away.
+    fn stand_by(&mut self, now: Instant) {
+        let Some(keeper) = self.prepare(now) else { return };
+        if now.since(keeper.compared) < AGAIN {
+            return;
+        }
+        keeper.compared = now;
+        // If they cannot be listed this time, then the next time.
+        let Ok(there) = own::addresses() else { return };
+        let gone: Vec<IpAddr> = keeper.own.difference(&there).copied().collect();
+        if gone.is_empty() {
+            return;
+        }
+        keeper.own.retain(|address| there.contains(address));
+        if let Err(error) = keeper.ask(now, &words::disown(&keeper.table, &gone)) {
+            self.fail(format!("cannot tell nft: {error}"));
+        }
     }
 
     /// Closes it, or keeps it closed.
@@ -321,7 +350,7 @@ impl Gate {
 }
 
 impl Keeper {
-    const fn new(now: Instant, child: Child, table: String) -> Self {
+    const fn new(now: Instant, child: Child, table: String, own: BTreeSet<IpAddr>) -> Self {
         Self {
             child,
             table,
@@ -333,6 +362,8 @@ impl Keeper {
             answered: 0,
             waits: None,
             held: None,
+            own,
+            compared: now,
         }
     }
 

@@ -177,7 +177,20 @@ fn a_commit_without_an_end_does_not_keep_it_closed() {
 
 #[test]
 fn the_words() {
-    for line in [words::make("T"), words::close("T"), words::ask("T"), words::open("T")] {
+    let own: BTreeSet<IpAddr> =
+        ["10.0.0.2", "fe80::2", "2001:db8::2"].map(|text| text.parse().unwrap()).into();
+    let made = words::make("T", &own);
+    assert!(made.contains("set own4 { type ipv4_addr; elements = { 10.0.0.2 }; }"), "{made}");
+    assert!(made.contains("set own6 { type ipv6_addr; elements = { 2001:db8::2, fe80::2 }; }"), "{made}");
+    // nft takes no list of nothing.
+    assert!(words::make("T", &BTreeSet::new()).contains("set own4 { type ipv4_addr; }"));
+    let gone: Vec<IpAddr> = own.into_iter().take(2).collect();
+    let disowned = words::disown("T", &gone);
+    assert_eq!(
+        disowned,
+        "delete element inet T own4 { 10.0.0.2 }; delete element inet T own6 { 2001:db8::2 }\n"
+    );
+    for line in [made, disowned, words::close("T"), words::ask("T"), words::open("T")] {
         assert_eq!(line.find('\n'), Some(line.len() - 1), "a transaction is a line: {line}");
     }
     assert_eq!(words::answer("\t\tpackets 12 bytes 720"), Some(12));

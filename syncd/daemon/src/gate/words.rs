@@ -6,6 +6,8 @@
 //! the chains for mangling) and after connection tracking has seen the packet. Nothing is ever rejected, no flow is touched:
 //! what is dropped here has no entry, or goes on having it. Tested in `tests.rs` and, with a kernel, end to end.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// So long the kernel keeps the gate closed after the last word.
@@ -17,8 +19,14 @@ const PRIORITY: i32 = -160;
 /// What an answer looks like: of a counter.
 const ANSWER: &str = "packets ";
 
-/// The table, open. It goes when whoever made it ends (`flags owner`: Linux 5.12, nft 1.0.0).
-pub(super) fn make(table: &str) -> String {
+/// The table, open. It goes when whoever made it ends (`flags owner`: Linux 5.12, nft 1.0.0). TCP to an address of the router
+/// that is none of its `own` meets the closed gate from the beginning: it has just become a shared one.
+pub(super) fn make(table: &str, own: &BTreeSet<IpAddr>) -> String {
+    let elements = |v4: bool| {
+        let list: Vec<String> =
+            own.iter().filter(|address| address.is_ipv4() == v4).map(ToString::to_string).collect();
+        if list.is_empty() { String::new() } else { format!(" elements = {{ {} }};", list.join(", ")) }
+    };
     let chain = |hook: &str| {
         format!(
             "chain {hook} {{ type filter hook {hook} priority {PRIORITY}; policy accept; meta nfproto @closed jump unknown; }}"
@@ -27,13 +35,27 @@ pub(super) fn make(table: &str) -> String {
     format!(
         "table inet {table} {{ flags owner; \
          set closed {{ typeof meta nfproto; flags timeout; }}; \
+         set own4 {{ type ipv4_addr;{} }}; set own6 {{ type ipv6_addr;{} }}; \
          counter held {{ }}; \
          chain unknown {{ ct state invalid counter name held drop; \
          ct state new tcp flags & (fin | syn | rst | ack) != syn counter name held drop; }}; \
-         {}; {}; }}\n",
+         {}; {}; \
+         chain shared {{ type filter hook input priority {PRIORITY}; policy accept; \
+         meta l4proto tcp ip daddr != @own4 jump unknown; meta l4proto tcp ip6 daddr != @own6 jump unknown; }}; }}\n",
+        elements(true),
+        elements(false),
         chain("input"),
         chain("forward")
     )
+}
+
+/// These are none of the router's own any more.
+pub(super) fn disown(table: &str, gone: &[IpAddr]) -> String {
+    let delete = |address: &IpAddr| {
+        let set = if address.is_ipv4() { "own4" } else { "own6" };
+        format!("delete element inet {table} {set} {{ {address} }}")
+    };
+    gone.iter().map(delete).collect::<Vec<_>>().join("; ") + "\n"
 }
 
 /// Closes it for [`LASTS`], also where it is closed.

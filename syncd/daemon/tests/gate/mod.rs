@@ -71,6 +71,36 @@ fn is_closed_for_a_commit_and_gone_after_it() {
     });
 }
 
+/// What the table of a router that stands by takes for its own addresses is what it has, less what it has lost since.
+#[test]
+fn a_shared_address_is_none_of_a_standbys_own() {
+    lab::run("gate::a_shared_address_is_none_of_a_standbys_own", || {
+        let (_r1, r2) = standing_by(1, true);
+        let address = |verb, which| {
+            let done = r2.program(&["ip", "address", verb, which, "dev", "lo"]).status().expect("ip starts");
+            assert!(done.success(), "ip address {verb} {which}");
+        };
+        let knows = |which: &str| listing(&r2).contains(which);
+        wait_for("an open gate is ready", || gate(&r2) == Some(0));
+        address("add", "10.99.0.1/32");
+        address("add", "2001:db8:99::1/128");
+        // Primary: it has no table. Standing by again it has lost one of them, but only now.
+        assert!(r2.syncd(&["role", "primary"]).status.success());
+        wait_for("the table is gone", || gate(&r2).is_none());
+        r2.notify("GROUP \"G1\" BACKUP 0\n");
+        wait_for("an open gate is ready again", || gate(&r2) == Some(0));
+        assert!(knows("10.99.0.1") && knows("2001:db8:99::1"), "{}", listing(&r2));
+        address("del", "10.99.0.1/32");
+        address("add", "10.99.0.2/32");
+        wait_for("what is lost is forgotten", || !knows("10.99.0.1"));
+        assert!(knows("2001:db8:99::1") && !knows("10.99.0.2"), "{}", listing(&r2));
+        // Coming back makes it a shared one.
+        address("add", "10.99.0.1/32");
+        assert!(r2.syncd(&["role", "primary"]).status.success());
+        assert_eq!(counter(&r2, "gates_failed"), 0);
+    });
+}
+
 #[test]
 fn switched_off_there_is_none() {
     lab::run("gate::switched_off_there_is_none", || {
