@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
+use crate::lock::HostLock;
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
 use crate::{gates, suite};
@@ -20,6 +21,7 @@ pub(crate) const SCENARIO: &str = "scenarios/failover-kill-primary.yaml";
 pub(crate) fn demo(workspace: &Workspace) -> Result<ExitCode> {
     setup::setup(workspace, Need::Demo)?;
     gates::run(&mut suite::build(workspace, &["syncd", "labctl"])).context("the build failed")?;
+    let _lock = HostLock::take()?;
     let mut show = workspace.command(workspace.binary("labctl"));
     let status = show.args(["run", SCENARIO]).status().context("cannot start labctl")?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());

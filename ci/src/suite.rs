@@ -136,7 +136,8 @@ fn programs(workspace: &Workspace, gates: &mut Gates, seeds: u32) -> Result<()> 
     }
     gates.pass_command("build of the labs", labs(workspace, &["--no-run"]))?;
     gates.pass_command("build", build(workspace, &["syncd", "labctl", "syncd-sim"]))?;
-    gates.pass_command("simulator", simulator::sweep(workspace, &["--seeds", &seeds.to_string()]))
+    gates.pass_command("simulator", simulator::sweep(workspace, &["--seeds", &seeds.to_string()]))?;
+    gates.pass_command("every pattern of 8 datagrams", simulator::patterns(workspace))
 }
 
 /// The optimised programs of `packages`.

@@ -30,6 +30,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::Arguments;
+use scenario::Mistakes;
 
 fn main() -> ExitCode {
     // clap itself ends with 2 and its own words on wrong usage.
@@ -37,7 +38,9 @@ fn main() -> ExitCode {
     match verbs::run(arguments) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("labctl: {error:#}");
+            // Of several mistakes each has a line of its own, as editors read them.
+            let between = if error.is::<Mistakes>() { '\n' } else { ' ' };
+            eprintln!("labctl:{between}{error:#}");
             ExitCode::from(ending::exit_code(&error))
         }
     }

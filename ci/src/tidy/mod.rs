@@ -118,7 +118,8 @@ fn read_tree(root: &Path) -> Result<Vec<TextFile>> {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = if directory.is_empty() { name.clone() } else { format!("{directory}/{name}") };
             if entry.file_type()?.is_dir() {
-                if name != "target" && name != ".git" {
+                let tools = name.starts_with('.') && ![".ci", ".cargo"].contains(&name.as_str());
+                if name != "target" && !tools {
                     open.push(path);
                 }
             } else if KINDS.iter().any(|kind| path.ends_with(kind)) {

@@ -12,7 +12,7 @@ use super::{Lab, locked};
 use crate::apply;
 use crate::bench::flows;
 use crate::plan::{Actor, CONNTRACKD_NOTIFY, conntrackd, syncd as plan_syncd};
-use crate::probes::caches::{self, Difference};
+use crate::probes::caches::{self, Difference, Table};
 use crate::probes::flows::SeenFlow;
 use crate::probes::roles::Role;
 use crate::probes::syncd::{self, Status};
@@ -58,29 +58,48 @@ impl Lab {
     pub(crate) fn compare_cache(&self, router: &str) -> Result<(Difference, Instant)> {
         let topology = &self.scenario.topology;
         let (peer, peer_router) = topology.peer_of(router);
-        let kind = self.scenario.sync_of(router);
-        if kind == SyncKind::Syncd {
+        if self.scenario.sync_of(router) == SyncKind::Syncd {
             // Far from equal: two numbers say so, and asking for every flow again and again would be work for the daemon.
             let (cached, kernel) = self.count_cache(router)?;
             if let Some(difference) = Difference::counted(kernel, cached) {
                 return Ok((difference, Instant::now()));
             }
         }
-        let told = match kind {
-            SyncKind::Syncd => self.ask_syncd(router, &["external-cache"])?,
-            SyncKind::Conntrackd => self.ask_conntrackd(router, &["-e"])?,
-            SyncKind::None => bail!("nothing replicates on {router}"),
-        };
-        let at = Instant::now();
-        let cache = if kind == SyncKind::Syncd {
-            caches::of_syncd(&syncd::read_cache(&told)?)
-        } else {
-            caches::of_conntrackd(&String::from_utf8_lossy(&told))
-        };
+        let (cache, at) = self.cache_of(router)?;
         let kernel = self.flows(peer).with_context(|| format!("cannot read the flows of {peer}"))?;
         let difference = Difference::between(&caches::of_kernel(&kernel, peer_router.sync), &cache);
         self.note_compared(&difference);
         Ok((difference, at))
+    }
+
+    /// The same, where a flow that the router's own kernel holds already is as good as one in its cache.
+    ///
+    /// # Errors
+    /// When one of the three cannot be read.
+    pub(crate) fn compare_held(&self, router: &str) -> Result<(Difference, Instant)> {
+        let (peer, peer_router) = self.scenario.topology.peer_of(router);
+        let (cache, at) = self.cache_of(router)?;
+        let table = |of: &str, sync| -> Result<Table> {
+            let flows = self.flows(of).with_context(|| format!("cannot read the flows of {of}"))?;
+            Ok(caches::of_kernel(&flows, sync))
+        };
+        let own = table(router, peer_router.sync)?;
+        let wanted = table(peer, peer_router.sync)?;
+        Ok((Difference::between(&wanted, &caches::with_kernel(cache, own, &wanted)), at))
+    }
+
+    /// A router's external cache, and when it had been read.
+    fn cache_of(&self, router: &str) -> Result<(Table, Instant)> {
+        let cache = match self.scenario.sync_of(router) {
+            SyncKind::Syncd => {
+                caches::of_syncd(&syncd::read_cache(&self.ask_syncd(router, &["external-cache"])?)?)
+            }
+            SyncKind::Conntrackd => {
+                caches::of_conntrackd(&String::from_utf8_lossy(&self.ask_conntrackd(router, &["-e"])?))
+            }
+            SyncKind::None => bail!("nothing replicates on {router}"),
+        };
+        Ok((cache, Instant::now()))
     }
 
     /// How many flows a router's external cache holds, and its peer's kernel.

@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::actors::Running;
 use crate::apply::{Nodes, find};
@@ -204,6 +204,20 @@ impl Lab {
         self.stop_transfers(name);
     }
 
+    /// Ends a traffic, or all; a name that nothing has is a mistake of whoever gave it.
+    ///
+    /// # Errors
+    /// When no traffic of the scenario has that name.
+    pub(crate) fn stop_named(&self, name: Option<&str>) -> Result<()> {
+        if let Some(name) = name.filter(|name| !self.scenario.traffic.contains_key(*name)) {
+            let known: Vec<&str> = self.scenario.traffic.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            bail!(Ending::Usage(format!("no traffic is called {name}; this lab has: {known}")));
+        }
+        self.stop_traffic(name);
+        Ok(())
+    }
+
     /// Calls `body` with every running traffic.
     pub(crate) fn each_traffic(&self, mut body: impl FnMut(&str, &Traffic)) {
         for (name, traffic) in &*locked(&self.traffic) {
@@ -275,8 +289,25 @@ impl Lab {
             let at = self.roles.taken_over(failover.from.as_deref(), failover.at)?;
             Some((self.primary()?, at.duration_since(failover.at)))
         });
-        taken
-            .ok_or_else(|| anyhow!("no router has taken over within {} s: labctl status", TAKEOVER.as_secs()))
+        taken.ok_or_else(|| {
+            anyhow!("no router has taken over within {} s; labctl status shows both", TAKEOVER.as_secs())
+        })
+    }
+
+    /// Whether another router could take over from `primary`.
+    ///
+    /// # Errors
+    /// Why not, and what would help.
+    pub(crate) fn require_successor(&self, primary: &str) -> Result<()> {
+        let (other, _) = self.scenario.topology.peer_of(primary);
+        let why = match self.roles.of(other) {
+            Role::Backup => return Ok(()),
+            _ if self.with_node(other, |_| Ok(())).is_err() => "is gone".to_owned(),
+            role => format!("is {role}"),
+        };
+        bail!(Ending::Usage(format!(
+            "{primary} is primary and nobody could take over: {other} {why}; begin anew with labctl down and labctl up"
+        )));
     }
 
     /// Calls `body` with all living nodes.

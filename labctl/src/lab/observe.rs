@@ -11,6 +11,7 @@ use super::{Lab, locked};
 use crate::actors::ready;
 use crate::apply;
 use crate::plan::Actor;
+use crate::probes::caches::Difference;
 use crate::probes::roles::Role;
 use crate::scenario::{Expectation, Sight, SyncKind};
 use crate::verdict::{NodeSeen, Record, Seen};
@@ -55,10 +56,9 @@ impl Lab {
                 }
             }
             Sight::CacheEqual(node) | Sight::CacheComplete(node) | Sight::CacheDiffers { node, .. } => {
-                if let Ok((difference, at)) = self.compare_cache(node) {
-                    record.add(at, Seen::Cache(node.clone(), difference));
-                }
+                record_cache(record, node, self.compare_cache(node));
             }
+            Sight::Held(node) => record_cache(record, node, self.compare_held(node)),
             Sight::Filling { node, .. } => {
                 if let Ok((cached, kernel)) = self.count_cache(node) {
                     record.add(Instant::now(), Seen::Filling { node: node.clone(), cached, kernel });
@@ -142,5 +142,12 @@ impl Lab {
             }
         }
         Ok(())
+    }
+}
+
+/// What could not be read is seen the next time.
+fn record_cache(record: &mut Record, node: &str, compared: Result<(Difference, Instant)>) {
+    if let Ok((difference, at)) = compared {
+        record.add(at, Seen::Cache(node.to_owned(), difference));
     }
 }

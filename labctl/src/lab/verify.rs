@@ -1,7 +1,7 @@
 //! `labctl verify`: whether the lab is as a healthy pair should be, now.
 //!
 //! Three questions: is there exactly one primary with all virtual addresses; is every stream alive; does the standby's
-//! external cache hold what the primary's kernel holds. The last one is asked again for a moment, since flows come and
+//! external cache, or its kernel, hold what the primary's kernel holds. The last one is asked again for a moment, since flows come and
 //! go while two tables are read. A program that has ended by itself is told first, and hides nothing that can still be
 //! seen. Never changes anything. Driven by `session`; tested in `labctl/tests/scenarios/holder.rs`.
 
@@ -28,6 +28,20 @@ impl Lab {
         primaries.next().is_none().then_some(primary)
     }
 
+    /// The question that is not asked, and why: of a standby that is gone, or that replicates nothing.
+    #[must_use]
+    pub(crate) fn not_asked(&self) -> Option<String> {
+        let (standby, _) = self.scenario.topology.peer_of(&self.primary()?);
+        let why = if self.with_node(standby, |_| Ok(())).is_err() {
+            "is gone"
+        } else if self.scenario.sync_of(standby) == SyncKind::None {
+            "replicates nothing"
+        } else {
+            return None;
+        };
+        Some(format!("not asked: whether the other router holds the same flows, since {standby} {why}"))
+    }
+
     /// Looks and judges.
     #[must_use]
     pub(crate) fn verify(&self) -> Vec<ExpectationSeen> {
@@ -40,7 +54,7 @@ impl Lab {
         let (standby, _) = self.scenario.topology.peer_of(&primary);
         let alive = self.with_node(standby, |_| Ok(())).is_ok();
         if alive && self.scenario.sync_of(standby) != SyncKind::None {
-            sights.push(Sight::CacheEqual(standby.to_owned()));
+            sights.push(Sight::Held(standby.to_owned()));
         }
         let ended = self.ended().into_iter().map(|(node, actor, seen)| ExpectationSeen {
             text: format!("{} runs on {node}", actor.program()),
@@ -68,7 +82,7 @@ impl Lab {
         let (from, mut record) = (Instant::now(), Record::default());
         let text = expectation.seen.to_string();
         let unseen = |why: String| ExpectationSeen { text: text.clone(), passed: false, seen: why };
-        if let Sight::CacheEqual(node) = &expectation.seen
+        if let Sight::Held(node) = &expectation.seen
             && self.ended().iter().any(|(on, actor, _)| on == node && *actor != Actor::Keepalived)
         {
             return unseen("its daemon has ended, and nobody else knows its cache".to_owned());

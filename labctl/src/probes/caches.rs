@@ -37,6 +37,18 @@ pub(crate) struct Worth {
     shifts: Option<[Shift; 2]>,
 }
 
+/// For whoever looks for a difference: `ESTABLISHED, mark 7, reply 198.51.100.10:80>198.51.100.1:4711`.
+impl fmt::Display for Worth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reply, state, mark, shifts } = self;
+        write!(f, "{}, mark {mark}", state.as_deref().unwrap_or("no state"))?;
+        if let Some(reply) = reply {
+            write!(f, ", reply {reply}")?;
+        }
+        shifts.map_or(Ok(()), |shifts| write!(f, ", sequence numbers shifted by {shifts:?}"))
+    }
+}
+
 /// Flows by key.
 pub(crate) type Table = BTreeMap<Key, Worth>;
 
@@ -69,11 +81,12 @@ impl Difference {
                 Some(theirs) if !equal(ours, theirs) => found.different += 1,
                 Some(_) => continue,
             }
-            found.example.get_or_insert_with(|| format!("{} kernel {ours:?} cache {theirs:?}", key.original));
+            let theirs = theirs.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            found.example.get_or_insert_with(|| format!("{}: kernel {ours}; cache {theirs}", key.original));
         }
         for (key, theirs) in cache.iter().filter(|(key, _)| !kernel.contains_key(key)) {
             found.extra += 1;
-            found.example.get_or_insert_with(|| format!("{} cache {theirs:?}", key.original));
+            found.example.get_or_insert_with(|| format!("{}: kernel nothing; cache {theirs}", key.original));
         }
         found
     }
@@ -162,6 +175,15 @@ pub(crate) fn of_kernel(flows: &[SeenFlow], ignored: Prefix) -> Table {
     };
     kept.map(|flow| (Key { protocol: flow.protocol, zone: flow.zone, original: flow.original }, worth(flow)))
         .collect()
+}
+
+/// A cache, and what of the `wanted` flows is not in it but in its router's own kernel.
+#[must_use]
+pub(crate) fn with_kernel(mut cache: Table, own: Table, wanted: &Table) -> Table {
+    for (key, worth) in own.into_iter().filter(|(key, _)| wanted.contains_key(key)) {
+        cache.entry(key).or_insert(worth);
+    }
+    cache
 }
 
 /// A cache as syncd tells it.

@@ -102,6 +102,8 @@ impl FailoverTimes {
         if let Some(commit) = lab.daemon_status(&primary).ok().and_then(|status| status.commit) {
             // A commit before the fault is another one's.
             times.commit_begin_ms = since(failover.at_ns, commit.begin_ns);
+            // The role is heard from keepalived by two: what it has caused was not before it.
+            times.vrrp_ms = times.vrrp_ms.map(|heard| heard.min(times.commit_begin_ms.unwrap_or(heard)));
             let end = times.commit_begin_ms.and(commit.end_ns);
             times.commit_end_ms = end.and_then(|end| since(failover.at_ns, end));
         }

@@ -36,8 +36,8 @@ pub(crate) fn picture(scenario: &Scenario) -> String {
     let _ = writeln!(text, " │ {:<22} │     │ {:<22} │", first[0], second[0]);
     let _ = writeln!(text, " │ {:<22} ├─────┤ {:<22} │", first[1], second[1]);
     let _ = writeln!(text, " └───────┬────────────────┘  │  └────────┬───────────────┘");
-    let _ = writeln!(text, "         │            dedicated link      │");
-    let _ = writeln!(text, "         └───── WAN ─────┬────────────────┘     shared: {wan}");
+    let _ = writeln!(text, "         │             dedicated link    │");
+    let _ = writeln!(text, "         └───── WAN ─────┬───────────────┘     shared: {wan}");
     let _ = writeln!(text, "                         │");
     let _ = writeln!(text, "              {}", host("server"));
     text

@@ -33,6 +33,9 @@ pub(crate) fn table(document: &Document) -> String {
         }
     }
     text.push('\n');
+    if document.expectations.is_empty() {
+        return text + "nothing was expected: this says only that it ran to its end\n";
+    }
     text + &expectations(&document.expectations)
 }
 
@@ -75,17 +78,27 @@ fn transfer_lines(transfers: &[(&str, &TransferReport)]) -> String {
 
 fn stream_lines(traffic: &[(&str, &TrafficReport)]) -> String {
     let mut text = format!(
-        "{:<12} {:>7} {:>7} {:>8} {:>6} {:>16} {:>13} {:>13}\n",
-        "traffic", "opened", "alive", "stalled", "reset", "corrupted bytes", "longest gap", "median gap"
+        "{:<12} {:>7} {:>7} {:>8} {:>8} {:>6} {:>16} {:>13} {:>13}\n",
+        "traffic",
+        "opened",
+        "alive",
+        "waiting",
+        "stalled",
+        "reset",
+        "corrupted bytes",
+        "longest gap",
+        "median gap"
     );
     for (name, report) in traffic {
         let gap = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{name:<12} {:>7} {:>7} {:>8} {:>6} {:>16} {:>13} {:>13}",
+            "{name:<12} {:>7} {:>7} {:>8} {:>8} {:>6} {:>16} {:>13} {:>13}",
             format!("{}/{}", report.opened, report.wanted),
             report.alive,
+            // Silent for a while, and not yet for long.
+            report.opened.saturating_sub(report.alive + report.stalled + report.reset),
             report.stalled,
             report.reset,
             report.corrupted_bytes,

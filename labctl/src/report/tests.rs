@@ -41,7 +41,10 @@ fn the_document_has_exactly_the_members_that_programs_know() {
 #[test]
 fn the_table_says_what_the_document_says() {
     let text = table(&document());
-    assert!(text.contains("streams      200/200     200        0      0                0"), "{text}");
+    assert!(
+        text.contains("streams      200/200     200        0        0      0                0"),
+        "{text}"
+    );
     assert!(text.contains("VRRP moved                                 312 ms after the fault"), "{text}");
     assert!(text.contains("commit began                               -"), "{text}");
     assert!(text.ends_with("passed  all: 200 of 200\n"), "{text}");

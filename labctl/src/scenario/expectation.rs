@@ -44,7 +44,9 @@ pub(crate) enum Sight {
     CatchingUp(String),
     /// The router's external cache holds what its peer's kernel holds, after the filter.
     CacheEqual(String),
-    /// It holds all of that; what it holds besides is what its daemon, a conntrackd, does not forget by itself.
+    /// The same of the cache and the router's own kernel together; `verify` asks so.
+    Held(String),
+    /// The external cache holds all of that; what it holds besides is what its daemon, a conntrackd, does not forget by itself.
     CacheComplete(String),
     /// The router's external cache is being filled: it holds so many flows at least, and its peer's kernel so many more.
     Filling {
@@ -125,6 +127,9 @@ impl fmt::Display for Sight {
             Self::InSync(node) => write!(f, "{node} is in sync"),
             Self::CatchingUp(node) => write!(f, "{node} says that it is catching up"),
             Self::CacheEqual(node) => write!(f, "the external cache of {node} equals its peer's kernel"),
+            Self::Held(node) => {
+                write!(f, "the external cache of {node}, or its kernel, holds what its peer's kernel holds")
+            }
             Self::CacheComplete(node) => {
                 write!(
                     f,

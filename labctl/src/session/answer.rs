@@ -81,13 +81,16 @@ pub(super) fn answer(place: &Place, request: Request, say: &mut dyn FnMut(&Answe
             Ok(true)
         }
         Request::TrafficStop(name) => {
-            lab.stop_traffic(name.as_deref());
+            lab.stop_named(name.as_deref())?;
             Ok(true)
         }
         Request::Failover(fault) => failover(lab, fault, say),
         Request::Verify => {
             let seen = lab.verify();
             say(&Answer::Text(report::expectations(&seen)));
+            if let Some(words) = lab.not_asked() {
+                say(&Answer::Text(format!("{words}\n")));
+            }
             Ok(seen.iter().all(|seen| seen.passed))
         }
         Request::Build(_) | Request::Bench(_) | Request::Stay | Request::Namespaces(_) | Request::Down => {
@@ -137,7 +140,8 @@ fn run(lab: &Lab, say: &mut dyn FnMut(&Answer)) -> Result<bool> {
 
 /// Breaks the primary and waits until the other router is primary.
 fn failover(lab: &Lab, fault: Fault, say: &mut dyn FnMut(&Answer)) -> Result<bool> {
-    let primary = lab.primary().ok_or_else(|| anyhow!("no router is primary: labctl status"))?;
+    let primary = lab.primary().ok_or_else(|| anyhow!("no router is primary; see labctl status"))?;
+    lab.require_successor(&primary)?;
     lab.break_it(fault, &primary)?;
     let moved = lab.wait_taken_over()?;
     say(&Answer::Text(format!(

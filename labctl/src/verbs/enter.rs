@@ -5,6 +5,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
@@ -44,6 +45,9 @@ pub(super) fn shell(lab: &str, node: &str) -> Result<ExitCode> {
     finish(&mut child, &shell)
 }
 
+/// As a shell says that there is no such program.
+const NOT_FOUND: u8 = 127;
+
 fn enter(lab: &str, node: &str) -> Result<()> {
     let descriptors = Client::connect(lab)?.namespaces(node)?;
     let [net, mount, process, user]: [OwnedFd; 4] =
@@ -57,11 +61,13 @@ fn enter(lab: &str, node: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where commands are looked for: as outside, then where the lab's own programs are, and system programs.
+/// Where commands are looked for: where the lab's own programs are, since those are on trial here; then as outside, and
+/// system programs.
 fn search_path() -> OsString {
     let outside = env::var_os("PATH").unwrap_or_default();
-    let inside = [format!("{LAB_DIRECTORY}/bin")].into_iter().chain(programs::SYSTEM.map(str::to_owned));
-    let all = env::split_paths(&outside).chain(inside.map(PathBuf::from));
+    let first = PathBuf::from(format!("{LAB_DIRECTORY}/bin"));
+    let last = programs::SYSTEM.map(PathBuf::from);
+    let all = [first].into_iter().chain(env::split_paths(&outside)).chain(last);
     // Fails only for a directory with a colon in its name, which cannot have come from a search path.
     env::join_paths(all).unwrap_or(outside)
 }
@@ -74,7 +80,13 @@ fn finish(command: &mut Command, program: &str) -> Result<ExitCode> {
     // A started program has nothing blocked: the standard library sees to it.
     ours.thread_block()?;
     command.env("PATH", search_path());
-    let status = command.status().with_context(|| format!("cannot run {program}"))?;
+    let status = match command.status() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            eprintln!("labctl: no program {program} is found in this node");
+            return Ok(ExitCode::from(NOT_FOUND));
+        }
+        other => other.with_context(|| format!("cannot run {program}"))?,
+    };
     // As a shell says it: a signal is 128 and its number.
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))

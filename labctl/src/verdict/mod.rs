@@ -80,7 +80,7 @@ fn held(seen: &Sight, after: Duration) -> String {
     match seen {
         Sight::Alive(..) => {
             format!(
-                "at every look from {after} on (a silence of up to {} s counts as alive)",
+                "at every look from {after} on (a silence of up to {} s beside its pauses counts as alive)",
                 ALIVE.as_secs()
             )
         }
@@ -164,7 +164,7 @@ fn sight(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
             Some(failed) if failed.is_empty() => (true, "the script has ended".to_owned()),
             Some(failed) => (false, failed.join("; ")),
         }),
-        (Sight::CacheEqual(node), Seen::Cache(of, difference)) if node == of => {
+        (Sight::CacheEqual(node) | Sight::Held(node), Seen::Cache(of, difference)) if node == of => {
             Some((difference.is_none(), tables("in the kernel", "in the cache", difference)))
         }
         (Sight::CacheComplete(node), Seen::Cache(of, difference)) if node == of => {

@@ -135,7 +135,7 @@ fn the_first_look_at_living_streams_is_not_said_to_be_the_end_of_their_gaps() {
     let judged = judge(&alive("100%", 1, 0), &record, from);
     assert_eq!(
         judged.seen,
-        "1 of 1 alive, longest gap 920 ms, at every look from 140 ms on (a silence of up to 1 s counts as alive)"
+        "1 of 1 alive, longest gap 920 ms, at every look from 140 ms on (a silence of up to 1 s beside its pauses counts as alive)"
     );
 }
 

@@ -98,11 +98,11 @@ fn tcp(address: SocketAddr, journal: &Journal) -> io::Result<Socket> {
                 socket.set_freebind_v6(true)?;
             }
             socket.bind(&address.into())?;
-            let text = format_args!(
-                "no interface has {} yet: metrics can be read when one gets it; else correct metrics.listen",
-                address.ip()
+            let ip = address.ip();
+            journal.say(
+                Level::Warn,
+                format_args!("no interface has {ip} yet: metrics can be read when one gets it; else correct metrics.listen"),
             );
-            journal.say(Level::Warn, text);
         }
         other => other?,
     }
