@@ -3,6 +3,8 @@
 //! Pure. Never calls anything a success that was not measured. Driven by `outside.rs`; tested below.
 
 mod loads;
+mod sizes;
+mod takeover;
 
 use std::fmt::{self, Write as _};
 
@@ -10,16 +12,7 @@ use serde::Serialize;
 
 use super::Plan;
 use super::daemon::Daemon;
-use super::flows::Kind;
-use super::full::{Bulk, Filled};
-use super::measure::{Committed, Inserted, Sample};
-
-/// A commit takes at most so much of conntrackd's time.
-const COMMIT_RATIO: f64 = 0.6;
-/// A bulk takes at most so much of the time in which conntrackd sends it without keeping what was not acknowledged.
-const BULK_RATIO: f64 = 1.5;
-/// A flow of a full table takes at most so many bytes on either side.
-const MEMORY: f64 = 160.0;
+use super::measure::Sample;
 
 /// One measured quantity of one daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -54,12 +47,13 @@ pub(crate) struct Row {
 /// The table.
 #[must_use]
 pub(crate) fn rows(plan: &Plan, samples: &[Sample]) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let kinds = [Kind::Plain, Kind::Translated];
-    rows.extend(kinds.into_iter().flat_map(|kind| commit(kind, plan, &only(samples, Sample::committed))));
-    rows.extend(insert(plan, &only(samples, Sample::inserted)));
-    rows.extend(memory(plan, &only(samples, Sample::filled)));
-    rows.extend(bulk(plan, &only(samples, Sample::bulk)));
+    let mut rows = takeover::takeover(&only(samples, Sample::taken_over));
+    let (committed, alone) = (only(samples, Sample::committed), only(samples, Sample::alone));
+    rows.extend(sizes::commits(plan, &committed, &alone));
+    rows.extend(sizes::bulks(plan, &only(samples, Sample::bulk)));
+    rows.extend(sizes::memory(plan, &only(samples, Sample::filled)));
+    rows.extend(loads::insert(plan, &only(samples, Sample::inserted)));
+    rows.extend(loads::lossy(&only(samples, Sample::weathered)));
     rows.extend(loads::traffic(&only(samples, Sample::passed)));
     rows.extend(loads::rates(&only(samples, Sample::paced)));
     rows
@@ -67,58 +61,6 @@ pub(crate) fn rows(plan: &Plan, samples: &[Sample]) -> Vec<Row> {
 
 fn only<T>(samples: &[Sample], of: impl Fn(&Sample) -> Option<T>) -> Vec<T> {
     samples.iter().filter_map(of).collect()
-}
-
-fn commit(kind: Kind, plan: &Plan, samples: &[Committed]) -> Vec<Row> {
-    let commits: Vec<&Committed> = samples.iter().filter(|it| it.kind == kind).collect();
-    let words = match kind {
-        Kind::Plain => "plain",
-        Kind::Translated => "translated",
-    };
-    let figure = format!("commit of {} {words} flows", grouped(plan.committed));
-    let times = commits.iter().map(|it| (it.daemon, it.milliseconds));
-    let cpu = commits.iter().map(|it| (it.daemon, it.cpu_milliseconds));
-    // Quick because something was left out is not quick.
-    let whole = commits.iter().all(|it| it.daemon != Daemon::Syncd || it.committed == u64::from(it.flows));
-    let time = Row::of(figure, "ms", times).map(|row| match kind {
-        Kind::Plain => row.at_most(COMMIT_RATIO, "conntrackd's time", whole),
-        Kind::Translated => row,
-    });
-    time.into_iter().chain(Row::of("  CPU time on r2", "ms", cpu)).collect()
-}
-
-fn insert(plan: &Plan, samples: &[Inserted]) -> Vec<Row> {
-    let row = |figure: &str, unit, value: fn(&Inserted) -> f64| {
-        Row::of(figure, unit, samples.iter().map(|it| (it.daemon, value(it))))
-    };
-    let figure = format!("{} flows at full speed", grouped(plan.inserted));
-    [
-        row(&figure, "flows/s", |it| it.per_second),
-        row("  missing in r1's internal cache", "flows", |it| whole(it.missing.r1)).map(Row::none),
-        row("  missing in r2's external cache", "flows", |it| whole(it.missing.r2)).map(Row::none),
-        row("  CPU time on r1", "us/flow", |it| it.cpu.r1),
-        row("  CPU time on r2", "us/flow", |it| it.cpu.r2),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn memory(plan: &Plan, samples: &[Filled]) -> Vec<Row> {
-    let row = |router: &str, value: fn(&Filled) -> f64| {
-        let figure = format!("memory on {router}, {} flows", grouped(plan.full));
-        Row::of(figure, "bytes/flow", samples.iter().map(|it| (it.daemon, value(it))))
-    };
-    let sides = [row("r1", |it| it.memory.r1), row("r2", |it| it.memory.r2)];
-    let met = |row: &Row| row.syncd.max <= MEMORY;
-    sides.into_iter().flatten().map(|row| row.aim(format!("at most {MEMORY:.0} bytes"), met)).collect()
-}
-
-fn bulk(plan: &Plan, samples: &[Bulk]) -> Option<Row> {
-    let figure = format!("bulk of {} flows", grouped(plan.full));
-    let whole = samples.iter().all(|it| it.daemon != Daemon::Syncd || it.arrived == u64::from(it.flows));
-    let row = Row::of(figure, "ms", samples.iter().map(|it| (it.daemon, it.milliseconds)))?;
-    Some(row.at_most(BULK_RATIO, "conntrackd's time", whole))
 }
 
 impl Row {
@@ -148,6 +90,12 @@ impl Row {
         })
     }
 
+    /// In every repetition less than so much, in the row's unit.
+    fn under(self, most: f64) -> Self {
+        let target = format!("under {most} {}", self.unit);
+        self.aim(target, |row| row.syncd.max < most)
+    }
+
     /// None may be missing in any repetition.
     fn none(self) -> Self {
         Self { ratio: None, ..self.aim("none".to_owned(), |row| row.syncd.max == 0.0) }
@@ -159,7 +107,7 @@ const fn whole(flows: u64) -> f64 {
     flows as f64
 }
 
-fn spread(mut values: Vec<f64>) -> Option<Spread> {
+pub(crate) fn spread(mut values: Vec<f64>) -> Option<Spread> {
     values.sort_by(f64::total_cmp);
     let (min, max) = (*values.first()?, *values.last()?);
     let middle = values.len() / 2;
@@ -218,10 +166,10 @@ fn grouped(number: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        Bulk, Committed, Daemon, Filled, Inserted, Kind, Plan, Sample, grouped, rows, spread, table,
-    };
-    use crate::bench::measure::Sides;
+    use super::super::flows::Kind;
+    use super::super::full::{Bulk, Filled};
+    use super::super::measure::{Committed, Inserted, Sides};
+    use super::{Daemon, Plan, Sample, grouped, rows, spread, table};
 
     fn commit(daemon: Daemon, milliseconds: f64, committed: u64) -> Sample {
         let (kind, flows, cpu_milliseconds) = (Kind::Plain, 100, milliseconds);
@@ -229,8 +177,8 @@ mod tests {
     }
 
     fn plan() -> Plan {
-        let (committed, inserted, full) = (100, 300_000, 1_000_000);
-        Plan { only: Vec::new(), committed, inserted, full, repetitions: 3, root: true }
+        let sizes = vec![100, 1_000_000];
+        Plan { only: Vec::new(), sizes, inserted: 300_000, repetitions: 3, root: true }
     }
 
     #[test]
@@ -276,7 +224,7 @@ mod tests {
             bulk(Daemon::Conntrackd, 600.0, 999_999),
         ];
         let all = rows(&plan(), &samples);
-        assert_eq!(all.iter().map(|row| row.met).collect::<Vec<_>>(), [Some(true), Some(false), Some(true)]);
+        assert_eq!(all.iter().map(|row| row.met).collect::<Vec<_>>(), [Some(true), Some(true), Some(false)]);
         let short = [bulk(Daemon::Syncd, 900.0, 999_999), samples[3]];
         assert_eq!(rows(&plan(), &short)[0].met, Some(false));
     }

@@ -48,9 +48,8 @@ pub(crate) struct Bulk {
     pub(crate) milliseconds: f64,
 }
 
-/// Fills both sides, then restarts the standby.
-pub(super) fn full(daemon: Daemon, plan: &Plan, tell: &mut dyn FnMut(Sample)) -> Result<()> {
-    let flows = plan.full;
+/// Fills both sides with so many flows, then restarts the standby.
+pub(super) fn full(daemon: Daemon, flows: u32, plan: &Plan, tell: &mut dyn FnMut(Sample)) -> Result<()> {
     let mut pair = Pair::build(daemon, flows, plan.root)?;
     pair.insert(Writing { kind: Kind::Plain, first: 0, count: flows, pace: None, burst: BATCH })?;
     pair.start_daemon(R2)?;

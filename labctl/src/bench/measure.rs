@@ -12,9 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::daemon::Daemon;
 use super::flows::{BATCH, Kind, Writing};
 use super::full::{self, Bulk, Filled};
+use super::kernel::{self, Alone};
+use super::lossy::{self, Weathered};
 use super::paced::{self, Paced};
 use super::pair::{Pair, R1, R2};
 use super::passage::{self, Audience, Passed};
+use super::takeover::TakenOver;
 use super::{Figure, Plan};
 
 /// How fast flows are born where only what happens afterwards is measured: slow enough for both daemons.
@@ -28,6 +31,8 @@ const OTHER_TRIES: u32 = 2;
 pub(crate) enum Sample {
     /// Of a commit.
     Committed(Committed),
+    /// Of the kernel, where a commit has to go.
+    Alone(Alone),
     /// Of flows at full speed.
     Inserted(Inserted),
     /// Of a full table's memory.
@@ -38,12 +43,31 @@ pub(crate) enum Sample {
     Passed(Passed),
     /// Of births at a rate.
     Paced(Paced),
+    /// Of flows over a bad link.
+    Weathered(Weathered),
+    /// Of a router that died.
+    TakenOver(TakenOver),
 }
 
 impl Sample {
     /// If it is of a commit.
     pub(crate) const fn committed(&self) -> Option<Committed> {
         if let Self::Committed(it) = self { Some(*it) } else { None }
+    }
+
+    /// If it is of the kernel alone.
+    pub(crate) const fn alone(&self) -> Option<Alone> {
+        if let Self::Alone(it) = self { Some(*it) } else { None }
+    }
+
+    /// If it is of flows over a bad link.
+    pub(crate) const fn weathered(&self) -> Option<Weathered> {
+        if let Self::Weathered(it) = self { Some(*it) } else { None }
+    }
+
+    /// If it is of a router that died.
+    pub(crate) const fn taken_over(&self) -> Option<TakenOver> {
+        if let Self::TakenOver(it) = self { Some(*it) } else { None }
     }
 
     /// If it is of flows at full speed.
@@ -122,13 +146,14 @@ pub(crate) struct Sides<T> {
 pub(crate) fn measure(plan: &Plan, tell: &mut dyn FnMut(Sample)) -> Result<()> {
     come_first();
     for repetition in 0..plan.repetitions {
-        // Who goes first changes, so that nobody always meets the machine as the other has left it.
-        let order = [Daemon::Syncd, Daemon::Conntrackd];
-        let order = if repetition % 2 == 0 { order } else { [order[1], order[0]] };
+        let order = order(repetition);
         if plan.wants(Figure::Commit) {
-            for kind in [Kind::Plain, Kind::Translated] {
-                for daemon in order {
-                    tell(Sample::Committed(commit(daemon, kind, plan)?));
+            for flows in &plan.sizes {
+                for kind in [Kind::Plain, Kind::Translated] {
+                    for daemon in order {
+                        tell(Sample::Committed(commit(daemon, kind, *flows, plan)?));
+                    }
+                    tell(Sample::Alone(kernel::alone(kind, *flows, plan)?));
                 }
             }
         }
@@ -137,9 +162,11 @@ pub(crate) fn measure(plan: &Plan, tell: &mut dyn FnMut(Sample)) -> Result<()> {
                 tell(Sample::Inserted(insert(daemon, plan)?));
             }
         }
-        for daemon in order {
-            if plan.wants(Figure::Memory) || plan.wants(Figure::Bulk) {
-                full::full(daemon, plan, tell)?;
+        for flows in &plan.sizes {
+            for daemon in order {
+                if plan.wants(Figure::Memory) || plan.wants(Figure::Bulk) {
+                    full::full(daemon, *flows, plan, tell)?;
+                }
             }
         }
         if plan.wants(Figure::Traffic) {
@@ -147,14 +174,29 @@ pub(crate) fn measure(plan: &Plan, tell: &mut dyn FnMut(Sample)) -> Result<()> {
             for audience in order.map(Audience::Pair).into_iter().chain(machine) {
                 tell(Sample::Passed(passage::passage(audience, plan)?));
             }
+            for daemon in order {
+                tell(Sample::Passed(passage::moderate(daemon, plan)?));
+            }
         }
         for daemon in order {
             if plan.wants(Figure::Rates) {
                 paced::paced(daemon, plan, &mut |sample| tell(Sample::Paced(sample)))?;
             }
+            if plan.wants(Figure::Lossy) {
+                tell(Sample::Weathered(lossy::lossy(daemon, plan)?));
+            }
         }
     }
     Ok(())
+}
+
+/// Who goes first changes, so that nobody always meets the machine as the other has left it.
+pub(super) const fn order(repetition: u32) -> [Daemon; 2] {
+    if repetition.is_multiple_of(2) {
+        [Daemon::Syncd, Daemon::Conntrackd]
+    } else {
+        [Daemon::Conntrackd, Daemon::Syncd]
+    }
 }
 
 /// Other work on this machine shall wait for ours: conntrackd gives itself the highest real-time priority, so that it
@@ -166,15 +208,14 @@ fn come_first() {
 
 /// What is to be committed has come by replication. Where conntrackd has missed some of it, as it does on a busy machine,
 /// it gets another try: its time shall be that of a whole commit. What syncd misses is shown.
-fn commit(daemon: Daemon, kind: Kind, plan: &Plan) -> Result<Committed> {
-    let flows = plan.committed;
-    let mut pair = replicated(daemon, kind, plan)?;
+fn commit(daemon: Daemon, kind: Kind, flows: u32, plan: &Plan) -> Result<Committed> {
+    let mut pair = replicated(daemon, kind, flows, plan)?;
     for _ in 0..OTHER_TRIES {
         if daemon == Daemon::Syncd || pair.counts()?.external == u64::from(flows) {
             break;
         }
         pair.stop()?;
-        pair = replicated(daemon, kind, plan)?;
+        pair = replicated(daemon, kind, flows, plan)?;
     }
     let (took, cpu, committed) = pair.fail_over()?;
     pair.stop()?;
@@ -184,8 +225,7 @@ fn commit(daemon: Daemon, kind: Kind, plan: &Plan) -> Result<Committed> {
 
 /// A pair whose first router has got the flows of a commit, with as many of them in the second's external cache as will
 /// ever be.
-fn replicated(daemon: Daemon, kind: Kind, plan: &Plan) -> Result<Pair> {
-    let flows = plan.committed;
+fn replicated(daemon: Daemon, kind: Kind, flows: u32, plan: &Plan) -> Result<Pair> {
     let pair = Pair::start(daemon, flows, plan.root)?;
     pair.insert(Writing { kind, first: 0, count: flows, pace: Some(GENTLY), burst: BATCH })?;
     pair.settle(flows)?;

@@ -15,9 +15,12 @@ mod births;
 mod daemon;
 mod figures;
 pub(crate) mod flows;
+mod folder;
 mod full;
+mod kernel;
 mod limits;
 mod listener;
+mod lossy;
 mod measure;
 mod meters;
 mod others;
@@ -26,7 +29,11 @@ mod paced;
 mod pair;
 mod passage;
 mod sender;
+mod takeover;
 mod tap;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use nix::unistd::geteuid;
@@ -37,6 +44,11 @@ pub(crate) use measure::{Sample, measure};
 pub(crate) use meters::resident;
 pub(crate) use outside::bench;
 
+/// Flows of a commit and of a full table, unless it is said.
+const SIZES: [u32; 3] = [10_000, 100_000, 1_000_000];
+/// So many must fit for a scenario of full size.
+const FULL: u32 = 600_000;
+
 /// What to measure.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
@@ -46,9 +58,13 @@ pub(crate) struct Options {
     /// Only these figures
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Figure>,
-    /// Flows of every measurement [default: 100000 committed, 300000 inserted or sent, 1000000 in a full table]
+    /// Flows of every measurement [default: 10000, 100000 and 1000000 committed and in a full table, 300000 inserted or
+    /// sent]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(flows::MOST)))]
     flows: Option<u32>,
+    /// Write the table, its pictures and one page of all into this directory
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
     /// How often everything is measured
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repetitions: u32,
@@ -73,6 +89,10 @@ pub(crate) enum Figure {
     Traffic,
     /// Lag, CPU time and datagrams by the rate of births
     Rates,
+    /// Flows over a dedicated link that loses and swaps frames
+    Lossy,
+    /// Streams beside half a million flows when the primary is killed
+    Takeover,
 }
 
 /// What is measured, with the sizes this host allows.
@@ -80,12 +100,10 @@ pub(crate) enum Figure {
 pub(crate) struct Plan {
     /// Everything, if none.
     only: Vec<Figure>,
-    /// Flows of a commit.
-    committed: u32,
+    /// Flows of a commit and of a full table: each is measured at every size, so that one sees how its cost grows.
+    sizes: Vec<u32>,
     /// Flows inserted or sent at full speed.
     inserted: u32,
-    /// Flows of a full table.
-    full: u32,
     /// How often.
     repetitions: u32,
     /// Whether the real root asks. In a lab everybody looks like root.
@@ -103,18 +121,32 @@ impl Plan {
         let fitting = |flows: u32| flows.min(max - max / 16).max(1);
         Self {
             only: options.only.clone(),
-            committed: fitting(options.flows.unwrap_or(100_000)),
+            sizes: distinct(options.flows.map_or(SIZES.into(), |flows| vec![flows]).into_iter().map(fitting)),
             inserted: fitting(options.flows.unwrap_or(300_000)),
-            full: fitting(options.flows.unwrap_or(1_000_000)),
             repetitions: options.repetitions,
             root: geteuid().is_root(),
         }
     }
 
+    /// The most flows of a full table.
+    fn full(&self) -> u32 {
+        self.sizes.iter().copied().max().unwrap_or(self.inserted)
+    }
+
     /// The most flows that any measurement has.
     fn most(&self) -> u32 {
-        self.committed.max(self.inserted).max(self.full)
+        self.inserted.max(self.full())
     }
+
+    /// Whether a scenario may be run at full size.
+    fn is_full(&self) -> bool {
+        self.full() >= FULL
+    }
+}
+
+/// Sorted, each once: where little fits, what was larger has become the same.
+fn distinct(sizes: impl Iterator<Item = u32>) -> Vec<u32> {
+    sizes.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[cfg(test)]
@@ -122,18 +154,18 @@ mod tests {
     use super::{Figure, Options, Plan};
 
     fn options(only: Vec<Figure>, flows: Option<u32>) -> Options {
-        Options { json: false, only, flows, repetitions: 3, parent: None }
+        Options { json: false, only, flows, into: None, repetitions: 3, parent: None }
     }
 
     #[test]
     fn sizes_fit_what_a_namespace_may_hold() {
         let sizes = |flows, max| {
             let plan = Plan::fitting(&options(Vec::new(), flows), max);
-            (plan.committed, plan.inserted, plan.full)
+            (plan.sizes.clone(), plan.inserted)
         };
-        assert_eq!(sizes(None, 4_000_000), (100_000, 300_000, 1_000_000));
-        assert_eq!(sizes(None, 262_144), (100_000, 245_760, 245_760));
-        assert_eq!(sizes(Some(50_000), 16_000), (15_000, 15_000, 15_000));
+        assert_eq!(sizes(None, 4_000_000), (vec![10_000, 100_000, 1_000_000], 300_000));
+        assert_eq!(sizes(None, 262_144), (vec![10_000, 100_000, 245_760], 245_760));
+        assert_eq!(sizes(Some(50_000), 16_000), (vec![15_000], 15_000));
     }
 
     #[test]

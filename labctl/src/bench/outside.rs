@@ -12,14 +12,18 @@ use anyhow::{Result, bail};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::getppid;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::figures::Row;
 use super::full::{Bulk, Filled};
+use super::kernel::Alone;
 use super::limits::{Limits, Values};
-use super::measure::{Committed, Inserted, Sample, Sides};
+use super::lossy::Weathered;
+use super::measure::{self, Committed, Inserted, Sample, Sides};
 use super::paced::Paced;
 use super::passage::Passed;
-use super::{Options, Plan, figures, others};
+use super::takeover::{self, TakenOver};
+use super::{Figure, Options, Plan, figures, folder, others};
 use crate::programs;
 use crate::session::{Answer, Client, Request};
 
@@ -56,12 +60,22 @@ pub(crate) fn bench(options: &Options, syncd: Option<&Path>) -> Result<()> {
 fn measure(plan: &Plan, syncd: &Path) -> Result<Vec<Sample>> {
     let mut client = Client::start(&format!("bench-{}", process::id()), Some(syncd))?;
     let mut samples = Vec::new();
+    let mut take = |sample| {
+        eprintln!("{}", describe(&sample));
+        samples.push(sample);
+    };
     client.ask(&Request::Bench(plan.clone()), |answer| {
         if let Answer::Sample(sample) = answer {
-            eprintln!("{}", describe(&sample));
-            samples.push(sample);
+            take(sample);
         }
     })?;
+    // The lab's listeners would be heard by every kernel's flows.
+    drop(client);
+    for repetition in 0..if plan.wants(Figure::Takeover) { plan.repetitions } else { 0 } {
+        for daemon in measure::order(repetition) {
+            takeover::takeover(daemon, plan, syncd, &mut |seen| take(Sample::TakenOver(seen)))?;
+        }
+    }
     Ok(samples)
 }
 
@@ -77,6 +91,23 @@ fn said(sample: &Sample) -> String {
         Sample::Committed(Committed { daemon, kind, flows, committed, milliseconds, cpu_milliseconds }) => {
             format!(
                 "{daemon:?}: {committed} of {flows} flows ({kind:?}) committed in {milliseconds:.0} ms ({cpu_milliseconds:.0} ms of CPU)"
+            )
+        }
+        Sample::Alone(Alone { kind, flows, milliseconds }) => {
+            format!("the kernel alone: {flows} flows ({kind:?}) written in {milliseconds:.0} ms")
+        }
+        Sample::Weathered(Weathered { daemon, flows, arrived, milliseconds }) => {
+            format!(
+                "{daemon:?}: {arrived} of {flows} flows over a bad link, {milliseconds:.0} ms after the last"
+            )
+        }
+        Sample::TakenOver(TakenOver {
+            daemon, loose, flows_before, streams, lost, gap_ms, vrrp_ms, ..
+        }) => {
+            let loose = u8::from(*loose);
+            format!(
+                "{daemon:?}: {lost} of {streams} streams lost with {flows_before} flows and tcp_loose={loose}; longest \
+                 gap {gap_ms:.0} ms, VRRP {vrrp_ms:.0} ms"
             )
         }
         Sample::Inserted(Inserted { daemon, flows, per_second, settled_milliseconds, missing, .. }) => {
@@ -109,13 +140,19 @@ fn said(sample: &Sample) -> String {
 
 fn print(options: &Options, plan: &Plan, host: Values, remarks: &[String], samples: &[Sample]) -> Result<()> {
     let rows = figures::rows(plan, samples);
+    if let Some(directory) = &options.into {
+        let document = document(plan, host, remarks, samples, &rows);
+        folder::write(directory, &document, &rows, samples)?;
+    }
     let mut out = io::stdout().lock();
     if options.json {
-        let document =
-            json!({ "host": host, "remarks": remarks, "plan": plan, "rows": rows, "samples": samples });
-        writeln!(out, "{document:#}")?;
+        writeln!(out, "{:#}", document(plan, host, remarks, samples, &rows))?;
     } else {
         write!(out, "\n{}", figures::table(&rows))?;
     }
     Ok(out.flush()?)
+}
+
+fn document(plan: &Plan, host: Values, remarks: &[String], samples: &[Sample], rows: &[Row]) -> Value {
+    json!({ "host": host, "remarks": remarks, "plan": plan, "rows": rows, "samples": samples })
 }

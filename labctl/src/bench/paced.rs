@@ -72,14 +72,14 @@ pub(crate) struct Paced {
 
 /// One rate after the other with the same pair, as far as its kernels have room.
 pub(super) fn paced(daemon: Daemon, plan: &Plan, tell: &mut dyn FnMut(Paced)) -> Result<()> {
-    let mut pair = Pair::build(daemon, plan.full, plan.root)?;
+    let mut pair = Pair::build(daemon, plan.full(), plan.root)?;
     let (node, key) = (R1.to_owned(), "net.netfilter.nf_conntrack_timestamp".to_owned());
     pair.extend([Step::Sysctl { node, key, value: "1".to_owned() }])?;
     pair.start_daemons(0)?;
     let mut first = 0;
     for rate in RATES {
         let wanted = if rate.per_second == 0 { MOST } else { (rate.per_second * SECONDS).min(MOST) };
-        let count = wanted.min(plan.inserted).min(plan.full - first);
+        let count = wanted.min(plan.inserted).min(plan.full() - first);
         if count > 0 {
             tell(at(&pair, rate, first, count)?);
         }

@@ -1,8 +1,8 @@
 //! Two routers for one measurement: nodes with a dedicated link between them and the same daemon on both.
 //!
-//! The link is a plain pair of interfaces, carried by nobody, so that nothing but the daemons limits it; no VRRP, and no
-//! rules, hosts or other traffic but what a measurement adds. Driven by `measure.rs` and the measurements beside it;
-//! tested through `labctl bench`.
+//! The link is a plain pair of interfaces, carried by nobody, so that nothing but the daemons limits it unless a
+//! measurement is about its weather; no VRRP, and no rules, hosts or other traffic but what a measurement adds. Driven by
+//! `measure.rs` and the measurements beside it; tested through `labctl bench`.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -15,7 +15,8 @@ use super::measure::Sides;
 use super::meters::{self, Cost};
 use crate::actors::{Running, ready};
 use crate::apply::{self, Nodes};
-use crate::plan::{Interface, Step};
+use crate::link::{Link, LinkEnd, Weather};
+use crate::plan::{Interface, SWITCH, Step, far_end};
 use crate::poll;
 use crate::sandbox::Node;
 use crate::scenario::Prefix;
@@ -46,6 +47,7 @@ pub(super) struct Pair {
     flows: u32,
     root: bool,
     running: [Option<Running>; 2],
+    link: Option<Link>,
 }
 
 /// How many flows are where.
@@ -101,9 +103,29 @@ impl Pair {
     /// # Errors
     /// What failed, with its step.
     pub(super) fn build(daemon: Daemon, flows: u32, root: bool) -> Result<Self> {
-        let mut pair = Self { daemon, nodes: Nodes::new(), flows, root, running: [None, None] };
-        pair.extend(network()?)?;
+        Self::build_over(daemon, flows, root, false)
+    }
+
+    /// The same; if `carried`, with a dedicated link that labctl carries, so that it may have weather.
+    ///
+    /// # Errors
+    /// What failed, with its step.
+    pub(super) fn build_over(daemon: Daemon, flows: u32, root: bool, carried: bool) -> Result<Self> {
+        let running = [None, None];
+        let mut pair = Self { daemon, nodes: Nodes::new(), flows, root, running, link: None };
+        pair.extend(network(carried)?)?;
+        if carried {
+            let ns = pair.net(SWITCH)?;
+            let ends = [far_end(R1), far_end(R2)];
+            let [a, b] = [0, 1].map(|end| LinkEnd { ns, interface: &ends[end] });
+            pair.link = Some(Link::start(a, b, Weather::default())?);
+        }
         Ok(pair)
+    }
+
+    /// Changes the weather of a link that is carried.
+    pub(super) fn set_weather(&self, weather: Weather) {
+        self.link.as_ref().expect("it was built carried").set_weather(weather);
     }
 
     /// Adds what a measurement needs besides.
@@ -307,10 +329,13 @@ fn place(name: &str) -> (usize, &'static str) {
     (place, ENDS[place].1)
 }
 
-/// Both routers, without what runs on them.
-fn network() -> Result<Vec<Step>> {
+/// Both routers, without what runs on them; `carried` is whether labctl is to carry the dedicated link.
+fn network(carried: bool) -> Result<Vec<Step>> {
     let sync = |name| Interface::new(name, "sync");
     let mut steps = Vec::new();
+    if carried {
+        steps.push(Step::Node { name: SWITCH.to_owned() });
+    }
     for (name, _) in ENDS {
         let node = name.to_owned();
         steps.push(Step::Node { name: node.clone() });
@@ -319,7 +344,16 @@ fn network() -> Result<Vec<Step>> {
         steps.push(Step::Sysctl { node, key, value: "1".to_owned() });
         steps.push(Step::Up(Interface::new(name, "lo")));
     }
-    steps.push(Step::Veth { a: sync(R1), b: sync(R2) });
+    if carried {
+        for (name, _) in ENDS {
+            let far = Interface::new(SWITCH, &far_end(name));
+            steps.push(Step::Veth { a: sync(name), b: far.clone() });
+            // So that damage is noticed.
+            steps.extend([Step::Offload(sync(name)), Step::Up(far)]);
+        }
+    } else {
+        steps.push(Step::Veth { a: sync(R1), b: sync(R2) });
+    }
     for (name, address) in ENDS {
         let address = Prefix { address: address.parse()?, length: 24 };
         steps.push(Step::Address { on: sync(name), address });

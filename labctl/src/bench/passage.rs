@@ -56,6 +56,18 @@ pub(crate) struct Passed {
     pub(crate) datagrams: f64,
     /// Slower than the client could.
     pub(crate) throttled: bool,
+    /// The pace at which it was asked for, in flows per second, where it was not to be as fast as possible.
+    pub(crate) pace: Option<u32>,
+}
+
+/// A pace that both daemons can keep.
+const PACE: u32 = 30_000;
+
+/// Sends at a moderate pace, which is kept also where something gets lost.
+pub(super) fn moderate(daemon: Daemon, plan: &Plan) -> Result<Passed> {
+    let interval = Duration::from_secs_f64(1.0 / f64::from(PACE));
+    let passed = attempt(Audience::Pair(daemon), plan, Some(interval))?;
+    Ok(Passed { throttled: false, pace: Some(PACE), ..passed })
 }
 
 /// Sends as fast as nothing gets lost. Where something always does, the first attempt counts, with its losses.
@@ -119,6 +131,7 @@ fn attempt(audience: Audience, plan: &Plan, interval: Option<Duration>) -> Resul
         cpu: Sides { r1: cpu(after.time.r1 - before.time.r1), r2: cpu(after.time.r2 - before.time.r2) },
         datagrams: amount(after.frames - before.frames) / amount(flows),
         throttled: interval.is_some(),
+        pace: None,
     })
 }
 

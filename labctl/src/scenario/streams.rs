@@ -4,11 +4,12 @@
 //! tested in `tests.rs`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::topology::{Hosts, Topology, VirtualAddresses};
-use super::units::Rate;
+use super::units::{Rate, Span};
 use crate::traffic::{Kind, StreamGroup, TransferGroup, TransferKind};
 
 /// Payload of a file where a scenario says nothing: many segments.
@@ -37,6 +38,8 @@ pub(crate) struct StreamText {
     pub(crate) rate: Option<Rate>,
     /// Requests per second of each stream of the other kinds.
     pub(crate) per_second: Option<u32>,
+    /// Instead of `per-second`, for streams that are idle most of the time: between two requests of each.
+    pub(crate) every: Option<Span>,
     /// Payload of each request, or of each file of a transfer.
     pub(crate) bytes: Option<u32>,
 }
@@ -196,7 +199,10 @@ impl StreamText {
         let kind = match self.kind {
             StreamKind::Download => Kind::Download { bits_per_second },
             StreamKind::Upload => Kind::Upload { bits_per_second },
-            StreamKind::RequestResponse => Kind::RequestResponse { per_second, bytes },
+            StreamKind::RequestResponse => {
+                let often = Duration::from_secs(1).checked_div(per_second).unwrap_or_default();
+                Kind::RequestResponse { every: self.every.map_or(often, |span| span.0), bytes }
+            }
             StreamKind::Udp => Kind::Udp { per_second, bytes },
             StreamKind::Echo => Kind::Echo { per_second, bytes },
             StreamKind::FtpPassive | StreamKind::FtpActive | StreamKind::Sip => return None,

@@ -153,6 +153,18 @@ fn the_syncd_of_a_router_may_differ_from_the_usual_one() {
 }
 
 #[test]
+fn only_who_asks_and_waits_may_pause() {
+    let wrong = mistakes(
+        "title: T\ntopology: two\ntraffic:\n  idle:\n    - { kind: request-response, count: 1, every: 8s }\n    - { kind: download, count: 1, every: 8s }\n    - { kind: request-response, count: 1, every: 8s, per-second: 2 }\n    - { kind: request-response, count: 1, every: 61s }\n",
+    );
+    let lines: Vec<_> = wrong.lines().filter(|line| line.contains("scenario")).collect();
+    assert!(
+        !wrong.contains(":5:") && [6, 7, 8].iter().all(|line| wrong.contains(&format!(":{line}:"))),
+        "{lines:?}\n{wrong}"
+    );
+}
+
+#[test]
 fn an_unknown_key_and_a_wrong_value_name_their_line() {
     let told = mistakes("title: t\ntopology: two-routers\ntimelime: []\n");
     assert!(told.starts_with("test.yaml:3: unknown field `timelime`"), "{told}");

@@ -124,8 +124,7 @@ pub(super) struct RequestPace {
 
 impl RequestPace {
     /// `phase` of `of` streams: their first requests are spread evenly over one interval.
-    pub(super) fn new(per_second: u32, now: Instant, phase: u32, of: u32) -> Self {
-        let interval = Duration::from_secs(1) / per_second;
+    pub(super) fn new(interval: Duration, now: Instant, phase: u32, of: u32) -> Self {
         Self { interval, next: now + interval * phase / of.max(1) }
     }
 

@@ -10,11 +10,6 @@ use super::ledger::{Accepted, ClientStream, Ended, Receipt, ServerSide};
 use super::report::{GapMs, Opened, StreamDetail, StreamState, TrafficReport};
 use super::spec::{StreamGroup, TrafficSpec};
 
-/// A direction with a verified byte within this time is alive.
-pub(crate) const ALIVE: Duration = Duration::from_secs(1);
-/// A direction without a verified byte for this time is stalled.
-const STALLED: Duration = Duration::from_secs(3);
-
 /// Every stream in the order of its number.
 pub(super) fn streams(
     spec: &TrafficSpec,
@@ -66,12 +61,13 @@ fn detail(
     let opened = used.iter().all(|receipt| receipt.verified > 0);
     let last = used.iter().map(|receipt| receipt.arrivals.last()).min().flatten();
     let silence = last.map(|last| now.saturating_duration_since(last));
+    let (alive, stalled) = group.kind.patience();
     let state = match (opened, ended, silence) {
         (false, None, _) => StreamState::Opening,
         (false, Some(_), _) => StreamState::NeverOpened,
         (true, Some(_), _) => StreamState::Reset,
-        (true, None, Some(silence)) if silence <= ALIVE => StreamState::Alive,
-        (true, None, Some(silence)) if silence < STALLED => StreamState::Waiting,
+        (true, None, Some(silence)) if silence <= alive => StreamState::Alive,
+        (true, None, Some(silence)) if silence < stalled => StreamState::Waiting,
         (true, None, _) => StreamState::Stalled,
     };
     let until = ended.map_or(now, |ended| ended.at.min(now));

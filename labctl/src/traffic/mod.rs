@@ -39,13 +39,12 @@ mod tests;
 mod transfer;
 
 pub(crate) use births::{BirthSpec, Births};
-pub(crate) use judge::ALIVE;
 #[cfg(test)]
 pub(crate) use report::{GapMs, StreamState};
 pub(crate) use report::{Opened, StreamDetail, TrafficReport};
 #[cfg(test)]
 pub(crate) use spec::SpecError;
-pub(crate) use spec::{Kind, StreamGroup, TrafficSpec};
+pub(crate) use spec::{ALIVE, Kind, StreamGroup, TrafficSpec};
 pub(crate) use transfer::{
     ANNOUNCED_PORTS, Servers as TransferServers, TransferGroup, TransferKind, TransferReport, TransferSpec,
     Transfers,

@@ -5,8 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use thiserror::Error;
+
+/// Without a verified byte for so long a direction is not alive.
+pub(crate) const ALIVE: Duration = Duration::from_secs(1);
+/// Without a verified byte for so long a direction is stalled.
+const STALLED: Duration = Duration::from_secs(3);
+/// Whoever asks as often never misses a second.
+const OFTEN: Duration = Duration::from_millis(500);
+/// Between two requests.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// See [`SHORTEST`].
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// One named traffic of a scenario: groups of equal streams, and the seed of their contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +97,8 @@ impl StreamGroup {
             Kind::Download { bits_per_second } | Kind::Upload { bits_per_second } => {
                 (8_000..=100_000_000).contains(&bits_per_second)
             }
-            Kind::RequestResponse { per_second, bytes } => {
-                (2..=1_000).contains(&per_second) && (1..=16_384).contains(&bytes)
+            Kind::RequestResponse { every, bytes } => {
+                (SHORTEST..=LONGEST).contains(&every) && (1..=16_384).contains(&bytes)
             }
             Kind::Udp { per_second, bytes } | Kind::Echo { per_second, bytes } => {
                 (2..=1_000).contains(&per_second) && (32..=1_400).contains(&bytes)
@@ -111,8 +123,9 @@ pub(crate) enum Kind {
     },
     /// TCP; the client asks, the server answers, the client asks again when it is time and the answer is there.
     RequestResponse {
-        /// Requests per second of each stream, 2 to 1,000 (alive means: within the last second).
-        per_second: u32,
+        /// Time between the requests of each stream, 1 ms to 60 s. With more than half a second between them a stream is
+        /// idle for most of its life.
+        every: Duration,
         /// Size of a request and of its answer, 1 to 16,384.
         bytes: u32,
     },
@@ -149,6 +162,17 @@ impl Kind {
     #[must_use]
     pub(crate) const fn server_receives(self) -> bool {
         matches!(self, Self::Upload { .. } | Self::RequestResponse { .. })
+    }
+
+    /// Without a verified byte for so long a stream that uses a direction is not alive in it, and for so long it is
+    /// stalled: one and three seconds, and where it is idle longer by itself so much more.
+    #[must_use]
+    pub(crate) fn patience(self) -> (Duration, Duration) {
+        let idle = match self {
+            Self::RequestResponse { every, .. } if every > OFTEN => every,
+            _ => Duration::ZERO,
+        };
+        (ALIVE + idle, STALLED + idle)
     }
 
     /// The word in reports.

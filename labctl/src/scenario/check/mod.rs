@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::mistake::{Mistake, line_of};
 use super::model::{SnapshotPart, SyncKind, SyncdText};
 use super::size::Scale;
-use super::streams::{Path, StreamText};
+use super::streams::{Path, StreamKind, StreamText};
 use super::topology::{Hosts, Topology, VirtualAddresses};
 use super::units::Prefix;
 
@@ -175,6 +175,12 @@ pub(super) fn traffic(
                 transfers::group(group, &keys, place, topology, checker);
                 continue;
             }
+            if group.every.is_some()
+                && (group.kind != StreamKind::RequestResponse || group.per_second.is_some())
+            {
+                let what = "`every` of another kind of stream, or beside `per-second`".to_owned();
+                checker.mistake(&keys, Some(place), what, "only request-response takes it, in its place");
+            }
             if group.hosts != groups[0].hosts || group.hosts == Hosts::Second && group.path == Path::Dnat {
                 let what = "a traffic between different hosts, or target NAT to the second server".to_owned();
                 let remedy = "give it a traffic of its own; only `server` is a target of NAT";
@@ -188,11 +194,16 @@ pub(super) fn traffic(
             };
             let spec = crate::traffic::TrafficSpec { groups: vec![built], seed: 0 };
             if let Err(error) = spec.check() {
+                if group.count == 0 {
+                    let what = "a group without streams".to_owned();
+                    checker.mistake(&keys, Some(place), what, "give a count of at least 1");
+                    continue;
+                }
                 checker.mistake(
                     &keys,
                     Some(place),
-                    error.to_string(),
-                    "per-second is 2 to 1000, bytes 1 to 16384, those of udp and echo 32 to 1400",
+                    error.to_string().replace("traffic group 0", "this group"),
+                    "per-second is 2 to 1000, every 1ms to 60s, bytes 1 to 16384, those of udp and echo 32 to 1400",
                 );
             }
         }

@@ -35,7 +35,7 @@ pub(super) fn group(
             "labctl speaks FTP over it, not SIP: leave `ipv6` out",
         ),
         (
-            group.rate.is_some() || group.per_second.is_some(),
+            group.rate.is_some() || group.per_second.is_some() || group.every.is_some(),
             "a pace of transfers",
             "they take what they get",
         ),

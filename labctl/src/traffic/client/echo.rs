@@ -50,9 +50,9 @@ impl EchoGroup {
             socket.bind(&portless(source).into())?;
         }
         socket.connect(&portless(group.target).into())?;
-        let (per_second, bytes) = requests(group.kind);
+        let (every, bytes) = requests(group.kind);
         let now = Instant::now();
-        let pace = |place| RequestPace::new(per_second, now, place, group.count);
+        let pace = |place| RequestPace::new(every, now, place, group.count);
         let drawn = Chance::new(seed ^ first as u64).below(1 << 15) as u16;
         Ok(Self {
             socket,

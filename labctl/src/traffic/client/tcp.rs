@@ -54,8 +54,8 @@ impl TcpClient {
             Kind::Upload { bits_per_second } => {
                 (None, Some(outgoing()), Pace::Upload(BytePace::new(bits_per_second, now)))
             }
-            Kind::RequestResponse { per_second, bytes } => {
-                let pace = RequestPace::new(per_second, now, place, group.count);
+            Kind::RequestResponse { every, bytes } => {
+                let pace = RequestPace::new(every, now, place, group.count);
                 let pace = Pace::Requests { pace, bytes: bytes.into() };
                 (Some(Incoming::new(Course::Down)), Some(outgoing()), pace)
             }

@@ -5,7 +5,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -33,13 +33,13 @@ impl UdpClient {
             socket.bind(&source.into())?;
         }
         socket.connect(&group.target.into())?;
-        let (per_second, bytes) = requests(group.kind);
+        let (every, bytes) = requests(group.kind);
         Ok(Self {
             socket: socket.into(),
             number: number as u32,
             sequence: 0,
             bytes,
-            pace: RequestPace::new(per_second, Instant::now(), place, group.count),
+            pace: RequestPace::new(every, Instant::now(), place, group.count),
             packet: Vec::new(),
         })
     }
@@ -97,12 +97,14 @@ pub(super) fn note_error(now: Instant, error: &io::Error, seen: &mut ClientStrea
 }
 
 /// Pace and size of a datagram stream.
-pub(super) fn requests(kind: Kind) -> (u32, usize) {
+pub(super) fn requests(kind: Kind) -> (Duration, usize) {
     match kind {
-        Kind::Udp { per_second, bytes }
-        | Kind::Echo { per_second, bytes }
-        | Kind::RequestResponse { per_second, bytes } => (per_second, bytes as usize),
-        // TCP streams with a byte pace are never opened as datagrams.
-        Kind::Download { .. } | Kind::Upload { .. } => (1, 0),
+        Kind::Udp { per_second, bytes } | Kind::Echo { per_second, bytes } => {
+            (Duration::from_secs(1) / per_second, bytes as usize)
+        }
+        // TCP streams are never opened as datagrams.
+        Kind::RequestResponse { .. } | Kind::Download { .. } | Kind::Upload { .. } => {
+            unreachable!("a TCP stream among datagrams")
+        }
     }
 }

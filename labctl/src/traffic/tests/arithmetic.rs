@@ -129,7 +129,7 @@ fn paces_are_kept_and_not_caught_up() {
     assert!(sum.abs_diff(1_500_000 / 8 * 1_333 / 1_000) < 2, "{sum}");
     assert_eq!(bytes.due(start + ms(60_000)), 18_750, "a tenth of a second, not a minute");
 
-    let mut requests = RequestPace::new(20, start, 0, 1);
+    let mut requests = RequestPace::new(ms(50), start, 0, 1);
     assert_eq!((0..1_000).filter(|at| requests.due(start + ms(*at))).count(), 20);
     assert!(
         requests.due(start + ms(5_000)) && !requests.due(start + ms(5_001)),
@@ -180,7 +180,7 @@ fn words_of_the_verdict() {
 #[test]
 fn both_directions_of_a_request_response_must_live() {
     let now = Instant::now() + ms(60_000);
-    let kind = Kind::RequestResponse { per_second: 20, bytes: 128 };
+    let kind = Kind::RequestResponse { every: ms(50), bytes: 128 };
     let spec = TrafficSpec { groups: vec![StreamGroup::new(kind, 1, TARGET)], seed: 0 };
     let seen = [ClientStream { receipt: received(now), ..ClientStream::default() }];
     let state = |silence| {
@@ -192,6 +192,15 @@ fn both_directions_of_a_request_response_must_live() {
     assert_eq!(state(100), StreamState::Alive);
     assert_eq!(state(4_000), StreamState::Stalled);
     assert_eq!(judge::streams(&spec, &seen, &ServerSide::default(), now)[0].state, StreamState::Opening);
+}
+
+#[test]
+fn a_stream_that_pauses_by_itself_is_given_its_pause_more() {
+    let words = |every| {
+        let (alive, stalled) = Kind::RequestResponse { every, bytes: 1 }.patience();
+        (alive.as_millis(), stalled.as_millis())
+    };
+    assert_eq!((words(ms(500)), words(ms(8_000))), ((1_000, 3_000), (9_000, 11_000)));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::traffic::{
 const CLIENT: [&str; 2] = ["10.1.0.2", "fd00:1::2"];
 const SERVER: [&str; 2] = ["10.1.0.1", "fd00:1::1"];
 pub(super) const DOWNLOAD: Kind = Kind::Download { bits_per_second: 1_500_000 };
-pub(super) const ASKING: Kind = Kind::RequestResponse { per_second: 20, bytes: 128 };
+pub(super) const ASKING: Kind = Kind::RequestResponse { every: Duration::from_millis(50), bytes: 128 };
 
 struct Pair {
     client: OwnedFd,

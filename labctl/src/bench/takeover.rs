@@ -1,0 +1,145 @@
+//! A router that dies with its flows: streams through a real pair beside half a million flows of others, and what became
+//! of them with either daemon.
+//!
+//! Everything else in the benchmark is without VRRP and without traffic that could die; this is the scenario of an
+//! operator, run by the lab as any other, twice: with the kernel's loose pick-up of unknown streams, its default, and
+//! without. Runs on the host's side, since each has a lab of its own. Driven by `outside.rs`; tested below.
+
+use std::path::Path;
+use std::process;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Plan;
+use super::daemon::Daemon;
+use crate::scenario::{Scale, Sources, SyncKind, Variation};
+use crate::session::{Answer, Client, Request};
+
+const TOPOLOGY: &str = include_str!("../../../scenarios/topologies/two-routers.yaml");
+/// The kernel's default, then what a router should have.
+const SCENARIOS: [(bool, &str, &str); 2] = [
+    (true, "takeover-loose", include_str!("../../../scenarios/bench/takeover-loose.yaml")),
+    (false, "takeover-strict", include_str!("../../../scenarios/bench/takeover-strict.yaml")),
+];
+
+/// What became of the streams, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct TakenOver {
+    /// On both routers.
+    pub(crate) daemon: Daemon,
+    /// Whether `nf_conntrack_tcp_loose` was on.
+    pub(crate) loose: bool,
+    /// Other flows, as the scenario says; none of theirs is a stream.
+    pub(crate) flows_before: u64,
+    /// Streams that were opened.
+    pub(crate) streams: u64,
+    /// Streams that were not alive in the end: reset or stalled.
+    pub(crate) lost: u64,
+    /// The longest gap of a stream that never pauses, in milliseconds.
+    pub(crate) gap_ms: f64,
+    /// Until the other router's group was MASTER.
+    pub(crate) vrrp_ms: f64,
+    /// Until its daemon had committed, from the fault; only syncd tells.
+    pub(crate) commit_ms: Option<f64>,
+}
+
+/// Both scenarios with one daemon; `tell` hears of each.
+///
+/// # Errors
+/// When a lab cannot be built.
+pub(super) fn takeover(
+    daemon: Daemon,
+    plan: &Plan,
+    syncd: &Path,
+    tell: &mut dyn FnMut(TakenOver),
+) -> Result<()> {
+    for (loose, name, text) in SCENARIOS {
+        let kind = match daemon {
+            Daemon::Syncd => SyncKind::Syncd,
+            Daemon::Conntrackd => SyncKind::Conntrackd,
+        };
+        let sync = ["r1", "r2"].map(|router| (router.to_owned(), kind)).into();
+        let scale = if plan.is_full() { Scale::Full } else { Scale::Usual };
+        let sources = Sources {
+            name: name.to_owned(),
+            scenario: Some((format!("{name}.yaml"), text.to_owned())),
+            topology: ("two-routers.yaml".to_owned(), TOPOLOGY.to_owned()),
+            variation: Variation { sync, scale, ..Variation::default() },
+        };
+        let mut client = Client::start(&format!("{name}-{}", process::id()), Some(syncd))?;
+        client.ask(&Request::Build(Box::new(sources)), |_| {})?;
+        let mut document = None;
+        // Whether it passed is not asked: what is lost is the figure.
+        client.ask(&Request::Run, |answer| {
+            if let Answer::Outcome(outcome) = answer {
+                document = Some(outcome.document);
+            }
+        })?;
+        let document = document.context("the lab told no outcome")?;
+        tell(read(daemon, loose, &document).with_context(|| format!("{name}: {document}"))?);
+    }
+    Ok(())
+}
+
+/// Out of a scenario's document.
+fn read(daemon: Daemon, loose: bool, document: &Value) -> Result<TakenOver> {
+    let number = |pointer: &str| {
+        let value = document.pointer(pointer).and_then(Value::as_u64);
+        value.with_context(|| format!("the document says no {pointer}"))
+    };
+    let (mut streams, mut alive) = (0, 0);
+    for name in ["active", "idle"] {
+        streams += number(&format!("/traffic/{name}/opened"))?;
+        alive += number(&format!("/traffic/{name}/alive"))?;
+    }
+    Ok(TakenOver {
+        daemon,
+        loose,
+        flows_before: number("/failover/flows_before")?,
+        streams,
+        lost: streams - alive,
+        gap_ms: whole(number("/traffic/active/gap_ms/max")?),
+        vrrp_ms: whole(number("/failover/vrrp_ms")?),
+        commit_ms: document.pointer("/failover/commit_end_ms").and_then(Value::as_u64).map(whole),
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of a run")]
+const fn whole(milliseconds: u64) -> f64 {
+    milliseconds as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Daemon, SCENARIOS, read};
+
+    #[test]
+    fn what_was_opened_and_is_not_alive_is_lost() {
+        let document = json!({
+            "traffic": {
+                "active": { "opened": 1500, "alive": 1499, "gap_ms": { "median": 400, "max": 950 } },
+                "idle": { "opened": 500, "alive": 490, "gap_ms": { "median": 8000, "max": 9000 } },
+            },
+            "failover": { "vrrp_ms": 320, "commit_begin_ms": null, "commit_end_ms": null, "flows_before": 502_000 },
+        });
+        let seen = read(Daemon::Conntrackd, true, &document).unwrap();
+        assert_eq!((seen.streams, seen.lost, seen.gap_ms, seen.commit_ms), (2000, 11, 950.0, None));
+        assert!(read(Daemon::Syncd, false, &json!({})).is_err());
+    }
+
+    #[test]
+    fn the_two_differ_in_one_setting() {
+        let lines =
+            |text: &'static str| text.lines().filter(|line| !line.starts_with("title")).collect::<Vec<_>>();
+        let [(_, _, loose), (_, _, strict)] = SCENARIOS;
+        let (loose, strict) = (lines(loose), lines(strict));
+        assert_eq!(loose.len(), strict.len());
+        let other: Vec<_> = loose.iter().zip(&strict).filter(|(loose, strict)| loose != strict).collect();
+        assert_eq!(other.len(), 1, "{other:?}");
+        assert!(other[0].0.contains("tcp_loose"), "{other:?}");
+    }
+}
