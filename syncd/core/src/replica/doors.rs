@@ -406,8 +406,11 @@ impl Replica {
                     self.parents.take(token) || self.resync.take_confirmed(token, &self.internal).is_some();
             }
             KernelReply::Found(token, flow) if self.parents.take(token) => {
-                let applied = self.internal.apply_dumped(flow, second);
-                self.news(applied, Origin::Kernel);
+                // Or it was looked up before the end that was heard meanwhile.
+                if self.internal.has(&flow.key()) {
+                    let applied = self.internal.apply_dumped(flow, second);
+                    self.news(applied, Origin::Kernel);
+                }
             }
             KernelReply::Found(token, flow) => match self.resync.take_confirmed(token, &self.internal) {
                 Some(slot) if self.internal.is_unnamed(slot) => self.confirmed(slot, Some(flow), second),

@@ -331,7 +331,6 @@ fn what_cannot_be_written_stays_with_its_reason() {
     assert_eq!(replica.stats().commit.expectations_failed, 1);
 }
 
-/// The flow of port `port` as a look-up shows it once its helper has rewritten a line.
 fn shifted(port: u16, by: u32) -> Whole {
     let mut extras = Extras::EMPTY;
     extras.sequence[0] = SequenceShift { position: 1000, before: 0, after: by };
@@ -391,6 +390,17 @@ fn a_parent_that_has_ended_meanwhile_is_not_missed() {
     let (token, _) = looked_up(&mut replica, at(5)).expect("a look-up");
     replica.handle_kernel(at(5), KernelReply::Failed(token, Errno::ENOENT));
     assert_eq!(replica.internal().len(), 1, "its end is an event");
+}
+
+#[test]
+fn a_parent_whose_end_is_heard_before_the_look_up_is_answered_does_not_live_again() {
+    let (mut replica, _) = expecting();
+    replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
+    born(&mut replica, at(3), &expectation(1, 5));
+    let (token, _) = looked_up(&mut replica, at(5)).expect("a look-up");
+    replica.handle_flow(at(6), Origin::Kernel, Change::Destroy, &flow(1));
+    replica.handle_kernel(at(7), KernelReply::Found(token, (&flow(1)).into()));
+    assert!(replica.internal().is_empty());
 }
 
 #[test]
