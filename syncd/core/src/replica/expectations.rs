@@ -130,7 +130,9 @@ impl Replica {
                 stats.created += 1;
                 let item = Item::from(slot);
                 let told = self.session.holds(item);
-                if self.role.replicates() && (origin == Origin::Kernel || told) {
+                // After a take-over a bulk tells all there is; what is adopted, or written late, is told here.
+                let news = origin == Origin::Kernel || told || self.commit.is_told_singly();
+                if self.role.replicates() && news {
                     self.session.enqueue(item);
                 } else {
                     self.session.forget(item);

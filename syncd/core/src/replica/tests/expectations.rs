@@ -331,6 +331,32 @@ fn what_cannot_be_written_stays_with_its_reason() {
     assert_eq!(replica.stats().commit.expectations_failed, 1);
 }
 
+#[test]
+fn what_is_adopted_is_news() {
+    let (mut replica, mut peer) = expecting();
+    role(&mut replica, at(3), Role::Primary);
+    let settle = |replica: &mut Replica, now| {
+        play_kernel(replica, now, |_, request| match request {
+            KernelRequest::Create { token, .. }
+            | KernelRequest::Dump { token }
+            | KernelRequest::Expect(
+                ExpectRequest::Create { token, .. }
+                | ExpectRequest::Dump { token }
+                | ExpectRequest::Renew { token, .. },
+            ) => Some(Played::Done(token)),
+            _ => None,
+        });
+    };
+    settle(&mut replica, at(3));
+    told(&mut replica, at(3));
+    peer.tells(&mut replica, at(4), Change::New, &flow(1));
+    peer.expects(&mut replica, at(4), Change::New, &expectation(1, 5));
+    replica.handle_command(at(5), RequestId(2), Command::PeerYielded);
+    settle(&mut replica, at(5));
+    replica.handle_expectation(at(6), Origin::Ourselves, Change::New, &expectation(1, 5));
+    assert_eq!(told(&mut replica, at(6)), ["New 1", "New ->5"]);
+}
+
 fn shifted(port: u16, by: u32) -> Whole {
     let mut extras = Extras::EMPTY;
     extras.sequence[0] = SequenceShift { position: 1000, before: 0, after: by };
