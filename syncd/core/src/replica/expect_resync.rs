@@ -29,17 +29,24 @@ enum State {
 pub(super) struct ExpectResync {
     state: State,
     again: bool,
+    /// The table was read, or there is none.
+    knows: bool,
     confirming: Vec<(Token, ExpectSlot)>,
 }
 
 impl ExpectResync {
     pub(super) const fn new() -> Self {
-        Self { state: State::Idle, again: false, confirming: Vec::new() }
+        Self { state: State::Idle, again: false, knows: false, confirming: Vec::new() }
     }
 
     /// Whether the cache is known to equal the kernel's table, or never will.
     pub(super) const fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
+    }
+
+    /// Whether the kernel's table was read at least once, or there is none.
+    pub(super) const fn knows(&self) -> bool {
+        self.knows
     }
 
     /// Wants a dump that begins after this call.
@@ -100,6 +107,7 @@ impl ExpectResync {
     pub(super) fn failed(&mut self, now: Instant, error: Errno, internal: &mut InternalExpectations) -> bool {
         internal.end_dump();
         let hopeless = matches!(error, Errno::EINVAL | Errno::EOPNOTSUPP | Errno::ENOENT | Errno::EPERM);
+        self.knows |= hopeless;
         self.state = if hopeless { State::Idle } else { State::Wanted { not_before: now + PAUSE } };
         hopeless
     }
@@ -115,6 +123,7 @@ impl ExpectResync {
         let State::Sweeping { cursor } = self.state else { return };
         if self.confirming.is_empty() && internal.next_unnamed(cursor).is_none() {
             self.state = State::Idle;
+            self.knows = true;
             if core::mem::take(&mut self.again) {
                 self.want(now);
             }

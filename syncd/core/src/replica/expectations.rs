@@ -53,6 +53,11 @@ impl Expectations {
         self.resync.is_idle()
     }
 
+    /// Whether they were read once, or there are none.
+    pub(super) const fn knows(&self) -> bool {
+        self.resync.knows()
+    }
+
     /// Whether nothing is being written to the kernel.
     pub(super) const fn has_written(&self) -> bool {
         self.commit.is_idle()

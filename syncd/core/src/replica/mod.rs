@@ -260,7 +260,7 @@ impl Replica {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let bulk =
-            if self.session.is_open() && self.resync.knows() { self.bulk.due(&self.session) } else { None };
+            if self.session.is_open() && self.knows_kernel() { self.bulk.due(&self.session) } else { None };
         let catch_up = if self.commit.is_idle() { self.catch_up.due(&self.session) } else { None };
         let (kernel, expectations, parents) =
             (self.resync.due(&self.internal), self.expectations.due(), self.parents.due());
@@ -516,14 +516,18 @@ impl Replica {
         }
     }
 
+    /// Whether all there is in our kernel was read once. Before that a bulk would name nearly nothing, and the peer would
+    /// sweep all it has of us.
+    fn knows_kernel(&self) -> bool {
+        self.resync.knows() && (self.expectations.knows() || !self.filter.wants_expectations())
+    }
+
     /// Lets the bulk and the question for a resync go on.
     fn feed(&mut self, now: Instant) {
         if !self.session.is_open() {
             return;
         }
-        // Before the first dump is read a bulk would name nearly nothing, and the peer would sweep all it has of us.
-        let known = self.resync.knows();
-        let notice = if known {
+        let notice = if self.knows_kernel() {
             self.bulk.feed(now, &self.internal, &self.expectations.internal, &mut self.session)
         } else {
             None

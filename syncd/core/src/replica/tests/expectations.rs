@@ -206,6 +206,37 @@ fn a_dump_follows_that_of_the_flows_and_sweeps_what_is_gone() {
     assert_eq!(replica.status(at(2002)).internal_expectations, 3);
 }
 
+/// The peer would sweep those that are not named.
+#[test]
+fn no_bulk_before_the_expectations_are_read() {
+    let mut replica = replica_with(Filter::default().with_helpers(Helpers::All));
+    let mut expectations = None;
+    replica.handle_flow(at(0), Origin::Kernel, Change::New, &flow(1));
+    play_kernel(&mut replica, at(0), |_, request| match request {
+        KernelRequest::Dump { token } => Some(Played::Done(token)),
+        KernelRequest::Find { token, .. } => Some(Played::Failed(token, Errno::EBUSY)),
+        KernelRequest::Expect(ExpectRequest::Dump { token }) => {
+            expectations = Some(token);
+            None
+        }
+        other => panic!("{other:?}"),
+    });
+    let mut peer = Peer(Seq(5000));
+    peer.says(&mut replica, at(1), Control::Resync, Flags::HELLO_BACK);
+    told(&mut replica, at(2));
+    let begun = |replica: &Replica| replica.stats().ftfw.bulks;
+    replica.handle_timeout(at(1500));
+    assert_eq!((told(&mut replica, at(1500)), begun(&replica)), (Vec::new(), 0));
+    assert_ne!(replica.poll_timeout(), Some(Instant::PAST));
+    let token = expectations.expect("they are read after the flows");
+    replica.handle_kernel(at(1501), KernelReply::Begun(token));
+    replica.handle_kernel(at(1501), KernelReply::Expectation(token, &expectation(1, 5)));
+    replica.handle_kernel(at(1501), KernelReply::Done(token));
+    replica.handle_timeout(at(1502));
+    assert!(told(&mut replica, at(1502)).contains(&"New ->5".into()));
+    assert_eq!(begun(&replica), 1);
+}
+
 #[test]
 fn a_kernel_without_expectations_is_told_once_and_stops_nothing() {
     let (mut replica, _) = expecting();
