@@ -125,6 +125,8 @@ pub(super) struct Commit {
     begun_second: u32,
     committed: u32,
     failed: u32,
+    /// How many had been written when what was refused began to be tried again.
+    committed_before: u32,
     last: Option<CommitStatus>,
     open: VecDeque<Open>,
     conflicts: Vec<Conflict>,
@@ -146,6 +148,7 @@ impl Commit {
             begun_second: 0,
             committed: 0,
             failed: 0,
+            committed_before: 0,
             last: None,
             open: VecDeque::new(),
             conflicts: Vec::new(),
@@ -219,6 +222,7 @@ impl Commit {
         {
             self.state = State::Running { round: 0, cursor: 0, tried: 0 };
             self.manner = Manner::Retry;
+            self.committed_before = self.committed;
             self.begun_second = second;
             self.failed -= core::mem::take(&mut self.no_room);
             self.retry = Some((now + pause, (pause * 2).min(LONGEST_RETRY)));
@@ -328,16 +332,17 @@ impl Commit {
         }
     }
 
-    /// Ends the commit when every flow was tried and every reply is there.
-    pub(super) fn step(&mut self, now: Instant, external: &ExternalCache) -> Option<Notice> {
-        let State::Running { round, cursor, tried } = self.state else { return None };
+    /// Ends the commit when every flow was tried and every reply is there. Says whether expectations may find a parent
+    /// that was not there before, and what to tell.
+    pub(super) fn step(&mut self, now: Instant, external: &ExternalCache) -> (bool, Option<Notice>) {
+        let State::Running { round, cursor, tried } = self.state else { return (false, None) };
         if cursor < external.end() || !self.open.is_empty() || !self.conflicts.is_empty() {
-            return None;
+            return (false, None);
         }
         let more = round <= RELATED || (tried > 0 && round < ROUNDS);
         if more && !external.is_empty() {
             self.state = State::Running { round: round + 1, cursor: 0, tried: 0 };
-            return None;
+            return (false, None);
         }
         self.finish(now);
         let took = now.since(self.begun);
@@ -346,8 +351,9 @@ impl Commit {
         } else if self.retry.is_none() && !self.adopts() {
             self.retry = Some((now + RETRY, RETRY * 2));
         }
-        let silent = self.manner == Manner::Retry && tried == 0;
-        (!silent).then_some(Notice::CommitDone { committed: self.committed, failed: self.failed, took })
+        let again = self.manner == Manner::Retry;
+        let done = Notice::CommitDone { committed: self.committed, failed: self.failed, took };
+        (!again || self.committed > self.committed_before, (!again || tried > 0).then_some(done))
     }
 
     const fn is_over(&self) -> bool {

@@ -31,6 +31,7 @@ impl Replica {
         }
         self.commit.abandon(now);
         self.external.forgive();
+        self.expectations.external.forgive();
         self.expectations.abandon_commit();
         if !role.replicates() {
             // A backup says no word of an end: its timers expire while the flow lives on the primary.
@@ -65,6 +66,7 @@ impl Replica {
                 self.tell(notice);
                 if step == Step::ResetExternal {
                     self.external.forgive();
+                    self.expectations.external.forgive();
                     return self.jobs.wait_for_peer(id, self.catch_up.completed() + 1);
                 }
                 JobKind::RequestResync
@@ -131,11 +133,11 @@ impl Replica {
 
     /// Ends the commit of flows if it is done; that of expectations begins then.
     fn step_commit(&mut self, now: Instant) {
-        let notice = self.commit.step(now, &self.external);
-        if notice.is_some() {
-            if self.commit.manner() == Manner::TakeOver {
-                self.accounts.present().commit_done.get_or_insert(now);
-            }
+        let (written, notice) = self.commit.step(now, &self.external);
+        if notice.is_some() && self.commit.manner() == Manner::TakeOver {
+            self.accounts.present().commit_done.get_or_insert(now);
+        }
+        if written {
             self.expectations.begin_commit(self.commit.manner());
         }
         self.tell(notice);

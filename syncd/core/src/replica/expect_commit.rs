@@ -10,7 +10,7 @@
 //!   delete what was found, create ─► its time ─► written
 //!                              └─ any error ─► failed
 //! ```
-//! Where what stands here shall not give way (see [`Manner`]), a place that is taken is the end of it.
+//! Where what stands here shall not give way (see [`Manner`]), another one in the place is the end of it.
 //!
 //! The kernel takes no time at creation, so that is a request of its own; where it is refused the helper's own time
 //! stays.
@@ -164,16 +164,18 @@ impl ExpectCommit {
         };
         let open = &mut self.open[index];
         open.token = None;
-        let (error, mut replaced) = (reply.error(), false);
+        let (mut error, mut replaced) = (reply.error(), false);
         let next = match (open.step, error) {
             (Step::Create | Step::Replace, None) if open.timeout.is_some() => Some(Step::Renew),
-            (Step::Create, Some(Errno::EEXIST | Errno::EBUSY)) if self.manner == Manner::TakeOver => {
-                Some(Step::Find)
-            }
+            (Step::Create, Some(Errno::EEXIST | Errno::EBUSY)) => Some(Step::Find),
             (Step::Find, Some(Errno::ENOENT)) => Some(Step::Replace),
             (Step::Find, None) => match reply {
                 KernelReply::Expectation(_, existing) if existing.same(&open.wanted) => {
                     open.timeout.map(|_| Step::Renew)
+                }
+                KernelReply::Expectation(..) if self.manner != Manner::TakeOver => {
+                    error = Some(Errno::EEXIST);
+                    None
                 }
                 KernelReply::Expectation(_, existing) => {
                     open.existing = Some(Expectation { zone: open.wanted.zone, ..*existing });
@@ -181,8 +183,8 @@ impl ExpectCommit {
                 }
                 _ => Some(Step::Replace),
             },
-            (Step::Delete, error) => {
-                replaced = error.is_none();
+            (Step::Delete, refused) => {
+                replaced = refused.is_none();
                 Some(Step::Replace)
             }
             (Step::Create | Step::Replace | Step::Renew | Step::Find, _) => None,
@@ -219,14 +221,19 @@ impl ExpectCommit {
         Some(())
     }
 
-    /// What was refused before is tried again by a take-over only.
+    /// What was refused before is tried again by a take-over, and where room was missing: also for its parent, which may
+    /// have found some now.
     fn next_from<'a>(
         &self,
         cursor: u32,
         external: &'a ExternalExpectations,
     ) -> Option<(ExpectSlot, &'a ExpectEntry)> {
-        let again = self.manner == Manner::TakeOver;
-        external.iter_from(cursor).find(|(slot, _)| again || external.failure(*slot).is_none())
+        let is_due = |slot| match (self.manner, external.failure(slot)) {
+            (Manner::TakeOver, _) | (Manner::Adopt, None) => true,
+            (Manner::Retry, Some(errno)) => [Errno::ENOENT, Errno::ENOMEM].contains(&Errno(errno)),
+            (Manner::Adopt, Some(_)) | (Manner::Retry, None) => false,
+        };
+        external.iter_from(cursor).find(|(slot, _)| is_due(*slot))
     }
 
     /// The peer may have said it again meanwhile, or said that it is over; what is in the slot then is left alone.

@@ -123,11 +123,22 @@ impl ExternalExpectations {
         self.generation += 1;
     }
 
-    /// Removes what the peer has not named since the last resync was asked for. Says how many.
+    /// What could not be committed is again the peer's like any other: a new role begins.
+    pub fn forgive(&mut self) {
+        for slot in (0..self.end()).map(ExpectSlot) {
+            if let Some(entry) = self.table.get_mut(slot).filter(|entry| entry.is(FAILED)) {
+                entry.marks = 0;
+            }
+        }
+    }
+
+    /// Removes what the peer has not named since the last resync was asked for. Says how many. What we could not commit
+    /// is ours, and the peer's silence about it means nothing.
     pub fn sweep(&mut self) -> u32 {
         let mut swept = 0;
         for slot in (0..self.end()).map(ExpectSlot) {
-            if self.table.get(slot).is_some_and(|entry| entry.stamp != self.generation) {
+            let unnamed = |entry: &ExpectEntry| entry.stamp != self.generation && !entry.is(FAILED);
+            if self.table.get(slot).is_some_and(unnamed) {
                 self.table.remove(slot);
                 swept += 1;
             }

@@ -157,4 +157,10 @@ fn a_sweep_takes_what_was_not_named_since_the_question() {
     cache.begin_resync();
     cache.apply(Change::New, &expectation(1, 6), 0);
     assert_eq!((cache.sweep(), cache.len()), (1, 1));
+    let slot = cache.iter_from(0).next().expect("one").0;
+    cache.begin_resync();
+    cache.fail(slot, 2);
+    assert_eq!((cache.sweep(), cache.len()), (0, 1), "what could not be written is ours");
+    cache.forgive();
+    assert_eq!((cache.failure(slot), cache.sweep()), (None, 1));
 }

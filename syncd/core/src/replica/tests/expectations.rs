@@ -362,6 +362,43 @@ fn what_cannot_be_written_stays_with_its_reason() {
     assert_eq!(replica.stats().commit.expectations_failed, 1);
 }
 
+/// The flow of port `port` as a look-up shows it once its helper has rewritten a line.
+/// The kernel had no room for the flow that announced it, and has some a second later, though not for all.
+#[test]
+fn an_expectation_follows_its_parent_that_was_written_late() {
+    let (mut replica, mut peer) = expecting();
+    role(&mut replica, at(3), Role::Backup);
+    peer.expects(&mut replica, at(4), Change::New, &expectation(1, 5));
+    peer.tells(&mut replica, at(4), Change::New, &flow(1));
+    peer.tells(&mut replica, at(4), Change::New, &flow(2));
+    role(&mut replica, at(5), Role::Primary);
+    let mut writes = |now, refusal: Option<Errno>, expected: Option<Errno>| {
+        play_kernel(&mut replica, now, |asked, request| {
+            let (what, token, refused) = match request {
+                KernelRequest::Create { token, flow, .. } if flow.original.source_port == 2 => {
+                    return Some(Played::Failed(token, Errno::ENOMEM));
+                }
+                KernelRequest::Create { token, .. } => ("flow", token, refusal),
+                KernelRequest::Expect(ExpectRequest::Create { token, .. }) => {
+                    ("expectation", token, expected)
+                }
+                KernelRequest::Dump { token }
+                | KernelRequest::Expect(ExpectRequest::Dump { token } | ExpectRequest::Renew { token, .. }) =>
+                {
+                    return Some(Played::Done(token));
+                }
+                KernelRequest::Find { token, .. } => return Some(Played::Failed(token, Errno::EBUSY)),
+                _ => return None,
+            };
+            asked.push(what.into());
+            Some(refused.map_or(Played::Done(token), |errno| Played::Failed(token, errno)))
+        })
+    };
+    assert_eq!(writes(at(5), Some(Errno::ENOMEM), Some(Errno::ENOENT)), ["flow", "expectation"]);
+    assert_eq!(writes(at(1100), None, None), ["flow", "expectation"]);
+    assert!(replica.external_expectations().is_empty());
+}
+
 #[test]
 fn what_is_adopted_is_news() {
     let (mut replica, mut peer) = expecting();
