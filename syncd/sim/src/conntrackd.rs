@@ -16,7 +16,7 @@ use syncd_core::wire::{
     payload_limit,
 };
 
-use crate::kernel::{Event, Kernel, Name};
+use crate::kernel::{About, Event, Kernel, Name};
 
 /// `ACKWindowSize`.
 const WINDOW: u32 = 300;
@@ -162,19 +162,20 @@ impl Conntrackd {
 
     /// An event of the kernel.
     pub fn event(&mut self, event: &Event) {
-        if !self.filter.accepts(&event.flow) {
+        let About::Flow(said) = &event.about else { return };
+        if !self.filter.accepts(said) {
             return;
         }
-        let name = Name::of(&event.flow);
+        let name = Name::of(said);
         match (event.change, self.internal.get_mut(&name)) {
             (Change::Destroy, None) => return,
             (Change::Destroy, Some((_, life))) => *life = Life::Dead,
             (Change::Update, Some((flow, life))) if *life != Life::Dead => {
-                flow.merge(&event.flow);
+                flow.merge(said);
                 *life = Life::Alive;
             }
             (Change::New | Change::Update, _) => {
-                self.internal.insert(name, (event.flow, Life::New));
+                self.internal.insert(name, (*said, Life::New));
             }
         }
         if event.origin == Origin::Kernel {

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use syncd_core::cache::expect::ExpectEntry;
 use syncd_core::filter::Filter;
-use syncd_core::flow::{Flow, Status};
+use syncd_core::flow::{ExpectKey, Expectation, Flow, Status};
 use syncd_core::replica::{Divergence, Replica, Role, Sync};
 use syncd_core::time::Instant;
 
 use crate::host::{Daemon, Host};
-use crate::kernel::Name;
+use crate::kernel::{Name, name_of};
 use crate::trace::Side;
 
 /// How far two routers have come.
@@ -55,7 +56,8 @@ pub fn judge(hosts: &[Host; 2], known: Circumstances<'_>, now: Instant) -> Progr
     }
     let problem = kernel_differs(mine, filter, known.coarse)
         .or_else(|| kernel_differs(peer, filter, known.coarse))
-        .or_else(|| caches_differ(mine, peer));
+        .or_else(|| caches_differ(mine, peer))
+        .or_else(|| expectations_differ(mine, peer, known.coarse));
     match problem {
         None => Progress::Converged,
         Some(why) if known.quiet && !known.concealed && !hosts.iter().any(says_full) => {
@@ -152,6 +154,53 @@ fn is_full(replica: &Replica, internal: bool) -> bool {
     let stats = replica.stats();
     let cache = if internal { &stats.internal } else { &stats.external };
     cache.create_failed > 0
+}
+
+/// What is expected has no second event and no count: where losses leave no trace, no daemon can know it.
+fn expectations_differ(mine: &Host, peer: &Host, coarse: bool) -> Option<String> {
+    let (Some(replica), Some(other)) = (mine.replica(), peer.replica()) else { return None };
+    let kernels = [mine, peer].into_iter().filter(|_| !coarse);
+    let differs = kernels.filter_map(expected_differs).next();
+    differs.or_else(|| {
+        let mine = waiting(replica.internal_expectations().iter_from(0).map(|(_, entry)| entry));
+        let told = waiting(other.external_expectations().iter_from(0).map(|(_, entry)| entry));
+        difference_of_expectations(&mine, &told).map(|what| format!("expectations of both: {what}"))
+    })
+}
+
+/// Only a dump tells of what a mute flow has announced.
+fn expected_differs(host: &Host) -> Option<String> {
+    let replica = host.replica()?;
+    let heard = |key: &ExpectKey| {
+        replica.internal().has(&key.parent.key(0)) && !host.kernel.is_mute(&name_of(&key.parent))
+    };
+    let truth = host.kernel.expectations().map(|standing| (standing.key(), *standing));
+    let truth = truth.filter(|(key, _)| heard(key)).collect();
+    let mut held = waiting(replica.internal_expectations().iter_from(0).map(|(_, entry)| entry));
+    held.retain(|key, _| heard(key));
+    difference_of_expectations(&truth, &held)
+        .map(|what| format!("{}: expectations of the kernel and the internal cache: {what}", host.name))
+}
+
+fn waiting<'a>(entries: impl Iterator<Item = &'a ExpectEntry>) -> BTreeMap<ExpectKey, Expectation> {
+    entries.map(|entry| (entry.expectation.key(), entry.expectation)).collect()
+}
+
+fn difference_of_expectations(
+    truth: &BTreeMap<ExpectKey, Expectation>,
+    held: &BTreeMap<ExpectKey, Expectation>,
+) -> Option<String> {
+    for (key, expectation) in truth {
+        match held.get(key) {
+            None => return Some(format!("missing {expectation}")),
+            Some(other) if !expectation.same(other) => {
+                return Some(format!("true {expectation:?}, held {other:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let stale = held.iter().find(|(key, _)| !truth.contains_key(key));
+    stale.map(|(_, expectation)| format!("stale {expectation}"))
 }
 
 fn internal(replica: &Replica) -> BTreeMap<Name, Flow> {

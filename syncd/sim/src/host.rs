@@ -5,12 +5,13 @@
 //! It decides nothing about the protocol.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Display;
 
 use syncd_core::filter::Filter;
-use syncd_core::flow::Flow;
+use syncd_core::flow::{Expectation, Flow};
 use syncd_core::replica::{
-    By, ChannelId, Config, Errno, KernelReply, KernelRequest, Notice, Outside, Replica, Reply, RequestId,
-    Settings, Stats, Token, turn,
+    By, ChannelId, Config, Errno, ExpectRequest, KernelReply, KernelRequest, Notice, Outside, Replica, Reply,
+    RequestId, Settings, Stats, Token, turn,
 };
 use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Datagram, payload_limit};
@@ -52,6 +53,8 @@ enum Work {
     Find { token: Token, tuple: Name },
     Dump { token: Token, cursor: Option<u16> },
     Count { token: Token },
+    FindExpectation { token: Token, wanted: Expectation },
+    DumpExpectations { token: Token },
 }
 
 /// What the helper thread hands over.
@@ -61,6 +64,8 @@ pub enum Answer {
     Dumped(Token, Flow),
     /// What was looked for, or why not.
     Found(Token, Result<Flow, Errno>),
+    /// One expectation of a dump, or the one that was looked for.
+    Expectation(Token, Expectation),
     /// The end of a dump.
     Done(Token),
     /// How many flows there are.
@@ -99,7 +104,9 @@ pub struct Host {
     /// When the helper's last batch arrives: the next never comes before it.
     pub handed_over: Instant,
     /// A dump was asked for and waits until the events from before are read.
-    pub dump_wanted: Option<Token>,
+    dump_wanted: Option<Token>,
+    /// The same of expectations.
+    expectations_wanted: Option<Token>,
     helper: VecDeque<Work>,
     datagram: Datagram,
 }
@@ -146,6 +153,7 @@ impl Host {
             drops: 0,
             handed_over: Instant::PAST,
             dump_wanted: None,
+            expectations_wanted: None,
             helper: VecDeque::new(),
             datagram: Datagram::with_limit(payload_limit(1500)),
         }
@@ -232,7 +240,7 @@ impl Host {
         self.daemon = daemon;
         self.life += 1;
         self.helper.clear();
-        self.dump_wanted = None;
+        (self.dump_wanted, self.expectations_wanted) = (None, None);
         (self.reading, self.helping, self.drops) = (false, false, 0);
         (self.wake_at, self.handed_over) = (None, Instant::PAST);
         (self.stalled_until, self.frozen_until, self.inbox) = (Instant::PAST, Instant::PAST, 0);
@@ -262,10 +270,23 @@ impl Host {
         more.is_some()
     }
 
+    /// Whether a dump waits to begin.
+    #[must_use]
+    pub const fn wants_dump(&self) -> bool {
+        self.dump_wanted.is_some() || self.expectations_wanted.is_some()
+    }
+
     /// The dump that may begin, because nothing from before it was asked for is left to read.
     pub fn begin_dump(&mut self) -> Option<Token> {
-        let token = if self.kernel.has_events() { None } else { self.dump_wanted.take() }?;
-        self.helper.push_back(Work::Dump { token, cursor: None });
+        if self.kernel.has_events() {
+            return None;
+        }
+        if let Some(token) = self.dump_wanted.take() {
+            self.helper.push_back(Work::Dump { token, cursor: None });
+            return Some(token);
+        }
+        let token = self.expectations_wanted.take()?;
+        self.helper.push_back(Work::DumpExpectations { token });
         Some(token)
     }
 
@@ -281,6 +302,21 @@ impl Host {
             Some(Work::Count { token }) => {
                 let entries = u32::try_from(self.kernel.count()).expect("its limit is 32 bits");
                 vec![Answer::Counted(token, entries)]
+            }
+            Some(Work::FindExpectation { token, wanted }) => vec![match self
+                .kernel
+                .refuse(&[Errno::ENOMEM])
+                .and_then(|()| self.kernel.find_expectation(&wanted))
+            {
+                Ok(found) => Answer::Expectation(token, *found),
+                Err(errno) => Answer::Failed(token, errno),
+            }],
+            Some(Work::DumpExpectations { token }) => {
+                if let Err(errno) = self.kernel.refuse(&[Errno::EBUSY, Errno::ENOMEM]) {
+                    return vec![Answer::Failed(token, errno)];
+                }
+                let answers = self.kernel.expectations().map(|found| Answer::Expectation(token, *found));
+                answers.chain([Answer::Done(token)]).collect()
             }
             Some(Work::Dump { token, cursor }) => {
                 let from = cursor.unwrap_or(0);
@@ -330,6 +366,7 @@ impl Host {
             kernel: &mut self.kernel,
             helper: &mut self.helper,
             dump_wanted: &mut self.dump_wanted,
+            expectations_wanted: &mut self.expectations_wanted,
             datagram: &mut self.datagram,
             answers: Vec::new(),
             datagrams_left: DATAGRAMS,
@@ -368,6 +405,7 @@ struct SimOutside<'a> {
     kernel: &'a mut Kernel,
     helper: &'a mut VecDeque<Work>,
     dump_wanted: &'a mut Option<Token>,
+    expectations_wanted: &'a mut Option<Token>,
     datagram: &'a mut Datagram,
     answers: Vec<(Token, Result<(), Errno>)>,
     datagrams_left: usize,
@@ -376,9 +414,33 @@ struct SimOutside<'a> {
 }
 
 impl SimOutside<'_> {
-    fn did(&mut self, token: Token, what: &str, flow: &Flow, done: Result<(), Errno>) {
+    fn did(&mut self, token: Token, what: &str, flow: &impl Display, done: Result<(), Errno>) {
         self.turned.requests.push((format!("{what} {flow}"), done));
         self.answers.push((token, done));
+    }
+}
+
+impl SimOutside<'_> {
+    fn request_about_expectation(&mut self, request: ExpectRequest<'_>) {
+        let now = self.now;
+        match request {
+            ExpectRequest::Create { token, expectation } => {
+                let done = self.kernel.create_expectation(now, expectation);
+                self.did(token, "expect", expectation, done);
+            }
+            ExpectRequest::Renew { token, expectation, timeout } => {
+                let done = self.kernel.renew_expectation(now, expectation, timeout);
+                self.did(token, "renew", expectation, done);
+            }
+            ExpectRequest::Delete { token, expectation } => {
+                let done = self.kernel.delete_expectation(now, expectation);
+                self.did(token, "expect no more", expectation, done);
+            }
+            ExpectRequest::Find { token, expectation } => {
+                self.helper.push_back(Work::FindExpectation { token, wanted: *expectation });
+            }
+            ExpectRequest::Dump { token } => *self.expectations_wanted = Some(token),
+        }
     }
 }
 
@@ -429,7 +491,7 @@ impl Outside for SimOutside<'_> {
             KernelRequest::Dump { token } => *self.dump_wanted = Some(token),
             KernelRequest::Count { token } => self.helper.push_back(Work::Count { token }),
             KernelRequest::ListenNew(hears) => self.kernel.listen_new(hears),
-            KernelRequest::Expect(request) => unreachable!("no helper runs in the model: {request:?}"),
+            KernelRequest::Expect(request) => self.request_about_expectation(request),
         }
     }
 

@@ -141,13 +141,14 @@ fn sweep_all(from: u64, seeds: u64, overrides: &Overrides, twice: bool, threads:
         report(failed);
     }
     say(format_args!(
-        "{} seeds{}, {} events, {} failed; {} acknowledged flows survived failovers, {} were \
+        "{} seeds{}, {} events, {} failed; {} acknowledged flows and {} expectations survived failovers, {} were \
          adopted after splits, {} left-over ones removed; slowest convergence {:.1} s",
         swept.seeds,
         if twice { ", each twice with the same trace" } else { "" },
         swept.events,
         swept.failed.len(),
         swept.kept,
+        swept.expected,
         swept.adopted + swept.untold.saved,
         swept.leftovers,
         swept.slowest as f64 / 1000.0

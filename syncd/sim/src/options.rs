@@ -147,6 +147,8 @@ options! {
     wishes "TIMES" Some(0);
     /// Times an operator changes what a daemon replicates, and changes it back.
     reloads "TIMES" Some(0);
+    /// New TCP and UDP flows with a helper that announces other flows, per mille. conntrackd's is not modelled.
+    helpers "PERMILLE" Some(0);
     /// Seconds after which the kernel of a router that was primary is emptied; 0 is never.
     purge "SECONDS" Some(0);
 }
@@ -254,9 +256,16 @@ impl Options {
             replacements: 0,
             wishes: 0,
             reloads: 0,
+            helpers: 0,
             purge: 0,
         }
         .with_what_came_later(seed)
+    }
+
+    /// How many new flows of a thousand have a helper. A conntrackd's expectations are not modelled.
+    #[must_use]
+    pub const fn with_helpers(&self) -> u32 {
+        if self.conntrackd == 0 { self.helpers } else { 0 }
     }
 
     /// Each with a stream of its own.
@@ -284,6 +293,7 @@ impl Options {
             replacements: rarely("replaced", 700, &[1]),
             wishes: rarely("wishes", 700, &[1, 3, 8]),
             reloads: rarely("reloads", 600, &[1, 2, 4]),
+            helpers: rarely("helpers", 500, &[100, 500]),
             purge: rarely("purge", 700, &[1, 2, 5]),
             ..self
         }

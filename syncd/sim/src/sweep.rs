@@ -35,6 +35,8 @@ pub struct Swept {
     pub adopted: u64,
     /// Flows that a router which stood by had left over, and removed.
     pub leftovers: u64,
+    /// Acknowledged expectations that survived a failover.
+    pub expected: u64,
     /// Splits that healed without a word of VRRP, and their flows.
     pub untold: Untold,
     /// Milliseconds until the slowest had converged.
@@ -92,6 +94,7 @@ impl Swept {
         self.kept += outcome.kept;
         self.adopted += outcome.adopted;
         self.leftovers += outcome.leftovers;
+        self.expected += outcome.expected;
         self.untold.heals += outcome.untold.heals;
         self.untold.saved += outcome.untold.saved;
         self.untold.forsaken += outcome.untold.forsaken;

@@ -7,7 +7,7 @@ use syncd_core::flow::{Address, Family, Flow, Protocol, Status, TcpState, Tuple}
 use syncd_core::time::Instant;
 
 use crate::chance::Chance;
-use crate::kernel::{Kernel, Name};
+use crate::kernel::{CONTROL, Kernel, Name};
 use crate::options::Options;
 
 /// Sources of changes.
@@ -18,6 +18,9 @@ pub struct Traffic {
     ends: u32,
     nat: u32,
     same_id: u32,
+    helpers: u32,
+    /// What helpers announce, and what comes of it.
+    announcing: Chance,
 }
 
 impl Traffic {
@@ -30,11 +33,19 @@ impl Traffic {
             ends: options.ends,
             nat: options.nat,
             same_id: options.same_id,
+            helpers: options.with_helpers(),
+            announcing: Chance::new(seed, "announcing"),
         }
     }
 
     /// One change. Says what it was.
     pub fn act(&mut self, now: Instant, kernel: &mut Kernel) -> &'static str {
+        if self.helpers > 0
+            && self.announcing.permille(250)
+            && let Some(what) = self.help(now, kernel)
+        {
+            return what;
+        }
         let lives = kernel.len() as u64;
         // About half of the pool lives at a time, so that both reuse and growth happen.
         if self.chance.below(self.pool * 8) >= lives || lives == 0 {
@@ -61,6 +72,33 @@ impl Traffic {
         "update"
     }
 
+    /// What a helper does: it announces a flow, or one that was announced comes.
+    fn help(&mut self, now: Instant, kernel: &mut Kernel) -> Option<&'static str> {
+        let waiting = kernel.expectations().count() as u64;
+        if self.announcing.permille(300) && waiting > 0 {
+            let index = usize::try_from(self.announcing.below(waiting)).expect("below a count");
+            let met = kernel.expectations().nth(index).copied()?;
+            let source_port = self.port(1000);
+            let tuple = Tuple { source_port, ..met.tuple };
+            let mut flow = Flow::new(met.family(), met.protocol, tuple);
+            let done = Status::SRC_NAT_DONE | Status::DST_NAT_DONE;
+            flow.status = Status(Status::CONFIRMED | Status::EXPECTED | done);
+            flow.tcp_state = TcpState::SYN_SENT;
+            let seconds = self.announcing.pick(&[3, 10, 3600]);
+            kernel.meet(now, &met.key(), &flow, seconds);
+            return Some("announced flow");
+        }
+        let parents = kernel.controls().count() as u64;
+        let index = usize::try_from(self.announcing.below(parents.max(1))).expect("below a count");
+        let parent = kernel.controls().nth(index).copied()?;
+        let (port, seconds) = (self.port(5000), self.announcing.pick(&[2, 10, 300]));
+        kernel.announce(now, &parent, port, seconds).then_some("announcement")
+    }
+
+    fn port(&mut self, first: u64) -> u16 {
+        u16::try_from(first + self.announcing.below(self.pool)).expect("pools are small")
+    }
+
     fn one_of(&mut self, kernel: &Kernel) -> Option<Name> {
         let index = usize::try_from(self.chance.below(kernel.len() as u64)).expect("below a length");
         kernel.flows().nth(index).map(|(name, _)| *name)
@@ -84,10 +122,12 @@ impl Traffic {
             _ => (Family::V4, Protocol::TCP),
         };
         let (client, server) = (address(family, 1), address(family, 2));
+        let helped = self.helpers > 0 && kind != 7 && self.announcing.permille(self.helpers);
+        let target_port = if helped { CONTROL } else { 80 };
         let original = match protocol {
             Protocol::ICMP => Tuple::icmp(client, server, port, 8, 0),
             Protocol::ICMP6 => Tuple::icmp(client, server, port, 128, 0),
-            _ => Tuple { source: client, target: server, source_port: port, target_port: 80 },
+            _ => Tuple { source: client, target: server, source_port: port, target_port },
         };
         let mut flow = Flow::new(family, protocol, original);
         flow.zone = u16::from(kind == 7);

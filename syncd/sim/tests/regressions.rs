@@ -7,13 +7,13 @@ use clap::{Args as _, Command, FromArgMatches as _};
 use syncd_sim::options::Overrides;
 use syncd_sim::sweep::run;
 
-/// What was added to the simulator after a seed was found draws nothing in it; reloads and purges never, see [`holds_with`].
+/// What was added to the simulator after a seed was found draws nothing in it; reloads, purges and helpers never, see [`holds_with`].
 const AS_IT_WAS: &str = "--reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 \
                          --wishes 0";
 
 /// Runs a seed with options as a sweep prints them.
 fn holds_with(seed: u64, options: &str) {
-    let neutral = ["--reloads", "--purge"].into_iter().filter(|name| !options.contains(name));
+    let neutral = ["--reloads", "--purge", "--helpers"].into_iter().filter(|name| !options.contains(name));
     let neutral = neutral.flat_map(|name| [name, "0"]);
     let words = ["sim"].into_iter().chain(neutral).chain(options.split_whitespace());
     let matches = Overrides::augment_args(Command::new("sim")).try_get_matches_from(words);
@@ -300,5 +300,62 @@ fn a_leap_of_the_clock_makes_no_run_of_late_frames() {
          --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals \
          0 --freezes 3 --jumps 3 --splits 0 --operators 4 --strangers 0 --replacements 0 --wishes 2 \
          --reloads 1 --without 15,26,41,42,55",
+    );
+}
+
+/// The helper had announced something, so its flow was looked up; the answer came behind the end of the flow, and the flow
+/// lived on for the daemon.
+#[test]
+fn a_parent_that_was_looked_up_before_its_end_does_not_live_again() {
+    holds_with(
+        972,
+        "--seconds 6 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes 0 \
+         --stalls 2 --failovers 0 --traffic 300 --pool 40 --ends 461 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 0 --helpers \
+         500 --purge 0",
+    );
+}
+
+/// The event of what the survivor had written itself was no news, and no bulk follows an adoption.
+#[test]
+fn an_adopted_expectation_is_told() {
+    holds_with(
+        413,
+        "--seconds 16 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes 0 \
+         --stalls 0 --failovers 0 --traffic 3 --pool 7 --ends 54 --nat 0 --events 500 --missed 0 --same-id \
+         0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 --reliable 1 \
+         --silent 0 --uncounted 0 --mute 0 --lag 1499 --early-drop 0 --refusals 0 --freezes 1 --jumps 0 \
+         --splits 1 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 4 --helpers 29 \
+         --purge 0",
+    );
+}
+
+/// Only the flows had been read when the bulk began, and the standby swept all expectations.
+#[test]
+fn a_bulk_names_expectations_that_were_read_after_a_restart() {
+    holds_with(
+        1194,
+        "--seconds 14 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 2 --router-crashes 0 \
+         --stalls 0 --failovers 2 --traffic 11 --pool 3 --ends 15 --nat 0 --events 500 --missed 0 --same-id \
+         0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 --reliable 1 \
+         --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 0 --jumps 0 \
+         --splits 0 --operators 1 --strangers 0 --replacements 1 --wishes 0 --reloads 0 --helpers 18 \
+         --purge 0 --without 20",
+    );
+}
+
+/// The kernel had no memory for the parent, which was written a second later; its expectation had been refused for good.
+#[test]
+fn an_expectation_whose_parent_was_written_late_is_committed() {
+    holds_with(
+        1610,
+        "--seconds 2 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes 0 \
+         --stalls 0 --failovers 1 --traffic 299 --pool 16 --ends 295 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 34 --freezes 0 \
+         --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 0 --helpers \
+         94 --purge 0",
     );
 }

@@ -10,6 +10,7 @@ fn fifty_seeds_hold_and_leave_the_same_trace_twice() {
     let swept = sweep(0, 50, &overrides, true, 2);
     assert_eq!(swept.failed, []);
     assert!(swept.kept > 0, "no seed had a failover after which something was left to keep");
+    assert!(swept.expected > 0, "no expectation had to survive a failover");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use syncd_core::time::Instant;
 
 use super::Speaker;
 use crate::conntrackd::{Conntrackd, HelloRule};
-use crate::kernel::Event;
+use crate::kernel::{About, Event};
 
 /// conntrackd.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ fn change(conntrackd: &mut Conntrackd, item: u32) {
     let known = versions(conntrackd.internal());
     let change = if known.contains_key(&item) { Change::Update } else { Change::New };
     let version = known.get(&item).copied().unwrap_or(0) + 1;
-    conntrackd.event(&Event { origin: Origin::Kernel, change, flow: flow(item, version) });
+    conntrackd.event(&Event { origin: Origin::Kernel, change, about: About::Flow(flow(item, version)) });
 }
 
 fn unsettled(conntrackd: &Conntrackd) -> Option<String> {

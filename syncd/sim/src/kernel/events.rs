@@ -5,8 +5,9 @@
 //! at all where the seed says so. What the kernel makes of a loss is the table's affair.
 
 use std::collections::VecDeque;
+use std::fmt;
 
-use syncd_core::flow::{Change, Flow, Origin};
+use syncd_core::flow::{Change, Expectation, Flow, Origin};
 
 use crate::chance::Chance;
 
@@ -17,12 +18,31 @@ pub struct Event {
     pub origin: Origin,
     /// What happened.
     pub change: Change,
-    /// What ctnetlink says of the flow.
-    pub flow: Flow,
+    /// What ctnetlink says of it.
+    pub about: About,
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug)]
+pub enum About {
+    /// A flow.
+    Flow(Flow),
+    /// An expectation.
+    Expectation(Expectation),
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flow(flow) => flow.fmt(f),
+            Self::Expectation(expectation) => expectation.fmt(f),
+        }
+    }
 }
 
 /// What a reader finds in the buffer.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is handed over and never kept")]
 pub enum Read {
     /// An event.
     Event(Event),
@@ -117,7 +137,8 @@ impl Events {
 
     /// An event sets out.
     pub(super) fn deliver(&mut self, event: Event) -> Fate {
-        if !self.listening || (event.change == Change::New && !self.hears_new) {
+        let is_birth = event.change == Change::New && matches!(event.about, About::Flow(_));
+        if !self.listening || (is_birth && !self.hears_new) {
             return Fate::Delivered;
         }
         if self.congested || self.buffer.len() >= self.capacity {

@@ -9,6 +9,7 @@
 //! It never acts by itself: packets come from `traffic`, time from the world, requests from a daemon.
 
 mod events;
+mod expect;
 mod name;
 
 use std::collections::BTreeMap;
@@ -20,8 +21,10 @@ use syncd_core::time::{Duration, Instant};
 use crate::chance::Chance;
 use crate::options::Options;
 use events::{Events, Fate};
+use expect::Expects;
 
-pub use events::{Event, Read};
+pub use events::{About, Event, Read};
+pub use expect::{CONTROL, name_of};
 pub use name::{Name, names};
 
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +63,7 @@ pub struct Kernel {
     /// heard yet.
     ends: Vec<End>,
     limit: usize,
+    expects: Expects,
     next_id: u32,
     last_ids: BTreeMap<Name, u32>,
     events: Events,
@@ -84,6 +88,7 @@ impl Kernel {
             tuples: BTreeMap::new(),
             ends: Vec::new(),
             limit: options.kernel_limit as usize,
+            expects: Expects::default(),
             next_id: 1,
             last_ids: BTreeMap::new(),
             events: Events::new(options.events, options.silent, chance.clone()),
@@ -147,7 +152,13 @@ impl Kernel {
     /// Whether the flow lived at `since` or later.
     #[must_use]
     pub fn lived_since(&self, name: &Name, since: Instant) -> bool {
-        self.entries.contains_key(name) || self.ended.get(name).is_some_and(|end| *end >= since)
+        self.entries.contains_key(name) || self.ended_since(name, since)
+    }
+
+    /// Whether a life of the flow ended at `since` or later.
+    #[must_use]
+    pub fn ended_since(&self, name: &Name, since: Instant) -> bool {
+        self.ended.get(name).is_some_and(|end| *end >= since)
     }
 
     /// Whether events wait.
@@ -250,6 +261,7 @@ impl Kernel {
             self.remove(now, Origin::Kernel, &name, Duration::from_millis(lag));
         }
         self.collect(|end| end.due <= now);
+        self.expire_expectations(now);
     }
 
     /// A dump that walks these buckets collects what it meets there.
@@ -411,6 +423,7 @@ impl Kernel {
         if lag > Duration::ZERO || !self.tell_end(&end) {
             self.ends.push(end);
         }
+        self.orphan(now, &entry.flow, entry.mute);
     }
 
     /// Tells the ends of which this is true; those that find no room stay.
@@ -428,7 +441,8 @@ impl Kernel {
     /// Says whether the entry can be freed.
     fn tell_end(&mut self, end: &End) -> bool {
         let said = AttrSet::REPLY.with(AttrSet::STATUS).with(AttrSet::ID);
-        let event = Event { origin: end.origin, change: Change::Destroy, flow: say(&end.flow, said) };
+        let event =
+            Event { origin: end.origin, change: Change::Destroy, about: About::Flow(say(&end.flow, said)) };
         end.mute || self.events.deliver(event) == Fate::Delivered || self.options.reliable == 0
     }
 
@@ -438,7 +452,8 @@ impl Kernel {
         let Missed { birth, said: missed } = entry.missed;
         let change = if birth { Change::New } else { change };
         let said = said.with(missed);
-        let delivered = self.events.deliver(Event { origin, change, flow: say(&entry.flow, said) });
+        let about = About::Flow(say(&entry.flow, said));
+        let delivered = self.events.deliver(Event { origin, change, about });
         entry.missed = match delivered {
             Fate::Lost if self.options.reliable == 1 => Missed { birth: change == Change::New, said },
             Fate::Lost | Fate::Delivered => Missed::default(),

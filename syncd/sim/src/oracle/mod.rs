@@ -10,6 +10,7 @@
 //! A violation is a sentence. Driven by the world; whether both routers know the same in the end is judged in
 //! `convergence.rs`.
 
+mod expectations;
 mod promises;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,8 @@ use syncd_core::ftfw::SILENCE;
 use syncd_core::replica::{Notice, Replica, Stats, Sync};
 use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Control, Flags, SeqRange, decode_flow, frames};
+
+use expectations::Announced;
 
 use crate::host::{Daemon, Host};
 use crate::kernel::Name;
@@ -65,6 +68,7 @@ struct Known {
     seen: BTreeSet<u64>,
     /// Its internal cache was full once, so that its bulks did not name all that lived.
     cramped: bool,
+    announced: Announced,
     said: Said,
 }
 
@@ -92,6 +96,8 @@ pub struct Oracle {
     pub adopted: u64,
     /// Flows that a router which stood by had left over, and removed.
     pub leftovers: u64,
+    /// Expectations that survived failovers because they had been acknowledged.
+    pub expected: u64,
 }
 
 type Verdict = Result<(), String>;
@@ -99,7 +105,7 @@ type Verdict = Result<(), String>;
 impl Default for Oracle {
     fn default() -> Self {
         let known = |side: Side| Known { name: side.first_name(), ..Known::default() };
-        Self { sides: Side::BOTH.map(known), kept: 0, adopted: 0, leftovers: 0 }
+        Self { sides: Side::BOTH.map(known), kept: 0, adopted: 0, leftovers: 0, expected: 0 }
     }
 }
 
@@ -124,6 +130,7 @@ impl Oracle {
         if known.last_will.take().is_some() {
             // It is back with an empty table, and the peer will learn so.
             known.acknowledged.clear();
+            known.announced.forget_acknowledged();
         }
     }
 
@@ -135,8 +142,10 @@ impl Oracle {
             let flows = host.kernel.flows().filter(|(name, _)| !host.overlooks(name));
             let flows = flows.map(|(name, _)| (*name, born(name))).collect();
             self.sides[side.index()].last_will = Some(flows);
+            self.sides[side.index()].announced.crash(host);
         } else {
             self.sides[side.index()].last_will = None;
+            self.sides[side.index()].announced.forget_will();
         }
     }
 
@@ -145,11 +154,13 @@ impl Oracle {
         known.told.clear();
         known.newest.clear();
         known.bound.clear();
+        known.announced.forget();
         (known.promised, known.adopting, known.said) = (None, None, Said::default());
         known.seen.clear();
         // What the peer acknowledged before, it still holds. What we hold is gone, whoever was acknowledged.
         let peer = &mut self.sides[side.other().index()];
         peer.acknowledged.clear();
+        peer.announced.forget_acknowledged();
         peer.bound.clear();
     }
 
@@ -175,6 +186,9 @@ impl Oracle {
                 frame.map_err(|bad| format!("{} sent a frame that is none: {bad:?}", self.name(side)))?;
             if let Some(Control::Ack(range)) = view.control() {
                 self.acknowledges(side, range, hosts, now)?;
+            }
+            if view.expectation_change().is_some() {
+                self.sent_expectation(side, &view, host)?;
             }
             if view.change().is_none() {
                 continue;
@@ -235,6 +249,8 @@ impl Oracle {
             seq = seq.next();
         }
         let Daemon::Syncd(replica) = &host.daemon else { return Ok(()) };
+        self.acknowledges_expectations(side, range, replica, hosts, now)?;
+        let known = &mut self.sides[side.other().index()];
         if names.is_empty() || replica.stats().external.create_failed > 0 {
             return Ok(());
         }
@@ -398,6 +414,7 @@ impl Oracle {
         if committed || entered {
             // What was committed has left the external cache.
             self.sides[side.other().index()].acknowledged.clear();
+            self.sides[side.other().index()].announced.forget_acknowledged();
         }
         let known = &mut self.sides[side.index()];
         let said = &mut known.said;

@@ -20,6 +20,7 @@ impl Oracle {
         if replica.role() == Role::Primary {
             return Ok(());
         }
+        self.sides[side.index()].announced.release();
         // From now on they leave the external cache one by one.
         let acknowledged = std::mem::take(&mut self.sides[side.other().index()].acknowledged);
         let peer = &self.sides[side.other().index()];
@@ -42,6 +43,7 @@ impl Oracle {
         if let Some(name) = promised.iter().find(|name| !held.contains(name)) {
             return Err(format!("{} takes over and lacks the acknowledged {name:?}", self.name(side)));
         }
+        self.takes_over_expectations(side, replica, &promised, host, now)?;
         self.sides[side.index()].promised = Some((now, promised));
         Ok(())
     }
@@ -69,6 +71,7 @@ impl Oracle {
         let kernel = &hosts[side.index()].kernel;
         let kept = |name: &Name| kernel.get(name).is_none_or(|flow| filter.accepts(flow));
         self.sides[side.index()].acknowledged.retain(|name, _| kept(name));
+        Side::BOTH.into_iter().for_each(|side| self.sides[side.index()].announced.narrow(kept));
         let peer = &mut self.sides[side.other().index()];
         for (_, names) in [&mut peer.promised, &mut peer.adopting].into_iter().flatten() {
             names.retain(|name| kept(name));

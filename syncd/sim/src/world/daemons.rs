@@ -1,13 +1,18 @@
 //! What reaches a daemon, by which door, and what its turn causes.
 
 use syncd_core::flow::{Change, Origin};
-use syncd_core::replica::{Command, KernelReply, RequestId, Role, Step};
+use syncd_core::replica::{Command, KernelReply, Reply, RequestId, Role, Step};
 use syncd_core::time::{Duration, Instant};
 
 use super::datagram::{Parcel, describe};
 use super::{DROPS, Event, Verdict, World};
 use crate::host::{Answer, Daemon, Host, LINK};
+use crate::kernel::About;
 use crate::trace::{Glance, Side};
+
+/// The command to be primary, and every other one.
+const PRIMARY: RequestId = RequestId(1);
+const OTHER: RequestId = RequestId(0);
 
 /// Between two audits of a replica's queues, in turns: they are walked from end to end.
 const AUDIT: u32 = 32;
@@ -35,7 +40,7 @@ impl World {
             return Ok(());
         }
         let (events, lost) = host.gather();
-        if events.is_empty() && !lost && host.dump_wanted.is_none() {
+        if events.is_empty() && !lost && !host.wants_dump() {
             return Ok(());
         }
         for event in &events {
@@ -46,11 +51,20 @@ impl World {
                     let echo = event.origin == Origin::Ourselves && event.change != Change::Destroy;
                     let quiet = echo && !replica.tells_what_it_writes();
                     let before = Glance::of(replica, local);
-                    replica.handle_flow(local, event.origin, event.change, &event.flow);
+                    let door = match &event.about {
+                        About::Flow(flow) => {
+                            replica.handle_flow(local, event.origin, event.change, flow);
+                            "flow"
+                        }
+                        About::Expectation(expectation) => {
+                            replica.handle_expectation(local, event.origin, event.change, expectation);
+                            "expectation"
+                        }
+                    };
                     let after = Glance::of(replica, local);
                     self.oracle.fed(side, before, after, replica, quiet)?;
-                    let what = || format!("{:?} {:?} {}", event.change, event.origin, event.flow);
-                    self.trace.note(now, Some(side), after, "flow", what);
+                    let what = || format!("{:?} {:?} {}", event.change, event.origin, event.about);
+                    self.trace.note(now, Some(side), after, door, what);
                 }
                 Daemon::Conntrackd(conntrackd) => conntrackd.event(event),
                 Daemon::None => {}
@@ -63,10 +77,10 @@ impl World {
             }
         }
         let host = &mut self.hosts[side.index()];
-        if let Some(token) = host.begin_dump()
-            && let Daemon::Syncd(replica) = &mut host.daemon
-        {
-            replica.handle_kernel(local, KernelReply::Begun(token));
+        while let Some(token) = host.begin_dump() {
+            if let Daemon::Syncd(replica) = &mut host.daemon {
+                replica.handle_kernel(local, KernelReply::Begun(token));
+            }
         }
         self.gather_soon(side);
         self.turn(side, "gathered", || {
@@ -138,6 +152,7 @@ impl World {
                     Answer::Found(token, Err(errno)) | Answer::Failed(token, errno) => {
                         KernelReply::Failed(*token, *errno)
                     }
+                    Answer::Expectation(token, found) => KernelReply::Expectation(*token, found),
                     Answer::Done(token) => KernelReply::Done(*token),
                     Answer::Counted(token, flows) => KernelReply::Counted(*token, *flows),
                 },
@@ -185,7 +200,10 @@ impl World {
         match daemon {
             Daemon::None => return Ok(()),
             Daemon::Conntrackd(conntrackd) => conntrackd.role(now, role, kernel),
-            Daemon::Syncd(replica) => replica.handle_command(local, RequestId(0), Command::Role(role)),
+            Daemon::Syncd(replica) => {
+                let id = if role == Role::Primary { PRIMARY } else { OTHER };
+                replica.handle_command(local, id, Command::Role(role));
+            }
         }
         self.turn(side, door, || role.name().into())
     }
@@ -194,7 +212,7 @@ impl World {
     pub(super) fn yielded(&mut self, side: Side) -> Verdict {
         let (now, local) = (self.now, self.local(side));
         if let Daemon::Syncd(replica) = &mut self.hosts[side.index()].daemon {
-            replica.handle_command(local, RequestId(0), Command::PeerYielded);
+            replica.handle_command(local, OTHER, Command::PeerYielded);
             self.oracle.yielded(side, &self.hosts, now);
         }
         self.turn(side, "role", || "the peer yields".into())
@@ -204,7 +222,7 @@ impl World {
     pub(super) fn wish(&mut self, side: Side, step: Step) -> Verdict {
         let local = self.local(side);
         let Daemon::Syncd(replica) = &mut self.hosts[side.index()].daemon else { return Ok(()) };
-        replica.handle_command(local, RequestId(0), Command::Step(step));
+        replica.handle_command(local, OTHER, Command::Step(step));
         self.turn(side, "wish", || format!("{step:?}"))
     }
 
@@ -235,6 +253,10 @@ impl World {
             self.send(side, glance, &bytes);
         }
         self.oracle.notices(side, &turned.notices, &turned.stats, &self.hosts)?;
+        if turned.replies.contains(&(PRIMARY, Reply::Done)) {
+            let short = self.options.refusals > 0;
+            self.oracle.settled_as_primary(side, &self.hosts[side.index()], short)?;
+        }
         if let Some(replica) = self.hosts[side.index()].replica() {
             let status = replica.status(local);
             self.oracle.turned(side, status.sync, now)?;
@@ -277,6 +299,7 @@ fn brief(answer: &Answer) -> String {
         Answer::Dumped(_, flow) => format!("dumped {flow}"),
         Answer::Found(_, Ok(flow)) => format!("found {flow}"),
         Answer::Found(_, Err(errno)) | Answer::Failed(_, errno) => format!("{errno}"),
+        Answer::Expectation(_, expectation) => format!("expected {expectation}"),
         Answer::Done(_) => "done".into(),
         Answer::Counted(_, flows) => format!("{flows} in all"),
     }

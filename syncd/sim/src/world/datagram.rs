@@ -1,7 +1,8 @@
 //! Datagrams on their way, and a stranger's, who can send to the dedicated link and knows no secret, for there is none.
 
 use syncd_core::wire::{
-    Control, Datagram, Flags, Seq, SeqRange, decode_flow, encode_control, frames, payload_limit,
+    Control, Datagram, Flags, Seq, SeqRange, decode_expectation, decode_flow, encode_control, frames,
+    payload_limit,
 };
 
 use super::{Event, Verdict, World};
@@ -163,7 +164,10 @@ pub(super) fn describe(bytes: &[u8]) -> String {
                 let flow = decode_flow(&view).map(|decoded| decoded.flow.to_string());
                 format!("{change:?} {}", flow.unwrap_or_default())
             }
-            (None, None) => "?".into(),
+            (None, None) => match decode_expectation(&view) {
+                Ok(decoded) => format!("{:?} {}", decoded.change, decoded.expectation),
+                Err(_) => "?".into(),
+            },
         };
         text.push_str(&format!("[{}{}{} {what}] ", view.seq(), flags.0, flags.1));
     }

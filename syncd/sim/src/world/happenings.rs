@@ -6,7 +6,7 @@ use syncd_core::replica::{Config, Ends, Settings};
 use syncd_core::time::Duration;
 use syncd_core::wire::{Options as WireOptions, payload_limit};
 
-use super::{DROPS, EXPIRY, Event, Verdict, World, uptime};
+use super::{DROPS, EXPIRY, Event, Verdict, World, filter, uptime};
 use crate::conntrackd::HelloRule;
 use crate::conntrackd::RESEND;
 use crate::faults::Fault;
@@ -90,7 +90,7 @@ impl World {
             Fault::Stranger(side, stranger) => self.intrude(side, stranger)?,
             Fault::Wish(side, step) => self.wish(side, step)?,
             Fault::Narrow(side, protocol) => {
-                self.plan_reload(side, Filter::new(vec![protocol], Vec::new()));
+                self.plan_reload(side, filter(vec![protocol], &self.options));
             }
             Fault::Widen(side) => self.plan_reload(side, self.filter.clone()),
         }

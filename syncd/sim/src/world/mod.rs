@@ -12,7 +12,7 @@ mod happenings;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use syncd_core::filter::Filter;
+use syncd_core::filter::{Filter, Helpers};
 use syncd_core::flow::Protocol;
 use syncd_core::replica::Role;
 use syncd_core::time::{Duration, Instant};
@@ -118,6 +118,8 @@ pub struct Outcome {
     pub adopted: u64,
     /// Flows that a router which stood by had left over, and removed.
     pub leftovers: u64,
+    /// Acknowledged expectations that survived failovers.
+    pub expected: u64,
     /// Of a split that healed without a word of VRRP to the survivor.
     pub untold: Untold,
     /// What went wrong, and when.
@@ -195,7 +197,7 @@ impl World {
             seed,
             now: Instant::PAST,
             options,
-            filter: Filter::new(vec![Protocol::TCP, Protocol::UDP, Protocol::ICMP], Vec::new()),
+            filter: filter(vec![Protocol::TCP, Protocol::UDP, Protocol::ICMP], &options),
             agenda: BinaryHeap::new(),
             number: 0,
             hosts,
@@ -236,6 +238,7 @@ impl World {
             kept: self.oracle.kept,
             adopted: self.oracle.adopted,
             leftovers: self.oracle.leftovers,
+            expected: self.oracle.expected,
             untold: self.untold,
             failure: verdict.err().map(|why| format!("at {seconds:.6}s: {why}")),
         }
@@ -418,7 +421,7 @@ impl World {
     /// The kernel's events are read soon, if there are any.
     fn gather_soon(&mut self, side: Side) {
         let host = &mut self.hosts[side.index()];
-        let wanted = host.kernel.has_events() || host.dump_wanted.is_some();
+        let wanted = host.kernel.has_events() || host.wants_dump();
         if host.reading || !host.is_up() || !wanted {
             return;
         }
@@ -443,6 +446,12 @@ impl World {
     fn note(&mut self, door: &str, what: impl FnOnce() -> String) {
         self.trace.note(self.now, None, Glance::default(), door, what);
     }
+}
+
+/// What is replicated of flows of these protocols.
+fn filter(protocols: Vec<Protocol>, options: &Options) -> Filter {
+    let helpers = if options.with_helpers() > 0 { Helpers::All } else { Helpers::None };
+    Filter::new(protocols, Vec::new()).with_helpers(helpers)
 }
 
 /// How long a machine has run when the world begins.
