@@ -16,6 +16,7 @@ use workspace::Workspace;
 
 mod bench;
 mod demo;
+mod docs;
 mod fuzz;
 mod gates;
 mod interop;
@@ -43,6 +44,8 @@ enum Gate {
     Setup,
     /// One failover with live traffic, shown
     Demo,
+    /// Every block of README.md and docs/ tried: files written and commands run in labs, what they print compared
+    Docs,
     /// Everything a change must pass: fmt, tidy, clippy, tests, simulator, lab scenarios
     Test,
     /// syncd's figures beside conntrackd's, in one table; as root with the host's limits raised for the run
@@ -90,6 +93,7 @@ fn run(gate: &Gate) -> Result<ExitCode> {
     match gate {
         Gate::Setup => setup::setup(&workspace, Need::Everything)?,
         Gate::Demo => return demo::demo(&workspace),
+        Gate::Docs => docs::docs(&workspace)?,
         Gate::Test => suite::test(&workspace)?,
         Gate::Bench => bench::bench(&workspace)?,
         Gate::Interop(options) => interop::interop(&workspace, options)?,

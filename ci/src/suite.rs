@@ -12,7 +12,7 @@ use crate::lock::HostLock;
 use crate::residue::{self, Host};
 use crate::setup::{self, Need};
 use crate::workspace::{Workspace, find_program};
-use crate::{fuzz, gates, interop, package, simulator, tidy, unprivileged};
+use crate::{docs, fuzz, gates, interop, package, simulator, tidy, unprivileged};
 
 /// How much of what takes long.
 struct Extent {
@@ -90,6 +90,7 @@ fn all(workspace: &Workspace, gates: &mut Gates, extent: &Extent) -> Result<()> 
             if extent.rounds == 1 { "scenarios".to_owned() } else { format!("scenarios, round {round}") };
         gates.pass_command(&name, scenarios(workspace))?;
     }
+    gates.pass("documentation", "cargo ci docs", || docs::in_labs(workspace))?;
     if extent.interop {
         let matrix = interop::matrix(workspace, &interop::Options::default());
         gates.pass_command("interop", matrix)?;

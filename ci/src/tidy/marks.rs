@@ -1,7 +1,9 @@
-//! Words that must not be in the tree: unfinished work, switched-off checks without a reason, paths of one machine.
+//! Words that must not be in the tree: unfinished work, switched-off checks without a reason, paths of one machine, blocks of pages that
+//! nobody tries.
 
 use super::Finding;
 use super::source::Source;
+use crate::docs;
 
 /// What an unfinished place looks like, and what to do instead.
 const UNFINISHED: [(&str, &str); 3] = [
@@ -67,6 +69,15 @@ pub(crate) fn machine_paths(path: &str, text: &str) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// No block of a page whose truth nobody tries.
+pub(crate) fn untried_blocks(path: &str, text: &str) -> Vec<Finding> {
+    if !docs::is_page(path) {
+        return Vec::new();
+    }
+    let (_, mistakes) = docs::read_page(path, text);
+    mistakes.into_iter().map(|(line, what)| Finding::new(path, line, what)).collect()
 }
 
 /// Where an attribute `name` begins, inner or outer.

@@ -96,6 +96,7 @@ fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     findings.extend(unsafety::list_is_current(&paths));
     for file in &files {
         findings.extend(marks::machine_paths(&file.path, &file.text));
+        findings.extend(marks::untried_blocks(&file.path, &file.text));
         if file.path.ends_with(".rs") {
             let source = Source::new(&file.path, &file.text);
             findings.extend(SOURCE_RULES.iter().flat_map(|rule| rule(&source)));

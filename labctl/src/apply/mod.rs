@@ -42,6 +42,7 @@ fn attempt(nodes: &mut Nodes, step: &Step) -> Result<()> {
             fs::create_dir_all(Step::directory(name)).context("cannot make the node's directory")?;
             nodes.insert(name.clone(), Node::create(name)?);
         }
+        Step::OwnEtc { node } => find(nodes, node)?.own_etc()?,
         Step::Sysctl { node, key, value } => {
             let file = format!("/proc/sys/{}", key.replace('.', "/"));
             // /proc/sys/net shows the network namespace of whoever opens it.

@@ -30,8 +30,11 @@ impl Lab {
         }
         match fault {
             Fault::KillRouter => self.kill_router(router),
+            Fault::StopVrrp if self.scenario().topology.by_hand.is_some() => {
+                Err(anyhow!("keepalived was not started by labctl: stop it by hand, labctl shell {router}"))
+            }
             Fault::StopVrrp => self.take_actor(router, Actor::Keepalived)?.stop(),
-            Fault::LinkDown => self.with_node(router, |node| Ok(apply::set_link(node.net(), "lan", false)?)),
+            Fault::LinkDown => self.set_lan(router, false),
             Fault::KillDaemon => {
                 // What its cache held, or its peer's, says nothing of what they hold now.
                 self.forget_compared();
@@ -47,7 +50,12 @@ impl Lab {
     /// # Errors
     /// What the kernel said.
     pub(crate) fn link_up(&self, router: &str) -> Result<()> {
-        self.with_node(router, |node| Ok(apply::set_link(node.net(), "lan", true)?))
+        self.set_lan(router, true)
+    }
+
+    fn set_lan(&self, router: &str, up: bool) -> Result<()> {
+        let lan = self.scenario().topology.interfaces().lan;
+        self.with_node(router, |node| Ok(apply::set_link(node.net(), &lan, up)?))
     }
 
     /// Stops a router's replicating daemon in its tracks, or lets it go on.

@@ -57,6 +57,9 @@ impl Lab {
                 _ => apply::execute(&mut locked(&lab.nodes), step)?,
             }
         }
+        if lab.scenario.topology.by_hand.is_some() {
+            return Ok(lab);
+        }
         for router in lab.scenario.topology.routers.keys() {
             lab.listen(router)?;
         }

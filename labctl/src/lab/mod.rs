@@ -286,6 +286,10 @@ impl Lab {
     pub(crate) fn wait_taken_over(&self) -> Result<(String, Duration)> {
         let failover = self.failover().context("nothing was broken yet")?;
         let taken = poll::until(failover.at + TAKEOVER, || {
+            if self.scenario.topology.by_hand.is_some() {
+                let primary = self.primary().filter(|primary| Some(primary) != failover.from.as_ref())?;
+                return Some((primary, failover.at.elapsed()));
+            }
             let at = self.roles.taken_over(failover.from.as_deref(), failover.at)?;
             Some((self.primary()?, at.duration_since(failover.at)))
         });

@@ -124,11 +124,15 @@ impl Lab {
         let nodes = locked(&self.nodes);
         let mut seen = Vec::new();
         for name in topology.routers.keys() {
-            let (role, addresses) = match nodes.get(name) {
+            let (mut role, addresses) = match nodes.get(name) {
                 None => (Role::Gone, Vec::new()),
                 Some(node) => (self.roles.of(name), apply::addresses(node.net())?),
             };
             let held = shared.iter().filter(|prefix| addresses.contains(&prefix.address)).count();
+            // A keepalived that somebody else has set up tells us nothing, but moves the addresses.
+            if topology.by_hand.is_some() && held == shared.len() {
+                role = Role::Primary;
+            }
             let lower_heard = self.roles.lower_heard(name);
             seen.push(NodeSeen { name: name.clone(), role, held, all: shared.len(), lower_heard });
         }

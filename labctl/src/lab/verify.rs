@@ -19,13 +19,18 @@ use crate::verdict::{Judged, Judgement, Record, judge};
 const PATIENCE: Duration = Duration::from_secs(8);
 
 impl Lab {
-    /// The router that VRRP calls primary, if it is one only.
+    /// The router that VRRP calls primary, if it is one only; where routers are set up by hand, the one with the addresses.
     #[must_use]
     pub(crate) fn primary(&self) -> Option<String> {
-        let routers = self.scenario.topology.routers.keys();
-        let mut primaries = routers.filter(|name| self.roles.of(name) == Role::Primary);
-        let primary = primaries.next()?.clone();
-        primaries.next().is_none().then_some(primary)
+        let topology = &self.scenario.topology;
+        let primaries: Vec<String> = if topology.by_hand.is_some() {
+            let seen = self.look_at_routers().ok()?.into_iter();
+            seen.filter(|seen| seen.role == Role::Primary).map(|seen| seen.name).collect()
+        } else {
+            let routers = topology.routers.keys();
+            routers.filter(|name| self.roles.of(name) == Role::Primary).cloned().collect()
+        };
+        <[String; 1]>::try_from(primaries).ok().map(|[primary]| primary)
     }
 
     /// The question that is not asked, and why: of a standby that is gone, or that replicates nothing.

@@ -48,6 +48,10 @@ impl Plan {
             }
         }
         for (name, router) in &scenario.topology.routers {
+            if let Some(interfaces) = &scenario.topology.by_hand {
+                network::router_by_hand(&mut steps, name, router, interfaces);
+                continue;
+            }
             network::router(&mut steps, name, router, &scenario.settings);
             rules::router(&mut steps, name, scenario);
             keepalived::configure(&mut steps, name, router, scenario);
@@ -61,7 +65,8 @@ impl Plan {
         if let [a, b] = routers[..] {
             steps.push(Step::Join { a: a.clone(), b: b.clone() });
         }
-        for name in routers {
+        let started = if scenario.topology.by_hand.is_some() { Vec::new() } else { routers };
+        for name in started {
             start_daemon(&mut steps, name, scenario.sync_of(name));
             steps.push(keepalived::start(name));
         }

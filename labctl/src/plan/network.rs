@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::step::{Interface, Step};
 use super::{HOST_INTERFACE, SWITCH, far_end};
-use crate::scenario::topology::{Host, Router};
+use crate::scenario::topology::{Host, Interfaces, Router};
 use crate::scenario::{Prefix, VirtualAddresses};
 
 /// No duplicate address detection: an address that is tentative for a second cannot send an advertisement.
@@ -43,7 +43,7 @@ pub(super) fn host(steps: &mut Vec<Step>, name: &str, host: &Host, network: &str
 }
 
 /// A router: on both networks, and with its end of the dedicated link. `settings` are the scenario's own: in place of
-/// those above, or after them.
+/// the usual ones, or after them.
 pub(super) fn router(
     steps: &mut Vec<Step>,
     name: &str,
@@ -56,10 +56,21 @@ pub(super) fn router(
     let others = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let others = others.filter(|(key, _)| usual.iter().all(|(known, _)| known != key));
     node(steps, name, &known.iter().copied().chain(others).collect::<Vec<_>>());
-    plug(steps, Interface::new(name, "lan"), "lan", &router.lan);
-    plug(steps, Interface::new(name, "wan"), "wan", &router.wan);
+    cables(steps, name, router, &Interfaces::default());
+}
 
-    let (ours, far) = (Interface::new(name, "sync"), Interface::new(SWITCH, &far_end(name)));
+/// A router that somebody else sets up: cables and addresses, and files that may be written.
+pub(super) fn router_by_hand(steps: &mut Vec<Step>, name: &str, router: &Router, interfaces: &Interfaces) {
+    node(steps, name, &[]);
+    steps.push(Step::OwnEtc { node: name.to_owned() });
+    cables(steps, name, router, interfaces);
+}
+
+fn cables(steps: &mut Vec<Step>, name: &str, router: &Router, interfaces: &Interfaces) {
+    plug(steps, Interface::new(name, &interfaces.lan), "lan", &router.lan);
+    plug(steps, Interface::new(name, &interfaces.wan), "wan", &router.wan);
+
+    let (ours, far) = (Interface::new(name, &interfaces.sync), Interface::new(SWITCH, &far_end(name)));
     steps.push(Step::Veth { a: ours.clone(), b: far.clone() });
     steps.push(Step::Offload(ours.clone()));
     steps.push(Step::Address { on: ours.clone(), address: router.sync });

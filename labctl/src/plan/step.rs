@@ -59,6 +59,11 @@ pub(crate) enum Step {
         /// Its name.
         name: String,
     },
+    /// A node gets a copy of `/etc` in which it may write.
+    OwnEtc {
+        /// The node.
+        node: String,
+    },
     /// A kernel setting of a node.
     Sysctl {
         /// The node.
@@ -147,6 +152,7 @@ impl Step {
     pub(super) fn makes(&self, wanted: &str) -> bool {
         match self {
             Self::Node { name: node }
+            | Self::OwnEtc { node }
             | Self::Sysctl { node, .. }
             | Self::Gateway { node, .. }
             | Self::Rules { node, .. }
@@ -174,6 +180,9 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Node { name } => write!(f, "ip netns add {name}"),
+            Self::OwnEtc { node } => {
+                write!(f, "ip netns exec {node} sh -c 'cp -r /etc /run && mount --bind /run/etc /etc'")
+            }
             Self::Sysctl { node, key, value } => write!(f, "ip netns exec {node} sysctl -w {key}={value}"),
             Self::Bridge(Interface { node, name }) => {
                 write!(f, "ip -n {node} link add {name} type bridge mcast_snooping 0")

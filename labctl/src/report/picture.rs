@@ -18,6 +18,7 @@ pub(crate) fn picture(scenario: &Scenario) -> String {
         [
             format!("{name}, priority {}", router.priority),
             match scenario.sync_of(name) {
+                SyncKind::None if topology.by_hand.is_some() => "set up by hand".to_owned(),
                 SyncKind::None => "keepalived".to_owned(),
                 SyncKind::Syncd => "keepalived, syncd".to_owned(),
                 SyncKind::Conntrackd => "keepalived, conntrackd".to_owned(),

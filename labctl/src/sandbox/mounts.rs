@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -44,6 +44,32 @@ pub(super) fn show(held: &File, at: &Path) -> Result<()> {
     let source = format!("/proc/self/fd/{}", held.as_raw_fd());
     mount(Some(source.as_str()), at, NOTHING, MsFlags::MS_BIND | MsFlags::MS_REC, NOTHING)
         .with_context(|| format!("cannot bind a mount on {}", at.display()))
+}
+
+/// Lets a directory be written: shows a copy of it in its place, which is kept at `copy`. What may not be read is left out.
+pub(super) fn show_copy(of: &Path, copy: &Path) -> io::Result<()> {
+    copy_tree(of, copy)?;
+    Ok(mount(Some(copy), of, NOTHING, MsFlags::MS_BIND, NOTHING)?)
+}
+
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, from, to) = (entry.file_type()?, entry.path(), to.join(entry.file_name()));
+        let copied = if kind.is_dir() {
+            copy_tree(&from, &to)
+        } else if kind.is_symlink() {
+            symlink(fs::read_link(&from)?, &to)
+        } else {
+            fs::copy(&from, &to).map(drop)
+        };
+        match copied {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 /// An empty file for [`show`] to cover.

@@ -100,6 +100,14 @@ impl Node {
         })
     }
 
+    /// Gives the node an `/etc` of its own, which begins as the host's.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub(crate) fn own_etc(&self) -> io::Result<()> {
+        self.run(|| mounts::show_copy(Path::new("/etc"), Path::new("/run/etc")))
+    }
+
     fn enter(&self) -> io::Result<()> {
         // A thread that shares its working directory with others cannot change its mount namespace.
         unshare(CloneFlags::CLONE_FS)?;

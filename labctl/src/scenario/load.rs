@@ -127,6 +127,7 @@ pub(crate) fn check(sources: &Sources) -> Result<Scenario, Mistakes> {
         None => nothing_happens(&topology, &sources.name),
     };
     let mut checker = Checker::new(file, text);
+    check::by_hand(&topology, sources.scenario.is_some(), &mut checker);
     let variation = &sources.variation;
     let sync = variation.sync(said.sync.unwrap_or_else(|| topology.sync.clone()));
     let traffic = said.traffic.unwrap_or_else(|| topology.traffic.clone());

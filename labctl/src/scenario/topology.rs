@@ -24,6 +24,9 @@ pub(crate) struct Topology {
     pub(crate) server: Host,
     /// Another pair of hosts, which stays with the router of lower priority when the networks are split.
     pub(crate) second: Option<Pair>,
+    /// Where labctl sets up no router: how their interfaces are called. They have their addresses and an `/etc` of their
+    /// own, and everything else is done by whoever uses the lab.
+    pub(crate) by_hand: Option<Interfaces>,
     /// By name; exactly two.
     pub(crate) routers: BTreeMap<String, Router>,
     /// What the primary holds.
@@ -91,7 +94,25 @@ impl Hosts {
     }
 }
 
-/// A router with the interfaces `lan`, `wan` and `sync`.
+/// What a router's interfaces are called.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Interfaces {
+    /// Towards the client.
+    pub(crate) lan: String,
+    /// Towards the server.
+    pub(crate) wan: String,
+    /// The dedicated link.
+    pub(crate) sync: String,
+}
+
+impl Default for Interfaces {
+    fn default() -> Self {
+        Self { lan: "lan".to_owned(), wan: "wan".to_owned(), sync: "sync".to_owned() }
+    }
+}
+
+/// A router with three interfaces, `lan`, `wan` and `sync` unless they are called otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Router {
@@ -124,6 +145,12 @@ impl VirtualAddresses {
 }
 
 impl Topology {
+    /// What the routers' interfaces are called.
+    #[must_use]
+    pub(crate) fn interfaces(&self) -> Interfaces {
+        self.by_hand.clone().unwrap_or_default()
+    }
+
     /// The routers by descending priority: the first primary, then its backup.
     #[must_use]
     pub(crate) fn routers_by_priority(&self) -> Vec<(&str, &Router)> {

@@ -19,6 +19,7 @@ use crate::arguments::{Arguments, Chosen, TrafficVerb, Verb};
 use crate::ending::Ending;
 use crate::plan::{Actor, Plan};
 use crate::sandbox::{self, socket};
+use crate::scenario::topology::Interfaces;
 use crate::scenario::{self, Fault, Scenario, Variation};
 use crate::session::{self, Client, Request};
 use crate::{bench, papers, poll, programs, report};
@@ -106,9 +107,12 @@ fn up(file: &Path, name: Option<String>, syncd: Option<&Path>, dry_run: bool) ->
         print!("{plan}");
         return Ok(ExitCode::SUCCESS);
     }
-    let syncd = require_programs(&plan, syncd)?;
+    let mut program = require_programs(&plan, syncd)?;
+    if scenario.topology.by_hand.is_some() {
+        program = Some(programs::find_syncd(syncd)?);
+    }
     let name = name.unwrap_or_else(|| sources.name.clone());
-    let mut client = Client::start(&name, syncd.as_deref())?;
+    let mut client = Client::start(&name, program.as_deref())?;
     let shown = Shown::new();
     client.ask(&Request::Build(Box::new(sources)), |answer| shown.show(answer))?;
     client.let_stay()?;
@@ -120,6 +124,12 @@ fn up(file: &Path, name: Option<String>, syncd: Option<&Path>, dry_run: bool) ->
 
 fn print_next(name: &str, scenario: &Scenario) {
     println!("\nThe lab `{name}` runs. Next:");
+    if let Some(interfaces) = &scenario.topology.by_hand {
+        let Interfaces { lan, wan, sync } = interfaces;
+        for router in scenario.topology.routers.keys() {
+            println!("  labctl shell --name {name} {router}    # {lan} is its LAN, {wan} its WAN, {sync} the dedicated link");
+        }
+    }
     if !scenario.traffic.is_empty() {
         println!("  labctl traffic start --name {name}");
     }

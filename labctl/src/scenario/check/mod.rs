@@ -117,7 +117,8 @@ pub(super) fn topology(topology: &Topology, checker: &mut Checker<'_>) {
         [("lan", &topology.virtual_addresses.lan), ("wan", &topology.virtual_addresses.wan)]
     {
         for ipv6 in [false, true] {
-            if VirtualAddresses::first(addresses, ipv6).is_none() {
+            let needed = !ipv6 || topology.by_hand.is_none();
+            if needed && VirtualAddresses::first(addresses, ipv6).is_none() {
                 let what = format!("no virtual address of IPv{} on {place}", if ipv6 { 6 } else { 4 });
                 checker.mistake(&["virtual-addresses", place], None, what, "give one of each family");
             }
@@ -142,6 +143,21 @@ pub(super) fn track_file(wanted: bool, topology: &Topology, checker: &mut Checke
     if wanted && apart > FARTHEST {
         let what = format!("the priorities are {apart} apart, too far for a track-file");
         checker.mistake(&["track-file"], None, what, format!("let them be at most {FARTHEST} apart"));
+    }
+}
+
+/// Where nobody but the lab's user sets up routers, nothing can be planned, and nothing be expected of them.
+pub(super) fn by_hand(topology: &Topology, is_scenario: bool, checker: &mut Checker<'_>) {
+    if topology.by_hand.is_none() {
+        return;
+    }
+    if is_scenario {
+        let what = "the routers of this topology are set up by hand".to_owned();
+        checker.mistake(&["topology"], None, what, "take another one, or bring it up alone: labctl up");
+    }
+    if let Some(name) = topology.sync.iter().find(|(_, kind)| **kind != SyncKind::None).map(|(name, _)| name) {
+        let what = "a daemon on a router that is set up by hand".to_owned();
+        checker.mistake(&["sync", name], None, what, "write none");
     }
 }
 

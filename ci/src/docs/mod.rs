@@ -1,0 +1,196 @@
+//! Pages tried: every block of README.md and `docs/` is a file that is written, a command that is run, what that prints, or
+//! shown with the reason why it cannot be tried.
+//!
+//! Pages that are about routers are followed from top to bottom in a lab of labctl, or on Debians that are booted for it;
+//! the others in the clone. Never repairs anything. Driven by `suite`, `package` and `cargo ci docs`; what a page may say is
+//! tested in `tests.rs`.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::setup::{self, Need};
+use crate::workspace::Workspace;
+use crate::{gates, suite};
+use blocks::{Lab as Place, Page, Run, Step, What};
+use site::{Lab, Said, Site};
+
+mod blocks;
+mod compare;
+mod site;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use blocks::read as read_page;
+
+/// How long what is only looked at may take to show what is expected.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// `cargo ci docs`.
+///
+/// # Errors
+/// The first thing that is not as a page says.
+pub(crate) fn docs(workspace: &Workspace) -> Result<()> {
+    setup::setup(workspace, Need::Everything)?;
+    gates::run(&mut suite::build(workspace, &["syncd", "labctl"])).context("the build failed")?;
+    let _lock = crate::lock::HostLock::take()?;
+    in_labs(workspace)
+}
+
+/// Tries all pages: those that are about routers in labs, the others in the clone. The optimised programs must have been
+/// built.
+///
+/// # Errors
+/// The first thing that is not as a page says.
+pub(crate) fn in_labs(workspace: &Workspace) -> Result<()> {
+    let pages = pages(workspace)?;
+    for page in pages.iter().filter(|page| page.lab == Place::None) {
+        follow(workspace, None, page)?;
+    }
+    for page in &pages {
+        let Place::Of(file) = &page.lab else { continue };
+        let group = group(&pages, page);
+        let lab = Lab::up(workspace, file, &format!("docs-{}", stem(&page.path)))?;
+        lab.stand_in(&routers(&group))?;
+        for page in group {
+            follow(workspace, Some(&lab), page)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is a page whose blocks are tried.
+pub(crate) fn is_page(path: &str) -> bool {
+    path == "README.md" || path.starts_with("docs/") && path.ends_with(".md")
+}
+
+/// All pages, in the order of their paths.
+fn pages(workspace: &Workspace) -> Result<Vec<Page>> {
+    let mut paths = vec!["README.md".to_owned()];
+    for entry in fs::read_dir(workspace.root.join("docs")).context("cannot read docs")? {
+        paths.push(format!("docs/{}", entry?.file_name().to_string_lossy()));
+    }
+    paths.sort();
+    let mut pages = Vec::new();
+    for path in paths.into_iter().filter(|path| is_page(path)) {
+        let text =
+            fs::read_to_string(workspace.root.join(&path)).with_context(|| format!("cannot read {path}"))?;
+        let (page, mistakes) = read_page(&path, &text);
+        if let Some((line, what)) = mistakes.first() {
+            bail!("{path}:{line}: {what}");
+        }
+        pages.push(page);
+    }
+    if let Some((page, after)) = pages.iter().find_map(|page| match &page.lab {
+        Place::After(after) if !pages.iter().any(|other| other.path == *after) => Some((page, after)),
+        _ => None,
+    }) {
+        bail!("{}: there is no page {after}, in whose lab it could be tried", page.path);
+    }
+    Ok(pages)
+}
+
+/// A page and those that are tried in its lab, after it.
+fn group<'p>(pages: &'p [Page], first: &'p Page) -> Vec<&'p Page> {
+    let others = pages.iter().filter(|page| page.lab == Place::After(first.path.clone()));
+    std::iter::once(first).chain(others).collect()
+}
+
+fn stem(path: &str) -> &str {
+    path.rsplit('/').next().and_then(|name| name.strip_suffix(".md")).unwrap_or(path)
+}
+
+/// The routers that pages name.
+fn routers(pages: &[&Page]) -> Vec<String> {
+    let steps = pages.iter().flat_map(|page| &page.steps);
+    let named = steps.flat_map(|step| match &step.what {
+        What::File { on, .. } | What::Run(Run { on, .. }) => on.as_slice(),
+        What::Labctl(_) => &[],
+    });
+    let mut routers: Vec<String> = named.cloned().collect();
+    routers.sort();
+    routers.dedup();
+    routers
+}
+
+/// Does what a page says.
+fn follow(workspace: &Workspace, site: Option<&dyn Site>, page: &Page) -> Result<()> {
+    let began = Instant::now();
+    let mut done = 0;
+    for step in &page.steps {
+        let tried = try_step(workspace, site, step);
+        done += usize::from(tried.with_context(|| format!("{}:{}", page.path, step.line))?);
+    }
+    println!("{}: {done} of {} steps, {:.1} s", page.path, page.steps.len(), began.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Whether it was one that can be tried here.
+fn try_step(workspace: &Workspace, site: Option<&dyn Site>, step: &Step) -> Result<bool> {
+    match (&step.what, site) {
+        (What::Labctl(words), Some(site)) => {
+            site.labctl(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
+        }
+        (What::File { path, on, text, append }, Some(site)) => {
+            let redirect = if *append { ">>" } else { ">" };
+            let script = format!("mkdir -p \"$(dirname {path})\" && cat {redirect}{path}");
+            for node in on {
+                let said = site.on(node, &script, text)?;
+                if said.code != 0 {
+                    bail!("on {node}: cannot write {path}: {}", said.text);
+                }
+            }
+        }
+        (What::Run(run), Some(site)) if !run.on.is_empty() => {
+            if run.booted && !site.is_booted() {
+                return Ok(false);
+            }
+            for node in &run.on {
+                attempt(run, || site.on(node, &run.script, "")).with_context(|| format!("on {node}"))?;
+            }
+        }
+        // In the clone, which a booted machine has not.
+        (What::Run(_), Some(site)) if site.is_booted() => return Ok(false),
+        (What::Run(run), _) => attempt(run, || {
+            let mut command = workspace.command("sh");
+            command.args(["-ec", &format!("exec 2>&1\n{}", run.script)]);
+            crate::residue::mark(&mut command);
+            site::finish(command, "")
+        })?,
+        (_, None) => bail!("there is no lab to try this in"),
+    }
+    Ok(true)
+}
+
+/// Runs it; what only looks is run until it shows what it should, or for too long.
+fn attempt(run: &Run, mut ask: impl FnMut() -> Result<Said>) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let problem = match judge(run, &ask()?) {
+            Ok(()) => return Ok(()),
+            Err(problem) => problem,
+        };
+        if !run.look || began.elapsed() > PATIENCE {
+            return Err(problem);
+        }
+        look_again_soon();
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a command only says how things are when it is asked")]
+fn look_again_soon() {
+    std::thread::sleep(Duration::from_millis(200));
+}
+
+fn judge(run: &Run, said: &Said) -> Result<()> {
+    if said.code != run.exit {
+        bail!("exit code {}, not {}:\n{}", said.code, run.exit, said.text);
+    }
+    let Some(output) = &run.output else { return Ok(()) };
+    if let Err((line, text)) = compare::holds(output, &said.text) {
+        bail!("the page shows, in line {line} of the output:\n{text}\nprinted was:\n{}", said.text);
+    }
+    Ok(())
+}
