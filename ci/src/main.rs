@@ -45,7 +45,7 @@ enum Gate {
     /// One failover with live traffic, shown
     Demo,
     /// Every block of README.md and docs/ tried: files written and commands run in labs, what they print compared
-    Docs,
+    Docs(docs::Options),
     /// Everything a change must pass: fmt, tidy, clippy, tests, simulator, lab scenarios
     Test,
     /// syncd's figures beside conntrackd's, in one table; as root with the host's limits raised for the run
@@ -93,7 +93,7 @@ fn run(gate: &Gate) -> Result<ExitCode> {
     match gate {
         Gate::Setup => setup::setup(&workspace, Need::Everything)?,
         Gate::Demo => return demo::demo(&workspace),
-        Gate::Docs => docs::docs(&workspace)?,
+        Gate::Docs(options) => docs::docs(&workspace, options)?,
         Gate::Test => suite::test(&workspace)?,
         Gate::Bench => bench::bench(&workspace)?,
         Gate::Interop(options) => interop::interop(&workspace, options)?,

@@ -28,15 +28,22 @@ pub(crate) use blocks::read as read_page;
 /// How long what is only looked at may take to show what is expected.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What to try.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Only these pages and those that are tried in their labs, as in docs/migration.md
+    pages: Vec<String>,
+}
+
 /// `cargo ci docs`.
 ///
 /// # Errors
 /// The first thing that is not as a page says.
-pub(crate) fn docs(workspace: &Workspace) -> Result<()> {
+pub(crate) fn docs(workspace: &Workspace, options: &Options) -> Result<()> {
     setup::setup(workspace, Need::Everything)?;
     gates::run(&mut suite::build(workspace, &["syncd", "labctl"])).context("the build failed")?;
     let _lock = crate::lock::HostLock::take()?;
-    in_labs(workspace)
+    try_pages(workspace, &options.pages)
 }
 
 /// Tries all pages: those that are about routers in labs, the others in the clone. The optimised programs must have been
@@ -45,7 +52,12 @@ pub(crate) fn docs(workspace: &Workspace) -> Result<()> {
 /// # Errors
 /// The first thing that is not as a page says.
 pub(crate) fn in_labs(workspace: &Workspace) -> Result<()> {
-    let pages = pages(workspace)?;
+    try_pages(workspace, &[])
+}
+
+/// Tries these pages, or all.
+fn try_pages(workspace: &Workspace, only: &[String]) -> Result<()> {
+    let pages = read_pages(workspace, only)?;
     for page in pages.iter().filter(|page| page.lab == Place::None) {
         follow(workspace, None, page)?;
     }
@@ -66,11 +78,14 @@ pub(crate) fn is_page(path: &str) -> bool {
     path == "README.md" || path.starts_with("docs/") && path.ends_with(".md")
 }
 
-/// All pages, in the order of their paths.
-fn pages(workspace: &Workspace) -> Result<Vec<Page>> {
-    let mut paths = vec!["README.md".to_owned()];
-    for entry in fs::read_dir(workspace.root.join("docs")).context("cannot read docs")? {
-        paths.push(format!("docs/{}", entry?.file_name().to_string_lossy()));
+/// These pages, or all, in the order of their paths.
+fn read_pages(workspace: &Workspace, only: &[String]) -> Result<Vec<Page>> {
+    let mut paths = only.to_vec();
+    if paths.is_empty() {
+        paths.push("README.md".to_owned());
+        for entry in fs::read_dir(workspace.root.join("docs")).context("cannot read docs")? {
+            paths.push(format!("docs/{}", entry?.file_name().to_string_lossy()));
+        }
     }
     paths.sort();
     let mut pages = Vec::new();
