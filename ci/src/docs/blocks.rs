@@ -40,6 +40,8 @@ pub(super) struct Step {
 pub(super) enum What {
     /// labctl is asked for something; only a comment says so.
     Labctl(Vec<String>),
+    /// A file of another page is there, on the routers on which it is there; only a comment says so.
+    Borrow { page: String, path: String },
     /// A file gets this text, or gets it at its end.
     File { path: String, on: Vec<String>, text: String, append: bool },
     /// A shell runs a script.
@@ -127,14 +129,23 @@ impl Page {
             return Ok(());
         }
         let Some(command) = comment.strip_prefix("try: ") else { return Ok(()) };
-        let Some(words) = command.strip_prefix("labctl ") else {
-            return Err("only labctl can be asked in a comment: <!-- try: labctl verify -->".to_owned());
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let what = match words[..] {
+            ["labctl", ref words @ ..] if !words.is_empty() => {
+                What::Labctl(words.iter().map(|word| (*word).to_owned()).collect())
+            }
+            [path, "of", page] if path.starts_with('/') => {
+                What::Borrow { page: page.to_owned(), path: path.to_owned() }
+            }
+            _ => {
+                let known = "<!-- try: labctl verify -->, <!-- try: /etc/nftables.conf of docs/getting-started.md -->";
+                return Err(format!("a comment can only ask labctl, or have a file of another page: {known}"));
+            }
         };
         if self.lab == Lab::None {
             return Err("say before in which lab: <!-- lab: scenarios/topologies/by-hand.yaml -->".to_owned());
         }
-        let words = words.split_whitespace().map(str::to_owned).collect();
-        self.steps.push(Step { line, what: What::Labctl(words) });
+        self.steps.push(Step { line, what });
         Ok(())
     }
 
@@ -162,7 +173,7 @@ impl Page {
         let on = match &what {
             What::File { on, .. } => on,
             What::Run(run) => &run.on,
-            What::Labctl(_) => return Ok(()),
+            What::Labctl(_) | What::Borrow { .. } => return Ok(()),
         };
         if !on.is_empty() && self.lab == Lab::None {
             return Err("there is no router: say in which lab the page is tried, <!-- lab: … -->".to_owned());

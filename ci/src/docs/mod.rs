@@ -98,6 +98,7 @@ fn read_pages(workspace: &Workspace, only: &[String]) -> Result<Vec<Page>> {
         }
         pages.push(page);
     }
+    lend(workspace, &mut pages)?;
     if let Some((page, after)) = pages.iter().find_map(|page| match &page.lab {
         Place::After(after) if !pages.iter().any(|other| other.path == *after) => Some((page, after)),
         _ => None,
@@ -105,6 +106,24 @@ fn read_pages(workspace: &Workspace, only: &[String]) -> Result<Vec<Page>> {
         bail!("{}: there is no page {after}, in whose lab it could be tried", page.path);
     }
     Ok(pages)
+}
+
+/// Puts the files of other pages where a page has them by name only.
+fn lend(workspace: &Workspace, pages: &mut [Page]) -> Result<()> {
+    for page in pages {
+        for step in &mut page.steps {
+            let What::Borrow { page: from, path } = &step.what else { continue };
+            let text =
+                fs::read_to_string(workspace.root.join(from)).with_context(|| format!("cannot read {from}"))?;
+            let (lender, _) = read_page(from, &text);
+            let found = lender.steps.into_iter().map(|step| step.what).find(|what| match what {
+                What::File { path: has, append, .. } => has == path && !append,
+                _ => false,
+            });
+            step.what = found.with_context(|| format!("{}:{}: {from} has no file {path}", page.path, step.line))?;
+        }
+    }
+    Ok(())
 }
 
 /// A page and those that are tried in its lab, after it.
@@ -122,7 +141,7 @@ fn routers(pages: &[&Page]) -> Vec<String> {
     let steps = pages.iter().flat_map(|page| &page.steps);
     let named = steps.flat_map(|step| match &step.what {
         What::File { on, .. } | What::Run(Run { on, .. }) => on.as_slice(),
-        What::Labctl(_) => &[],
+        What::Labctl(_) | What::Borrow { .. } => &[],
     });
     let mut routers: Vec<String> = named.cloned().collect();
     routers.sort();
@@ -174,6 +193,7 @@ fn try_step(workspace: &Workspace, site: Option<&dyn Site>, step: &Step) -> Resu
             crate::residue::mark(&mut command);
             site::finish(command, "")
         })?,
+        (What::Borrow { page, path }, _) => bail!("{path} of {page} is not here"),
         (_, None) => bail!("there is no lab to try this in"),
     }
     Ok(true)

@@ -56,7 +56,7 @@ fn what_nobody_would_try_is_a_mistake() {
         ("```sh run exit=x\nls\n```\n".to_owned(), 1, "`exit=x`: no exit code"),
         (format!("{lab}```yaml file=/x on=r1 booted\nls\n```\n"), 2, "a mark that belongs to another"),
         ("```sh run\nls\n".to_owned(), 1, "the block does not end"),
-        (format!("{lab}<!-- try: rm -r / -->\n"), 2, "only labctl can be asked"),
+        (format!("{lab}<!-- try: rm -r / -->\n"), 2, "a comment can only ask labctl"),
         ("<!-- try: labctl verify -->\n".to_owned(), 1, "say before in which lab"),
     ] {
         let found = mistakes(&text);

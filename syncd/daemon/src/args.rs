@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::control::DEFAULT_SOCKET;
 use crate::decode::Ports;
-use crate::import::Language;
+use crate::import::{Language, Wiring};
 
 pub(crate) use show::{Conntrack, Log, Show, Sync};
 
@@ -79,9 +79,9 @@ pub(crate) enum Verb {
         language: LanguageWord,
         /// conntrackd.conf, or the output of VyOS's 'show configuration commands'.
         file: PathBuf,
-        /// Name of keepalived's vrrp_sync_group, which conntrackd.conf does not say.
-        #[arg(long, value_name = "NAME")]
-        sync_group: Option<String>,
+        /// What it does not say.
+        #[command(flatten)]
+        wiring: Wiring,
         /// How to answer.
         #[command(flatten)]
         output: Output,

@@ -121,9 +121,9 @@ fn obey(verb: &Verb, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             let valid = check::check(file, *here, output.json, out)?;
             return Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
         }
-        Verb::Import { language, file, sync_group, output } => {
-            let (language, group) = (language.language(), sync_group.as_deref());
-            let valid = import::import(language, file, group, output.json, out, &mut io::stderr())?;
+        Verb::Import { language, file, wiring, output } => {
+            let language = language.language();
+            let valid = import::import(language, file, wiring, output.json, out, &mut io::stderr())?;
             return Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
         }
         Verb::Explain { key, output } => check::explain(key.as_deref(), output.json, out)?,

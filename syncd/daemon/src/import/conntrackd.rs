@@ -9,14 +9,14 @@ mod meaning;
 use anyhow::bail;
 
 use super::draft::Draft;
-use super::{Fate, Imported};
+use super::{Fate, Imported, Wiring};
 
 /// Makes ours of it.
 ///
 /// # Errors
 ///
 /// When it is no such file.
-pub(super) fn import(text: &str, sync_group: Option<&str>) -> anyhow::Result<Imported> {
+pub(super) fn import(text: &str, wiring: &Wiring) -> anyhow::Result<Imported> {
     let tree = blocks::parse(text)?;
     if !tree.iter().any(|node| node.is("sync") || node.is("general")) {
         bail!("there is no block 'Sync' and no block 'General'; give a conntrackd.conf");
@@ -27,6 +27,7 @@ pub(super) fn import(text: &str, sync_group: Option<&str>) -> anyhow::Result<Imp
         meaning::take(&mut draft, node, &mut fates);
     }
     fates.sort_by_key(|fate| fate.line);
-    draft.sync_group = sync_group.map(str::to_owned);
+    draft.sync_group.clone_from(&wiring.sync_group);
+    draft.notify_fifo.clone_from(&wiring.notify_fifo);
     Ok(Imported { yaml: draft.yaml("conntrackd"), fates })
 }

@@ -25,6 +25,7 @@ pub(super) struct Draft {
     pub(super) ignored: Vec<String>,
     pub(super) helpers: Vec<&'static str>,
     pub(super) sync_group: Option<String>,
+    pub(super) notify_fifo: Option<String>,
     /// Whole numbers by key.
     pub(super) numbers: Vec<(&'static str, u64)>,
     /// Switches that are on.
@@ -100,7 +101,13 @@ impl Draft {
             );
             let _ = writeln!(text, "  # notify-fifo; or let your scripts call 'syncd role'.");
         }
-        let _ = writeln!(text, "  failover-mechanism:\n    vrrp: {{ sync-group: {} }}", quoted(group));
+        let fifo = self.notify_fifo.as_ref().map(|path| format!(", notify-fifo: {}", quoted(path)));
+        let _ = writeln!(
+            text,
+            "  failover-mechanism:\n    vrrp: {{ sync-group: {}{} }}",
+            quoted(group),
+            fifo.unwrap_or_default()
+        );
         text
     }
 }

@@ -34,6 +34,17 @@ pub(crate) enum Language {
     Vyos,
 }
 
+/// What the source does not say, and whoever imports it may.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Wiring {
+    /// Name of keepalived's vrrp_sync_group, which conntrackd.conf does not say.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) sync_group: Option<String>,
+    /// keepalived's vrrp_notify_fifo; without it scripts are to say the role.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) notify_fifo: Option<String>,
+}
+
 /// What became of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -83,15 +94,15 @@ impl Fate {
 pub(crate) fn import(
     language: Language,
     file: &Path,
-    sync_group: Option<&str>,
+    wiring: &Wiring,
     json: bool,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> anyhow::Result<bool> {
     let text = read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let Imported { yaml, fates } = match language {
-        Language::Conntrackd => conntrackd::import(&text, sync_group),
-        Language::Vyos => vyos::import(&text, sync_group),
+        Language::Conntrackd => conntrackd::import(&text, wiring),
+        Language::Vyos => vyos::import(&text, wiring),
     }
     .with_context(|| format!("cannot import {}", file.display()))?;
     let checked = config::understand(Path::new("(imported)"), yaml.as_bytes());

@@ -18,7 +18,7 @@ fn imported(file: &Path) -> (String, String, bool) {
     };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let valid =
-        import(language, file, None, false, &mut out, &mut err).unwrap_or_else(|error| panic!("{error:#}"));
+        import(language, file, &Wiring::default(), false, &mut out, &mut err).unwrap_or_else(|error| panic!("{error:#}"));
     let text = |bytes| String::from_utf8(bytes).expect("text").replace(&format!("{SAMPLES}/"), "");
     (text(out), text(err), valid)
 }
@@ -54,34 +54,35 @@ fn every_sample_is_imported_and_valid() {
 fn each_key_of_a_source_has_its_fate_in_json() {
     let file = Path::new(SAMPLES).join("current.vyos");
     let mut out = Vec::new();
-    import(Language::Vyos, &file, Some("MINE"), true, &mut out, &mut Vec::new()).expect("it is there");
+    let wiring = Wiring { sync_group: Some("MINE".to_owned()), notify_fifo: Some("/run/x.fifo".to_owned()) };
+    import(Language::Vyos, &file, &wiring, true, &mut out, &mut Vec::new()).expect("it is there");
     let document: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
     let lines = fs::read_to_string(&file).expect("it is there");
     let about = lines.lines().filter(|line| line.contains("conntrack-sync")).count();
     assert_eq!(document["keys"].as_array().map(Vec::len), Some(about));
     assert!(document["keys"][0]["verdict"].is_string() && document["problem"].is_null(), "{document}");
     assert!(
-        document["configuration"].as_str().is_some_and(|yaml| yaml.contains("sync-group: MINE")),
+        document["configuration"].as_str().is_some_and(|yaml| yaml.contains("{ sync-group: MINE, notify-fifo: \"/run/x.fifo\" }")),
         "{document}"
     );
 }
 
 #[test]
 fn what_is_no_such_file_is_refused_with_a_reason() {
-    let refused = |text: &str| conntrackd::import(text, None).expect_err(text).to_string();
+    let refused = |text: &str| conntrackd::import(text, &Wiring::default()).expect_err(text).to_string();
     assert_eq!(refused("Sync { Mode FTFW {\n}\n"), "line 1: the block 'Sync' has no end");
     assert_eq!(refused("General {\n}\n}\n"), "line 3: a '}' without a '{'");
     assert_eq!(refused("{ }\n"), "line 1: a '{' without a key before it");
     assert!(refused("set service x\n").contains("no block 'Sync'"));
     assert!(refused(&"a {".repeat(50)).contains("blocks in more than 8 blocks"));
-    let refused = |text: &str| vyos::import(text, None).expect_err(text).to_string();
+    let refused = |text: &str| vyos::import(text, &Wiring::default()).expect_err(text).to_string();
     assert!(refused("set system host-name r1\n").starts_with("there is no line 'set service conntrack-sync"));
 }
 
 #[test]
 fn what_cannot_be_made_valid_is_printed_all_the_same() {
     let imported =
-        vyos::import("set service conntrack-sync mcast-group 225.0.0.51\n", None).expect("one line");
+        vyos::import("set service conntrack-sync mcast-group 225.0.0.51\n", &Wiring::default()).expect("one line");
     assert!(imported.yaml.contains("mcast-group: 225.0.0.51"));
     let checked = config::understand(Path::new("x"), imported.yaml.as_bytes()).expect_err("no interface");
     assert!(checked.to_string().contains("no interface"), "{checked}");

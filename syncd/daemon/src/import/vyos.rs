@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use anyhow::bail;
 
 use super::draft::Draft;
-use super::{Fate, Imported, Verdict};
+use super::{Fate, Imported, Verdict, Wiring};
 use crate::config::{self, keys};
 
 const PREFIX: [&str; 3] = ["set", "service", "conntrack-sync"];
@@ -17,7 +17,7 @@ const PREFIX: [&str; 3] = ["set", "service", "conntrack-sync"];
 /// # Errors
 ///
 /// When there is no line of conntrack-sync.
-pub(super) fn import(text: &str, sync_group: Option<&str>) -> anyhow::Result<Imported> {
+pub(super) fn import(text: &str, wiring: &Wiring) -> anyhow::Result<Imported> {
     let mut draft = Draft::default();
     let mut fates = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -32,8 +32,9 @@ pub(super) fn import(text: &str, sync_group: Option<&str>) -> anyhow::Result<Imp
             "there is no line 'set service conntrack-sync ...'; give the output of VyOS's 'show configuration commands'"
         );
     }
-    if let Some(group) = sync_group {
-        draft.sync_group = Some(group.to_owned());
+    draft.notify_fifo.clone_from(&wiring.notify_fifo);
+    if let Some(group) = &wiring.sync_group {
+        draft.sync_group = Some(group.clone());
     }
     Ok(Imported { yaml: draft.yaml("VyOS"), fates })
 }

@@ -254,11 +254,12 @@ fn explanations() {
 #[test]
 fn imports() {
     let mut out = Vec::new();
+    let wiring = crate::import::Wiring::default();
     let languages =
         [(".conf", crate::import::Language::Conntrackd), (".vyos", crate::import::Language::Vyos)];
     for (ending, language) in languages {
         for file in files("import", ending) {
-            crate::import::import(language, &file, None, true, &mut out, &mut Vec::new()).unwrap();
+            crate::import::import(language, &file, &wiring, true, &mut out, &mut Vec::new()).unwrap();
         }
     }
     hold("import", "syncd import --json", &documents(&out));
