@@ -139,7 +139,9 @@ impl Page {
             }
             _ => {
                 let known = "<!-- try: labctl verify -->, <!-- try: /etc/nftables.conf of docs/getting-started.md -->";
-                return Err(format!("a comment can only ask labctl, or have a file of another page: {known}"));
+                return Err(format!(
+                    "a comment can only ask labctl, or have a file of another page: {known}"
+                ));
             }
         };
         if self.lab == Lab::None {
@@ -156,7 +158,9 @@ impl Page {
             Kind::Shown => return Ok(()),
             Kind::Output => {
                 let Some(Step { what: What::Run(run), .. }) = self.steps.last_mut() else {
-                    return Err("output of what? It follows a block that is run, or is shown=\"…\"".to_owned());
+                    return Err(
+                        "output of what? It follows a block that is run, or is shown=\"…\"".to_owned()
+                    );
                 };
                 if run.output.replace(text).is_some() {
                     return Err("the block before has its output already".to_owned());

@@ -113,14 +113,15 @@ fn lend(workspace: &Workspace, pages: &mut [Page]) -> Result<()> {
     for page in pages {
         for step in &mut page.steps {
             let What::Borrow { page: from, path } = &step.what else { continue };
-            let text =
-                fs::read_to_string(workspace.root.join(from)).with_context(|| format!("cannot read {from}"))?;
+            let text = fs::read_to_string(workspace.root.join(from))
+                .with_context(|| format!("cannot read {from}"))?;
             let (lender, _) = read_page(from, &text);
             let found = lender.steps.into_iter().map(|step| step.what).find(|what| match what {
                 What::File { path: has, append, .. } => has == path && !append,
                 _ => false,
             });
-            step.what = found.with_context(|| format!("{}:{}: {from} has no file {path}", page.path, step.line))?;
+            step.what =
+                found.with_context(|| format!("{}:{}: {from} has no file {path}", page.path, step.line))?;
         }
     }
     Ok(())

@@ -48,7 +48,11 @@ fn what_nobody_would_try_is_a_mistake() {
         ("```sh shown\nls\n```\n".to_owned(), 1, "`shown` is no mark"),
         ("```sh run shown=because\nls\n```\n".to_owned(), 1, "two marks that exclude each other"),
         ("```text output\nls\n```\n".to_owned(), 1, "output of what?"),
-        ("```sh run\nls\n```\n```text output\n```\n```text output\n```\n".to_owned(), 6, "the block before has its"),
+        (
+            "```sh run\nls\n```\n```text output\n```\n```text output\n```\n".to_owned(),
+            6,
+            "the block before has its",
+        ),
         ("```sh run on=r1\nls\n```\n".to_owned(), 1, "there is no router"),
         (format!("{lab}```yaml file=/etc/x\nls\n```\n"), 2, "say on which routers"),
         (format!("{lab}```yaml file=x on=r1\nls\n```\n"), 2, "`file=x` is no mark"),

@@ -16,7 +16,7 @@ use crate::lab::{Failover, Lab};
 use crate::plan::{Actor, SWITCH};
 use crate::probes::flows::SeenFlow;
 use crate::probes::roles::Role;
-use crate::scenario::{Fault, SyncKind};
+use crate::scenario::Fault;
 
 impl Lab {
     /// Breaks something on a router.
@@ -66,12 +66,12 @@ impl Lab {
         self.with_actor(router, self.replicating(router)?, |running| running.hang(hung))
     }
 
-    fn replicating(&self, router: &str) -> Result<Actor> {
-        match self.scenario().sync_of(router) {
-            SyncKind::Syncd => Ok(Actor::Syncd),
-            SyncKind::Conntrackd => Ok(Actor::Conntrackd),
-            SyncKind::None => Err(anyhow!("nothing replicates on {router}")),
-        }
+    /// The replicating daemon of a router.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub(crate) fn replicating(&self, router: &str) -> Result<Actor> {
+        Actor::of(self.sync_of(router)).ok_or_else(|| anyhow!("nothing replicates on {router}"))
     }
 
     /// From now on all times of a failover count; `from` is the router that the addresses leave.

@@ -112,7 +112,7 @@ impl Lab {
     /// When one of both cannot be read.
     pub(crate) fn compare_expectations(&self, router: &str) -> Result<Difference> {
         let (peer, _) = self.scenario.topology.peer_of(router);
-        let cache = match self.scenario.sync_of(router) {
+        let cache = match self.sync_of(router) {
             SyncKind::Syncd => {
                 let json = self.ask_syncd(router, &["external-cache", "expect"])?;
                 expectations::of_syncd(&syncd::read_expectations(&json)?)

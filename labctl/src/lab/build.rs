@@ -33,8 +33,8 @@ impl Lab {
     pub(crate) fn build(scenario: Scenario, tell: &dyn Fn(&str)) -> Result<Arc<Self>> {
         let plan = Plan::of(&scenario);
         let lab = Arc::new(Self {
+            daemons: Mutex::new(scenario.sync.clone()),
             scenario,
-            plan,
             nodes: Mutex::new(Nodes::new()),
             actors: Mutex::new(BTreeMap::new()),
             link: Mutex::new(None),
@@ -50,7 +50,7 @@ impl Lab {
             driving: Mutex::new(()),
         });
         tell("nodes, links and rules");
-        for step in &lab.plan.steps {
+        for step in &plan.steps {
             match step {
                 Step::Join { a, b } => lab.join(a, b).with_context(|| format!("failed: {step}"))?,
                 Step::Start { .. } => {}
@@ -63,7 +63,7 @@ impl Lab {
         for router in lab.scenario.topology.routers.keys() {
             lab.listen(router)?;
         }
-        for step in &lab.plan.steps {
+        for step in &plan.steps {
             if let Step::Start { node, actor, .. } = step {
                 tell(&format!("{} on {node}", actor.program()));
                 lab.start(node, *actor)?;
@@ -102,7 +102,8 @@ impl Lab {
     /// # Errors
     /// When it cannot be started, ends, or does not answer in time.
     pub(crate) fn start(&self, node: &str, actor: Actor) -> Result<()> {
-        let Some(Step::Start { arguments, .. }) = self.plan.start_of(node, actor) else {
+        let plan = self.plan();
+        let Some(Step::Start { arguments, .. }) = plan.start_of(node, actor) else {
             bail!("{} is not planned on {node}", actor.program());
         };
         let running = Running::start(find(&locked(&self.nodes), node)?, node, actor, arguments)?;
@@ -181,7 +182,7 @@ impl Lab {
     /// # Errors
     /// The step that failed.
     pub(crate) fn boot(&self, router: &str) -> Result<()> {
-        for step in self.plan.of_node(router) {
+        for step in self.plan().of_node(router) {
             apply::execute(&mut locked(&self.nodes), step)?;
         }
         let side = if self.scenario.topology.routers.keys().next().is_some_and(|first| first == router) {
@@ -201,15 +202,25 @@ impl Lab {
         self.start_daemon(router)
     }
 
+    /// Ends a router's replicating daemon and starts another one, as its operator would.
+    ///
+    /// # Errors
+    /// When one does not end or the other not answer.
+    pub(crate) fn replace_daemon(&self, router: &str, with: SyncKind) -> Result<()> {
+        self.forget_compared();
+        self.take_actor(router, self.replicating(router)?)?.stop()?;
+        locked(&self.daemons).insert(router.to_owned(), with);
+        for step in self.plan().of_node(router).filter(|step| matches!(step, Step::File { .. })) {
+            apply::execute(&mut locked(&self.nodes), step)?;
+        }
+        self.start_daemon(router)
+    }
+
     /// Starts a router's replicating daemon, if it has one.
     ///
     /// # Errors
     /// When it does not answer.
     pub(crate) fn start_daemon(&self, router: &str) -> Result<()> {
-        match self.scenario.sync_of(router) {
-            SyncKind::Syncd => self.start(router, Actor::Syncd),
-            SyncKind::Conntrackd => self.start(router, Actor::Conntrackd),
-            SyncKind::None => Ok(()),
-        }
+        Actor::of(self.sync_of(router)).map_or(Ok(()), |actor| self.start(router, actor))
     }
 }

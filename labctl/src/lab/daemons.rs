@@ -58,7 +58,8 @@ impl Lab {
     pub(crate) fn compare_cache(&self, router: &str) -> Result<(Difference, Instant)> {
         let topology = &self.scenario.topology;
         let (peer, peer_router) = topology.peer_of(router);
-        if self.scenario.sync_of(router) == SyncKind::Syncd {
+        let kind = self.sync_of(router);
+        if kind == SyncKind::Syncd {
             // Far from equal: two numbers say so, and asking for every flow again and again would be work for the daemon.
             let (cached, kernel) = self.count_cache(router)?;
             if let Some(difference) = Difference::counted(kernel, cached) {
@@ -90,7 +91,7 @@ impl Lab {
 
     /// A router's external cache, and when it had been read.
     fn cache_of(&self, router: &str) -> Result<(Table, Instant)> {
-        let cache = match self.scenario.sync_of(router) {
+        let cache = match self.sync_of(router) {
             SyncKind::Syncd => {
                 caches::of_syncd(&syncd::read_cache(&self.ask_syncd(router, &["external-cache"])?)?)
             }
@@ -108,7 +109,7 @@ impl Lab {
     /// When one of both does not say.
     pub(super) fn count_cache(&self, router: &str) -> Result<(u64, u64)> {
         let (peer, _) = self.scenario.topology.peer_of(router);
-        let cached = match self.scenario.sync_of(router) {
+        let cached = match self.sync_of(router) {
             SyncKind::Syncd => self.daemon_status(router)?.external_flows,
             SyncKind::Conntrackd => {
                 let told = self.ask_conntrackd(router, &["-s"])?;
@@ -144,7 +145,7 @@ impl Lab {
 
     /// What keepalived's notify script does where conntrackd runs. Called in the order of the roles, one at a time.
     pub(super) fn notify_conntrackd(&self, router: &str, role: Role) {
-        if self.scenario.sync_of(router) != SyncKind::Conntrackd {
+        if self.sync_of(router) != SyncKind::Conntrackd {
             return;
         }
         let word = match role {
@@ -175,6 +176,6 @@ impl Lab {
     /// Whether a router's conntrackd, if it has one, has been told its present role to the end.
     pub(super) fn conntrackd_is_notified(&self, router: &str) -> bool {
         let told = locked(&self.scripts).get(router).map(|(role, _)| *role);
-        self.scenario.sync_of(router) != SyncKind::Conntrackd || told == Some(self.roles.of(router))
+        self.sync_of(router) != SyncKind::Conntrackd || told == Some(self.roles.of(router))
     }
 }

@@ -32,8 +32,8 @@ use crate::probes::expectations::SeenExpectation;
 use crate::probes::flows::{SeenFlow, dump_flows};
 use crate::probes::roles::{Role, Roles};
 use crate::sandbox::Node;
-use crate::scenario::Scenario;
 use crate::scenario::topology::Hosts;
+use crate::scenario::{Scenario, SyncKind};
 use crate::traffic::{
     BirthSpec, Births, Opened, StreamGroup, Traffic, TrafficSpec, TransferServers, Transfers,
 };
@@ -49,7 +49,8 @@ const SEED: u64 = 20_260_101;
 #[derive(Debug)]
 pub(crate) struct Lab {
     scenario: Scenario,
-    plan: Plan,
+    /// What replicates on each router now.
+    daemons: Mutex<BTreeMap<String, SyncKind>>,
     nodes: Mutex<Nodes>,
     actors: Mutex<BTreeMap<(String, Actor), Running>>,
     link: Mutex<Option<Link>>,
@@ -97,6 +98,18 @@ impl Lab {
     #[must_use]
     pub(crate) const fn scenario(&self) -> &Scenario {
         &self.scenario
+    }
+
+    /// What replicates on a router now.
+    #[must_use]
+    pub(crate) fn sync_of(&self, router: &str) -> SyncKind {
+        locked(&self.daemons).get(router).copied().unwrap_or(SyncKind::None)
+    }
+
+    /// What the lab would be made of if it were made now.
+    fn plan(&self) -> Plan {
+        let sync = locked(&self.daemons).clone();
+        Plan::of(&Scenario { sync, ..self.scenario.clone() })
     }
 
     /// Roles as VRRP announced them.

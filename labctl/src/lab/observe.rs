@@ -47,7 +47,7 @@ impl Lab {
     /// Looks at what one expectation is about.
     fn look_into(&self, record: &mut Record, expectation: &Expectation) {
         match &expectation.seen {
-            Sight::Committed(node) if self.scenario.sync_of(node) == SyncKind::Conntrackd => {
+            Sight::Committed(node) if self.sync_of(node) == SyncKind::Conntrackd => {
                 record.add(Instant::now(), Seen::Script(node.clone(), self.script_of(node)));
             }
             Sight::InSync(node) | Sight::CatchingUp(node) | Sight::Committed(node) => {

@@ -152,6 +152,9 @@ impl Run<'_> {
                 lab.start(node, Actor::Keepalived)?;
             }
             Action::StartDaemon(node) => lab.start_daemon(node)?,
+            Action::ReplaceDaemon { on, with } => {
+                self.watches.without(on, || lab.replace_daemon(on, *with))?;
+            }
             Action::WakeDaemon(node) => lab.hang_daemon(node, false)?,
             Action::Reload { on, change } => lab.reload(on, change)?,
             Action::LinkUp(node) => {

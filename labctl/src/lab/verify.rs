@@ -39,7 +39,9 @@ impl Lab {
         let (standby, _) = self.scenario.topology.peer_of(&self.primary()?);
         let why = if self.with_node(standby, |_| Ok(())).is_err() {
             "is gone"
-        } else if self.scenario.sync_of(standby) == SyncKind::None {
+        } else if self.scenario.topology.by_hand.is_some() {
+            "is set up by hand"
+        } else if self.sync_of(standby) == SyncKind::None {
             "replicates nothing"
         } else {
             return None;
@@ -58,7 +60,7 @@ impl Lab {
         self.each_traffic(|name, _| sights.push(Sight::Alive(name.to_owned(), everything)));
         let (standby, _) = self.scenario.topology.peer_of(&primary);
         let alive = self.with_node(standby, |_| Ok(())).is_ok();
-        if alive && self.scenario.sync_of(standby) != SyncKind::None {
+        if alive && self.sync_of(standby) != SyncKind::None {
             sights.push(Sight::Held(standby.to_owned()));
         }
         let ended = self.ended().into_iter().map(|(node, actor, seen)| ExpectationSeen {

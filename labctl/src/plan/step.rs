@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::sandbox::LAB_DIRECTORY;
-use crate::scenario::Prefix;
+use crate::scenario::{Prefix, SyncKind};
 
 /// An interface of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,16 @@ pub(crate) enum Actor {
 }
 
 impl Actor {
+    /// The program that replicates.
+    #[must_use]
+    pub(crate) const fn of(kind: SyncKind) -> Option<Self> {
+        match kind {
+            SyncKind::Syncd => Some(Self::Syncd),
+            SyncKind::Conntrackd => Some(Self::Conntrackd),
+            SyncKind::None => None,
+        }
+    }
+
     /// The program's name.
     #[must_use]
     pub(crate) const fn program(self) -> &'static str {

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::expectation::{Expectation, ExpectationText};
+use super::model::SyncKind;
 use super::size::Scaled;
 use super::units::Span;
 use super::weather::WeatherText;
@@ -38,6 +39,14 @@ pub(crate) enum Action {
     StartVrrp(String),
     /// The replicating daemon starts again.
     StartDaemon(String),
+    /// A router's replicating daemon ends in an orderly way and another one starts, with its configuration and that of
+    /// keepalived, which reads it when it starts again.
+    ReplaceDaemon {
+        /// The router.
+        on: String,
+        /// The other one.
+        with: SyncKind,
+    },
     /// A replicating daemon that hung goes on.
     WakeDaemon(String),
     /// A syncd reads its configuration again: that of the beginning, with these keys otherwise.
@@ -145,6 +154,7 @@ impl fmt::Display for Action {
             Self::Boot(node) => write!(f, "boot {node}"),
             Self::StartVrrp(node) => write!(f, "start keepalived on {node}"),
             Self::StartDaemon(node) => write!(f, "start the daemon on {node}"),
+            Self::ReplaceDaemon { on, with } => write!(f, "the daemon on {on} makes way for {}", with.word()),
             Self::WakeDaemon(node) => write!(f, "the daemon on {node} goes on"),
             Self::Reload { on, change } => {
                 let keys: Vec<&str> = change.keys().filter_map(serde_yaml::Value::as_str).collect();
@@ -188,6 +198,8 @@ pub(crate) struct EventText {
     pub(crate) boot: Option<String>,
     pub(crate) start_vrrp: Option<String>,
     pub(crate) start_daemon: Option<String>,
+    pub(crate) replace_daemon: Option<String>,
+    pub(crate) with: Option<SyncKind>,
     pub(crate) wake_daemon: Option<String>,
     pub(crate) reload: Option<String>,
     pub(crate) change: Option<serde_yaml::Mapping>,

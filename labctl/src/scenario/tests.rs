@@ -81,7 +81,7 @@ fn all_mistakes_are_told_at_once_with_their_lines() {
         "test.yaml:3: no router is called `r3`: write one of r1, r2",
         "test.yaml:5: no traffic is called `rivers`: write one of: datagrams, streams",
         "test.yaml:6: `fault` and `node` belong together: write `fault: kill-router, node: r1`",
-        "test.yaml:7: 0 actions in one entry: give exactly one of start, stop, fulfil, fault, boot, start-vrrp, start-daemon, wake-daemon, reload, link-up, networks, forget-neighbours, weather, handovers, no-handover, births, deaths, fill, drain, wait",
+        "test.yaml:7: 0 actions in one entry: give exactly one of start, stop, fulfil, fault, boot, start-vrrp, start-daemon, replace-daemon, wake-daemon, reload, link-up, networks, forget-neighbours, weather, handovers, no-handover, births, deaths, fill, drain, wait",
         "test.yaml:11: no router is called `r7`: write one of r1, r2",
         "test.yaml:11: `within: 0s` can never be met: give it time",
         "test.yaml:12: no router is called `r9`: write one of r1, r2",
@@ -268,6 +268,50 @@ fn a_variation_expects_of_other_daemons_what_they_can_tell() {
     let sync = BTreeMap::from([("r9".to_owned(), SyncKind::Syncd)]);
     let unknown = check(&Sources { variation: Variation { sync, ..Variation::default() }, ..sources(text) });
     assert!(unknown.unwrap_err().to_string().contains("no router is called `r9`"));
+}
+
+#[test]
+fn after_a_daemon_was_replaced_the_other_one_is_meant() {
+    let text = "title: t\ntopology: two-routers\nsync: { r1: conntrackd, r2: conntrackd }\ntimeline:\n";
+    let checked = checked(
+        &(text.to_owned()
+            + "  - { replace-daemon: r2, with: syncd }\n  - { reload: r2, change: {} }\nexpect:\n  - { in-sync: r2, within: 1s }\n"),
+    )
+    .unwrap();
+    let on = "r2".to_owned();
+    assert_eq!(checked.timeline[0].action, Action::ReplaceDaemon { on, with: SyncKind::Syncd });
+    assert_eq!(checked.timeline[0].action.to_string(), "the daemon on r2 makes way for syncd");
+    let told = mistakes(
+        &(text.to_owned()
+            + "  - { reload: r2, change: {} }\n  - { replace-daemon: r2, with: conntrackd }\n  - { replace-daemon: r2 }\n\
+               \u{20} - { replace-daemon: r2, with: none }\n  - { replace-daemon: r3, with: syncd }\n"),
+    );
+    let lines: Vec<&str> = told.lines().collect();
+    let expected = [
+        "test.yaml:5: the daemon of `r2` cannot tell this: ",
+        "test.yaml:6: `r2` has no other daemon to be replaced with `conntrackd`: ",
+        "test.yaml:7: `replace-daemon` and `with` belong together: ",
+        "test.yaml:8: `r2` has no other daemon to be replaced with `none`: ",
+        "test.yaml:9: no router is called `r3`: ",
+    ];
+    assert_eq!(lines.len(), expected.len(), "{told}");
+    assert!(lines.iter().zip(expected).all(|(line, expected)| line.starts_with(expected)), "{told}");
+}
+
+#[test]
+fn routers_that_are_set_up_by_hand_have_no_scenario_and_no_daemon() {
+    let by_hand = include_str!("../../../scenarios/topologies/by-hand.yaml");
+    let with = |scenario: &str, topology: &str| Sources {
+        topology: ("by-hand.yaml".to_owned(), topology.to_owned()),
+        ..sources(scenario)
+    };
+    let alone = Sources { scenario: None, ..with("", by_hand) };
+    assert_eq!(check(&alone).unwrap().topology.interfaces().sync, "eth2");
+    let told = check(&with("title: t\ntopology: by-hand\n", by_hand)).unwrap_err().to_string();
+    assert!(told.starts_with("test.yaml:2: the routers of this topology are set up by hand: "), "{told}");
+    let syncd = by_hand.replace("r1: none", "r1: syncd");
+    let told = check(&Sources { scenario: None, ..with("", &syncd) }).unwrap_err().to_string();
+    assert!(told.contains(": a daemon on a router that is set up by hand: write none"), "{told}");
 }
 
 #[test]

@@ -11,7 +11,6 @@ use anyhow::{Result, bail};
 
 use super::{one, require_programs};
 use crate::ending::Ending;
-use crate::plan::Plan;
 use crate::report::{self, CellSeen};
 use crate::scenario::{self, Cell, Matrix};
 
@@ -47,7 +46,7 @@ pub(super) fn run(file: &Path, wanted: &Wanted) -> Result<ExitCode> {
     }
     let mut syncd = None;
     for cell in &cells {
-        syncd = require_programs(&Plan::of(&cell.scenario), wanted.syncd.as_deref())?.or(syncd);
+        syncd = require_programs(&cell.scenario, wanted.syncd.as_deref())?.or(syncd);
     }
     let began = Instant::now();
     let mut seen = Vec::new();

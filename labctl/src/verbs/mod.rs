@@ -20,7 +20,7 @@ use crate::ending::Ending;
 use crate::plan::{Actor, Plan};
 use crate::sandbox::{self, socket};
 use crate::scenario::topology::Interfaces;
-use crate::scenario::{self, Fault, Scenario, Variation};
+use crate::scenario::{self, Action, Fault, Scenario, Variation};
 use crate::session::{self, Client, Request};
 use crate::{bench, papers, poll, programs, report};
 use shown::Shown;
@@ -102,15 +102,11 @@ fn ask(chosen: &Chosen, request: &Request) -> Result<ExitCode> {
 
 fn up(file: &Path, name: Option<String>, syncd: Option<&Path>, dry_run: bool) -> Result<ExitCode> {
     let (sources, scenario) = scenario::load(file, Variation::default())?;
-    let plan = Plan::of(&scenario);
     if dry_run {
-        print!("{plan}");
+        print!("{}", Plan::of(&scenario));
         return Ok(ExitCode::SUCCESS);
     }
-    let mut program = require_programs(&plan, syncd)?;
-    if scenario.topology.by_hand.is_some() {
-        program = Some(programs::find_syncd(syncd)?);
-    }
+    let program = require_programs(&scenario, syncd)?;
     let name = name.unwrap_or_else(|| sources.name.clone());
     let mut client = Client::start(&name, program.as_deref())?;
     let shown = Shown::new();
@@ -127,7 +123,9 @@ fn print_next(name: &str, scenario: &Scenario) {
     if let Some(interfaces) = &scenario.topology.by_hand {
         let Interfaces { lan, wan, sync } = interfaces;
         for router in scenario.topology.routers.keys() {
-            println!("  labctl shell --name {name} {router}    # {lan} is its LAN, {wan} its WAN, {sync} the dedicated link");
+            println!(
+                "  labctl shell --name {name} {router}    # {lan} is its LAN, {wan} its WAN, {sync} the dedicated link"
+            );
         }
     }
     if !scenario.traffic.is_empty() {
@@ -138,14 +136,22 @@ fn print_next(name: &str, scenario: &Scenario) {
     println!("  labctl down --name {name}");
 }
 
-/// Looks for everything that the plan starts before anything is built; returns where syncd is, if it is needed.
+/// Looks for everything that a lab of this scenario starts before anything is built; returns where syncd is, if it is
+/// needed.
 ///
 /// # Errors
 /// What is missing, and the command that installs it.
-fn require_programs(plan: &Plan, syncd: Option<&Path>) -> Result<Option<std::path::PathBuf>> {
+fn require_programs(scenario: &Scenario, syncd: Option<&Path>) -> Result<Option<std::path::PathBuf>> {
     programs::find("nft")?;
+    let mut actors = Plan::of(scenario).actors();
+    actors.extend(scenario.timeline.iter().filter_map(|event| match &event.action {
+        Action::ReplaceDaemon { with, .. } => Actor::of(*with),
+        _ => None,
+    }));
+    // Whoever sets up routers by hand starts what he likes.
+    actors.extend(scenario.topology.by_hand.as_ref().map(|_| Actor::Syncd));
     let mut found = None;
-    for actor in plan.actors() {
+    for actor in actors {
         match actor {
             Actor::Syncd => found = Some(programs::find_syncd(syncd)?),
             other => drop(programs::find(other.program())?),

@@ -60,7 +60,7 @@ pub(super) fn run(files: &[PathBuf], wanted: &Wanted) -> Result<ExitCode> {
     }
     let mut syncd = None;
     for (_, scenario) in &scenarios {
-        syncd = require_programs(&Plan::of(scenario), wanted.syncd.as_deref())?.or(syncd);
+        syncd = require_programs(scenario, wanted.syncd.as_deref())?.or(syncd);
     }
     let limits = match wanted.variation.scale {
         Scale::Usual => None,

@@ -249,6 +249,40 @@ fn nodes_do_not_see_each_others_run_and_tmp() {
     running.require_gone();
 }
 
+#[test]
+fn routers_that_are_set_up_by_hand_have_an_etc_of_their_own_and_nothing_runs_on_them() {
+    let _alone = Alone::take();
+    let name = ["--name", "test-by-hand"];
+    passes(&[&["up", "scenarios/topologies/by-hand.yaml"][..], &name].concat());
+    let running = Running::find("test-by-hand");
+    let exec =
+        |node: &str, script: &str| run(&[&["exec"][..], &name, &[node, "--", "sh", "-c", script]].concat());
+    let succeeds = |node: &str, script: &str| exec(node, script).status.success();
+    let file = "/etc/syncd-by-hand";
+    assert!(succeeds("r1", &format!("echo here >{file}")));
+    assert!(succeeds("r2", &format!("! test -e {file} && test -e /etc/passwd")));
+    assert!(!Path::new(file).exists());
+    assert!(succeeds("r1", "ip link show dev eth2 && syncd --version && ! syncd show conntrack-sync status"));
+    let status = passes(&[&["status"][..], &name].concat());
+    assert!(status.contains("r1  unknown  0/2 virtual addresses, 0 flows, no program"), "{status}");
+    let failover = |kind| run(&[&["failover"][..], &name, &["--kind", kind]].concat());
+    assert!(text(&failover("kill-router")).contains("no router is primary"));
+
+    // Whoever has the addresses is primary; nobody else says so.
+    let take = "ip address add 10.0.0.1/24 dev eth0 && ip address add 198.51.100.1/24 dev eth1";
+    assert!(succeeds("r2", take));
+    let verified = passes(&[&["verify"][..], &name].concat());
+    assert!(
+        verified.starts_with("passed  r2 is the only primary and holds all virtual addresses"),
+        "{verified}"
+    );
+    assert!(text(&failover("stop-vrrp")).contains("stop it by hand"));
+    assert!(succeeds("r1", take));
+    assert_eq!(run(&[&["verify"][..], &name].concat()).status.code(), Some(1));
+    passes(&[&["down"][..], &name].concat());
+    running.require_gone();
+}
+
 /// Asks for what cannot be: the dead router is to be primary.
 const FAILING: &str = "title: t
 topology: two-routers

@@ -135,6 +135,11 @@ fn interop_syncd_to_conntrackd() {
 }
 
 #[test]
+fn migrate() {
+    scenario("migrate");
+}
+
+#[test]
 fn overload_hang() {
     scenario("overload-hang");
 }

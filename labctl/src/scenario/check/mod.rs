@@ -155,7 +155,8 @@ pub(super) fn by_hand(topology: &Topology, is_scenario: bool, checker: &mut Chec
         let what = "the routers of this topology are set up by hand".to_owned();
         checker.mistake(&["topology"], None, what, "take another one, or bring it up alone: labctl up");
     }
-    if let Some(name) = topology.sync.iter().find(|(_, kind)| **kind != SyncKind::None).map(|(name, _)| name) {
+    if let Some(name) = topology.sync.iter().find(|(_, kind)| **kind != SyncKind::None).map(|(name, _)| name)
+    {
         let what = "a daemon on a router that is set up by hand".to_owned();
         checker.mistake(&["sync", name], None, what, "write none");
     }

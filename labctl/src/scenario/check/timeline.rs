@@ -8,6 +8,7 @@ use crate::bench::flows;
 use crate::scenario::event::{Action, Event, EventText, Fault, Networks};
 use crate::scenario::mistake::line_of;
 use crate::scenario::model::SyncKind;
+use crate::scenario::size::Scaled;
 use crate::scenario::written::{BirthsText, DeathsText, FillText, Written};
 
 const KEYS: [&str; 1] = ["timeline"];
@@ -63,15 +64,12 @@ fn check_event(entry: EventText, place: usize, checker: &mut Checker<'_>) -> Opt
             actions.push(action(name));
         }
     }
+    actions.extend(check_replacement(entry.replace_daemon, entry.with, place, checker));
     actions.extend(check_reload(entry.reload, entry.change, place, checker));
     actions.extend(entry.networks.map(|networks| check_networks(networks, place, checker)));
     actions.extend(entry.forget_neighbours.then_some(Action::ForgetNeighbours));
     actions.extend(entry.weather.map(Action::Weather));
-    if entry.handovers.is_some() || entry.no_handover.is_some() {
-        check_handovers(place, checker);
-    }
-    actions.extend(entry.handovers.map(|count| Action::HandOver(count.at(checker.known.scale))));
-    actions.extend(entry.no_handover.map(Action::FailToHandOver));
+    actions.extend(check_handovers(entry.handovers, entry.no_handover, place, checker));
     actions.extend(entry.births.and_then(|births| check_births(births, place, checker)));
     actions.extend(entry.deaths.and_then(|deaths| check_deaths(deaths, place, checker)));
     actions.extend(entry.fill.map(|fill| check_fill(fill, place, checker)));
@@ -89,8 +87,8 @@ fn check_event(entry: EventText, place: usize, checker: &mut Checker<'_>) -> Opt
             &KEYS,
             Some(place),
             format!("{} actions in one entry", actions.len()),
-            "give exactly one of start, stop, fulfil, fault, boot, start-vrrp, start-daemon, wake-daemon, reload, link-up, \
-             networks, forget-neighbours, weather, handovers, no-handover, births, deaths, fill, drain, wait",
+            "give exactly one of start, stop, fulfil, fault, boot, start-vrrp, start-daemon, replace-daemon, wake-daemon, reload, \
+             link-up, networks, forget-neighbours, weather, handovers, no-handover, births, deaths, fill, drain, wait",
         );
     }
     actions.pop()
@@ -101,6 +99,39 @@ fn check_fault(fault: Fault, node: &str, place: usize, checker: &mut Checker<'_>
         checker.tells(&KEYS, place, node, &SOME_DAEMON);
     } else {
         checker.router(&KEYS, Some(place), node);
+    }
+}
+
+/// What comes after it is about the other daemon.
+fn check_replacement(
+    on: Option<String>,
+    with: Option<SyncKind>,
+    place: usize,
+    checker: &mut Checker<'_>,
+) -> Option<Action> {
+    match (on, with) {
+        (Some(on), Some(with)) => {
+            let known = checker.mistakes.len();
+            checker.router(&KEYS, Some(place), &on);
+            let before = checker.known.sync.insert(on.clone(), with);
+            let daemons = [before.unwrap_or(SyncKind::None), with];
+            if checker.mistakes.len() == known && (daemons.contains(&SyncKind::None) || daemons[0] == with) {
+                let what = format!("`{on}` has no other daemon to be replaced with `{}`", with.word());
+                checker.mistake(
+                    &KEYS,
+                    Some(place),
+                    what,
+                    "replace conntrackd with syncd, or syncd with conntrackd",
+                );
+            }
+            Some(Action::ReplaceDaemon { on, with })
+        }
+        (None, None) => None,
+        _ => {
+            let what = "`replace-daemon` and `with` belong together".to_owned();
+            checker.mistake(&KEYS, Some(place), what, "write `replace-daemon: r2, with: syncd`");
+            None
+        }
     }
 }
 
@@ -133,9 +164,15 @@ fn check_networks(networks: Networks, place: usize, checker: &mut Checker<'_>) -
     Action::Networks(networks)
 }
 
-fn check_handovers(place: usize, checker: &mut Checker<'_>) {
+fn check_handovers(
+    count: Option<Scaled<u32>>,
+    failing: Option<String>,
+    place: usize,
+    checker: &mut Checker<'_>,
+) -> Vec<Action> {
     let all_syncd = checker.known.sync.values().all(|kind| *kind == SyncKind::Syncd);
-    if !checker.known.tracked || (!all_syncd && !checker.known.varied) {
+    let meant = count.is_some() || failing.is_some();
+    if meant && (!checker.known.tracked || (!all_syncd && !checker.known.varied)) {
         let what = "nobody here can hand over".to_owned();
         checker.mistake(
             &KEYS,
@@ -144,6 +181,9 @@ fn check_handovers(place: usize, checker: &mut Checker<'_>) {
             "write `track-file: true`, and let syncd run on both routers",
         );
     }
+    let scale = checker.known.scale;
+    let well = count.map(|count| Action::HandOver(count.at(scale)));
+    well.into_iter().chain(failing.map(Action::FailToHandOver)).collect()
 }
 
 fn check_births(births: BirthsText, place: usize, checker: &mut Checker<'_>) -> Option<Action> {

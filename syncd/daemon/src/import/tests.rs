@@ -17,8 +17,8 @@ fn imported(file: &Path) -> (String, String, bool) {
         Language::Conntrackd
     };
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let valid =
-        import(language, file, &Wiring::default(), false, &mut out, &mut err).unwrap_or_else(|error| panic!("{error:#}"));
+    let valid = import(language, file, &Wiring::default(), false, &mut out, &mut err)
+        .unwrap_or_else(|error| panic!("{error:#}"));
     let text = |bytes| String::from_utf8(bytes).expect("text").replace(&format!("{SAMPLES}/"), "");
     (text(out), text(err), valid)
 }
@@ -62,7 +62,9 @@ fn each_key_of_a_source_has_its_fate_in_json() {
     assert_eq!(document["keys"].as_array().map(Vec::len), Some(about));
     assert!(document["keys"][0]["verdict"].is_string() && document["problem"].is_null(), "{document}");
     assert!(
-        document["configuration"].as_str().is_some_and(|yaml| yaml.contains("{ sync-group: MINE, notify-fifo: \"/run/x.fifo\" }")),
+        document["configuration"]
+            .as_str()
+            .is_some_and(|yaml| yaml.contains("{ sync-group: MINE, notify-fifo: \"/run/x.fifo\" }")),
         "{document}"
     );
 }
@@ -81,8 +83,8 @@ fn what_is_no_such_file_is_refused_with_a_reason() {
 
 #[test]
 fn what_cannot_be_made_valid_is_printed_all_the_same() {
-    let imported =
-        vyos::import("set service conntrack-sync mcast-group 225.0.0.51\n", &Wiring::default()).expect("one line");
+    let imported = vyos::import("set service conntrack-sync mcast-group 225.0.0.51\n", &Wiring::default())
+        .expect("one line");
     assert!(imported.yaml.contains("mcast-group: 225.0.0.51"));
     let checked = config::understand(Path::new("x"), imported.yaml.as_bytes()).expect_err("no interface");
     assert!(checked.to_string().contains("no interface"), "{checked}");
