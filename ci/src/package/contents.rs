@@ -29,8 +29,12 @@ const FILES: [(&str, &str); 12] = [
 ];
 
 /// Trees of the clone.
-const TREES: [(&str, &str); 2] =
-    [("docs", "usr/share/doc/syncd"), ("scenarios", "usr/share/doc/syncd/examples/scenarios")];
+const TREES: [(&str, &str); 3] = [
+    // Where README.md has its links to.
+    ("docs", "usr/share/doc/syncd/docs"),
+    ("contrib", "usr/share/doc/syncd/contrib"),
+    ("scenarios", "usr/share/doc/syncd/examples/scenarios"),
+];
 
 /// Pages that the program writes a part of, and what people wrote before and after it.
 pub(super) const PAGES: [(&str, &[&str], &[&str]); 2] = [

@@ -30,8 +30,9 @@ fn every_file_is_there_and_has_one_name() {
         "usr/lib/systemd/system/syncd.service",
         "usr/lib/systemd/system/syncd@.service",
         "usr/share/doc/syncd/copyright",
-        "usr/share/doc/syncd/vyos.md",
-        "usr/share/doc/syncd/schema/status.schema.json",
+        "usr/share/doc/syncd/docs/vyos.md",
+        "usr/share/doc/syncd/docs/schema/status.schema.json",
+        "usr/share/doc/syncd/contrib/prometheus/syncd.rules.yml",
         "usr/share/doc/syncd/examples/keepalived.conf",
         "usr/share/doc/syncd/examples/scenarios/topologies/two-routers.yaml",
     ];
@@ -143,11 +144,16 @@ fn both_units_have_the_same_walls() {
 
 #[test]
 fn the_examples_are_those_of_the_documentation() {
-    let readme = read("README.md");
+    let (guide, readme) = (read("docs/getting-started.md"), read("README.md"));
     for name in ["syncd.yaml", "keepalived.conf", "nftables.conf", "sysctl.conf"] {
         let text = read(&format!("packaging/examples/{name}"));
         let (comment, body) = text.split_once('\n').unwrap();
         assert!(comment.starts_with("# "), "{name}");
-        assert!(readme.contains(body), "packaging/examples/{name} is not what README.md shows");
+        let shown = format!(" on=r1,r2\n{body}```\n");
+        assert!(
+            guide.contains(&shown),
+            "packaging/examples/{name} is not what docs/getting-started.md shows"
+        );
+        assert!(name != "syncd.yaml" || readme.contains(&shown), "README.md shows another {name}");
     }
 }

@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 use crate::{gates, residue};
 
 /// What is in the clean Debian besides the smallest one: systemd, and what routers have.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,conntrack,conntrackd,keepalived,nftables";
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,conntrack,conntrackd,keepalived,nftables,tcpdump";
 
 /// The script makes this file at its end.
 const PASSED: &str = "passed";
