@@ -45,10 +45,13 @@ mod tests {
 
     use super::*;
 
+    /// What is said behind the language of a block that cannot be tried by itself (CONTRIBUTING.md, "Pages").
+    const SHOWN: &str = "what the program says; a test keeps it so";
+
     fn describe(command: &mut Command, name: &str, into: &mut String) {
         let help = command.clone().bin_name(name).render_long_help().to_string();
         let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
-        let _ = write!(into, "\n## `{name}`\n\n```text output\n{}\n```\n", lines.join("\n"));
+        let _ = write!(into, "\n## `{name}`\n\n```text shown=\"{SHOWN}\"\n{}\n```\n", lines.join("\n"));
         for below in command.get_subcommands_mut().filter(|below| !below.is_hide_set()) {
             let name = format!("{name} {}", below.get_name());
             describe(below, &name, into);

@@ -9,6 +9,9 @@ use std::path::PathBuf;
 use super::*;
 use crate::front::letters::USAGE;
 
+/// What is said behind the language of a block that cannot be tried by itself (CONTRIBUTING.md, "Pages").
+const SHOWN: &str = "what the program says; a test keeps it so";
+
 #[test]
 fn each_verb_has_a_page_and_each_shell_a_file() {
     let directory = env::temp_dir().join(format!("syncd-papers-{}", std::process::id()));
@@ -58,7 +61,7 @@ fn reference() -> String {
     let _ = write!(
         page,
         "\n## `conntrackd`\n\nThe same program, started under this name, answers conntrackd's letters.\n\n\
-         ```text output\n{}\n```\n",
+         ```text shown=\"{SHOWN}\"\n{}\n```\n",
         USAGE.trim_end()
     );
     page
@@ -67,7 +70,7 @@ fn reference() -> String {
 fn describe(command: &mut Command, name: &str, into: &mut String) {
     let help = command.clone().bin_name(name).render_long_help().to_string();
     let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
-    let _ = write!(into, "\n### `{name}`\n\n```text output\n{}\n```\n", lines.join("\n"));
+    let _ = write!(into, "\n### `{name}`\n\n```text shown=\"{SHOWN}\"\n{}\n```\n", lines.join("\n"));
     for below in command.get_subcommands_mut().filter(|below| !below.is_hide_set()) {
         let name = format!("{name} {}", below.get_name());
         describe(below, &name, into);

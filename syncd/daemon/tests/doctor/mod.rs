@@ -103,7 +103,9 @@ enum Wrong {
 fn documented(language: &str, number: usize) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/handover.md");
     let text = fs::read_to_string(path).expect("it is documented");
-    let block = text.split(&format!("```{language}\n")).nth(number + 1).expect("there is such a block");
+    // Behind the language stands how the block is tried.
+    let block = text.split(&format!("```{language} ")).nth(number + 1).expect("there is such a block");
+    let (_marks, block) = block.split_once('\n').expect("it has lines");
     block.split("```").next().expect("it ends").to_owned()
 }
 
