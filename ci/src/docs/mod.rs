@@ -10,14 +10,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::lock::HostLock;
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
-use crate::{gates, suite};
+use crate::{gates, residue, suite};
 use blocks::{Lab as Place, Page, Run, Step, What};
 use site::{Lab, Said, Site};
 
 mod blocks;
 mod compare;
+pub(crate) mod links;
 mod site;
 
 #[cfg(test)]
@@ -42,7 +44,7 @@ pub(crate) struct Options {
 pub(crate) fn docs(workspace: &Workspace, options: &Options) -> Result<()> {
     setup::setup(workspace, Need::Everything)?;
     gates::run(&mut suite::build(workspace, &["syncd", "labctl"])).context("the build failed")?;
-    let _lock = crate::lock::HostLock::take()?;
+    let _lock = HostLock::take()?;
     try_pages(workspace, &options.pages)
 }
 
@@ -58,7 +60,8 @@ pub(crate) fn in_labs(workspace: &Workspace) -> Result<()> {
 /// Tries these pages, or all.
 fn try_pages(workspace: &Workspace, only: &[String]) -> Result<()> {
     let pages = read_pages(workspace, only)?;
-    for page in pages.iter().filter(|page| page.lab == Place::None) {
+    // First what needs no lab, since labctl means the only one that runs.
+    for page in &pages {
         follow(workspace, None, page)?;
     }
     for page in &pages {
@@ -150,25 +153,46 @@ fn routers(pages: &[&Page]) -> Vec<String> {
     routers
 }
 
-/// Does what a page says.
+/// Does what a page says in its lab, or without one what it says outside of labs.
 fn follow(workspace: &Workspace, site: Option<&dyn Site>, page: &Page) -> Result<()> {
     let began = Instant::now();
     let mut done = 0;
     for step in &page.steps {
-        let tried = try_step(workspace, site, step);
+        let tried = match site {
+            Some(site) => try_in_lab(site, step),
+            None => try_in_clone(workspace, step),
+        };
         done += usize::from(tried.with_context(|| format!("{}:{}", page.path, step.line))?);
     }
-    println!("{}: {done} of {} steps, {:.1} s", page.path, page.steps.len(), began.elapsed().as_secs_f64());
+    let (path, seconds) = (&page.path, began.elapsed().as_secs_f64());
+    if done > 0 {
+        let place = if site.is_some() { "on routers" } else { "in the clone" };
+        println!("{path}: {done} of {} steps {place}, {seconds:.1} s", page.steps.len());
+    }
     Ok(())
 }
 
-/// Whether it was one that can be tried here.
-fn try_step(workspace: &Workspace, site: Option<&dyn Site>, step: &Step) -> Result<bool> {
-    match (&step.what, site) {
-        (What::Labctl(words), Some(site)) => {
-            site.labctl(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
-        }
-        (What::File { path, on, text, append }, Some(site)) => {
+/// Whether it is one that is tried outside of labs.
+fn try_in_clone(workspace: &Workspace, step: &Step) -> Result<bool> {
+    let What::Run(run) = &step.what else { return Ok(false) };
+    if !run.on.is_empty() {
+        return Ok(false);
+    }
+    attempt(run, || {
+        let mut command = workspace.command("sh");
+        command.args(["-ec", &format!("exec 2>&1\n{}", run.script)]);
+        residue::mark(&mut command);
+        site::finish(command, "")
+    })?;
+    Ok(true)
+}
+
+/// Whether it is one that can be tried on these routers.
+fn try_in_lab(site: &dyn Site, step: &Step) -> Result<bool> {
+    match &step.what {
+        What::Labctl(words) => site.labctl(&words.iter().map(String::as_str).collect::<Vec<_>>())?,
+        What::Borrow { page, path } => bail!("{path} of {page} is not here"),
+        What::File { path, on, text, append } => {
             let redirect = if *append { ">>" } else { ">" };
             let script = format!("mkdir -p \"$(dirname {path})\" && cat {redirect}{path}");
             for node in on {
@@ -178,24 +202,12 @@ fn try_step(workspace: &Workspace, site: Option<&dyn Site>, step: &Step) -> Resu
                 }
             }
         }
-        (What::Run(run), Some(site)) if !run.on.is_empty() => {
-            if run.booted && !site.is_booted() {
-                return Ok(false);
-            }
+        What::Run(run) if run.on.is_empty() || run.booted && !site.is_booted() => return Ok(false),
+        What::Run(run) => {
             for node in &run.on {
                 attempt(run, || site.on(node, &run.script, "")).with_context(|| format!("on {node}"))?;
             }
         }
-        // In the clone, which a booted machine has not.
-        (What::Run(_), Some(site)) if site.is_booted() => return Ok(false),
-        (What::Run(run), _) => attempt(run, || {
-            let mut command = workspace.command("sh");
-            command.args(["-ec", &format!("exec 2>&1\n{}", run.script)]);
-            crate::residue::mark(&mut command);
-            site::finish(command, "")
-        })?,
-        (What::Borrow { page, path }, _) => bail!("{path} of {page} is not here"),
-        (_, None) => bail!("there is no lab to try this in"),
     }
     Ok(true)
 }

@@ -2,6 +2,7 @@
 
 use super::blocks::{Lab, Run, Step, What, read};
 use super::compare::holds;
+use super::links;
 
 fn mistakes(text: &str) -> Vec<(usize, String)> {
     read("docs/page.md", text).1
@@ -99,4 +100,16 @@ fn an_output_is_what_was_printed_but_for_what_is_left_out() {
 fn the_stand_in_is_a_script() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/docs/systemctl.sh");
     assert!(std::process::Command::new("sh").args(["-n", script]).status().unwrap().success());
+}
+
+#[test]
+fn a_link_leads_to_a_file_and_a_heading() {
+    let other = "# Other\n## The `first` one: here\n";
+    let text = "# Title\n[a](other.md) [b](other.md#the-first-one-here), [c](#title)\n[d](../README.md) [e](schema) \
+                [f](https://example.org/x)\n```text\n[g](nowhere.md)\n```\n[h](nowhere.md)\n[i](other.md#second) [j](#other)\n";
+    let files =
+        [("README.md", ""), ("docs/other.md", other), ("docs/page.md", text), ("docs/schema/x.json", "")];
+    let dead: Vec<usize> =
+        links::dead("docs/page.md", text, &files).into_iter().map(|(line, _)| line).collect();
+    assert_eq!(dead, [7, 8, 8]);
 }

@@ -71,6 +71,15 @@ pub(crate) fn machine_paths(path: &str, text: &str) -> Vec<Finding> {
     findings
 }
 
+/// No link of a page or a paper for developers that leads nowhere.
+pub(crate) fn dead_links(path: &str, text: &str, files: &[docs::links::File<'_>]) -> Vec<Finding> {
+    if !path.ends_with(".md") {
+        return Vec::new();
+    }
+    let dead = docs::links::dead(path, text, files).into_iter();
+    dead.map(|(line, what)| Finding::new(path, line, format!("{what}; name what is there"))).collect()
+}
+
 /// No block of a page whose truth nobody tries.
 pub(crate) fn untried_blocks(path: &str, text: &str) -> Vec<Finding> {
     if !docs::is_page(path) {

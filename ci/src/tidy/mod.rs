@@ -94,7 +94,9 @@ fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     let mut findings = manifests::walls(&workspace.packages);
     findings.extend(snapshots::paired(&paths));
     findings.extend(unsafety::list_is_current(&paths));
+    let texts: Vec<_> = files.iter().map(|file| (file.path.as_str(), file.text.as_str())).collect();
     for file in &files {
+        findings.extend(marks::dead_links(&file.path, &file.text, &texts));
         findings.extend(marks::machine_paths(&file.path, &file.text));
         findings.extend(marks::untried_blocks(&file.path, &file.text));
         if file.path.ends_with(".rs") {
@@ -108,7 +110,19 @@ fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
 
 /// Every text file below `root` that is ours: what git ignores (`target`) and hidden directories of tools are not.
 fn read_tree(root: &Path) -> Result<Vec<TextFile>> {
-    const KINDS: [&str; 8] = [".rs", ".md", ".toml", ".yaml", ".sh", ".snap", ".json", ".ci/run"];
+    const KINDS: [&str; 11] = [
+        ".rs",
+        ".md",
+        ".toml",
+        ".yaml",
+        ".yml",
+        ".sh",
+        ".snap",
+        ".json",
+        ".ci/run",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+    ];
     let mut files = Vec::new();
     let mut open = vec![String::new()];
     while let Some(directory) = open.pop() {

@@ -92,6 +92,16 @@ fn paths_of_one_machine_are_refused() {
 }
 
 #[test]
+fn a_block_that_nobody_tries_is_refused_on_a_page_and_nowhere_else() {
+    let text = "\n```sh\nls\n```\n";
+    let lines =
+        |path| marks::untried_blocks(path, text).iter().map(|finding| finding.line).collect::<Vec<_>>();
+    assert_eq!((lines("README.md"), lines("docs/vyos.md")), (vec![2], vec![2]));
+    assert!(lines("CONTRIBUTING.md").is_empty());
+    assert_eq!(marks::dead_links("CHANGELOG.md", "[x](y.md)", &[]).len(), 1);
+}
+
+#[test]
 fn one_file_reads_a_clock() {
     let text = "//! Instant::now\nlet a = std::time::Instant::now();\nlet b = clock_gettime(id);\nlet c = time::Instant;";
     assert_eq!(lines(clocks::one_reading, "syncd/daemon/src/kernel.rs", text), [2, 3]);
