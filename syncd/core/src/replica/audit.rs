@@ -76,11 +76,13 @@ impl Audit {
         self.events += 1;
     }
 
-    /// An event about a flow that the filter keeps out.
+    /// An event about a flow that the filter keeps out. There are never less than none: one that ended while a dump was
+    /// read, and was not listed, was not counted.
     pub(super) const fn filtered(&mut self, change: Change) {
         match change {
             Change::New => self.filtered += 1,
-            Change::Destroy => self.filtered -= 1,
+            Change::Destroy if self.filtered > 0 => self.filtered -= 1,
+            Change::Destroy => {}
             Change::Update => {}
         }
     }

@@ -128,6 +128,16 @@ fn a_flow_that_ended_unheard_while_the_dump_was_read_is_noticed() {
 }
 
 #[test]
+fn the_end_of_a_filtered_flow_that_no_dump_has_listed_does_not_hide_a_loss() {
+    let (mut audit, mut known) = (Audit::new(at(0)), 100);
+    audit.begin_dump();
+    audit.filtered(Change::Destroy);
+    audit.reloaded(at(0));
+    let (_, found) = watch(&mut audit, at(0), &[99; 12], &mut known, 0);
+    assert_eq!((found.as_slice(), known), (&[-1][..], 99));
+}
+
+#[test]
 fn ends_that_go_unheard_one_after_the_other_are_all_noticed() {
     let (mut audit, mut known) = (Audit::new(at(0)), 100);
     let counts: Vec<u32> = (0..5).flat_map(|ended| [97 - 3 * ended; 4]).collect();
