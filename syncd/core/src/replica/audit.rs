@@ -82,8 +82,7 @@ impl Audit {
         match change {
             Change::New => self.filtered += 1,
             Change::Destroy if self.filtered > 0 => self.filtered -= 1,
-            Change::Destroy => {}
-            Change::Update => {}
+            Change::Destroy | Change::Update => {}
         }
     }
 
