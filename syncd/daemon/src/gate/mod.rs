@@ -44,6 +44,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// then is better taken as it comes.
 const LONGEST: Duration = Duration::from_secs(180);
 
+/// More of what it says besides answers is not kept, in bytes.
+const GRUMBLES: usize = 1000;
+
 /// What the router needs of its gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -129,6 +132,8 @@ struct Keeper {
     waits: Option<Instant>,
     /// What the last answer told.
     held: Option<u64>,
+    /// What it has said besides answers, the beginning of it.
+    grumbled: String,
     /// The router's own addresses, as the table knows them. Never more than there were in the beginning: what comes later
     /// may be shared.
     own: BTreeSet<IpAddr>,
@@ -338,10 +343,12 @@ impl Gate {
             return self.fail(complaint);
         }
         if keeper.child.has_ended() {
-            return self.fail("nft has ended by itself".to_owned());
+            let reason = keeper.last_words("nft has ended by itself".to_owned());
+            return self.fail(reason);
         }
         if keeper.is_late(now) {
-            return self.fail(format!("nft has not answered for {} s", PATIENCE.as_secs()));
+            let reason = keeper.last_words(format!("nft has not answered for {} s", PATIENCE.as_secs()));
+            return self.fail(reason);
         }
         let closed = keeper.closed(now);
         self.counts.closed += u64::from(closed.is_some());
@@ -362,6 +369,7 @@ impl Keeper {
             answered: 0,
             waits: None,
             held: None,
+            grumbled: String::new(),
             own,
             compared: now,
         }
@@ -386,7 +394,13 @@ impl Keeper {
         self.waits.is_some_and(|since| now.since(since) > PATIENCE)
     }
 
-    /// Takes answers; says what it complains of.
+    /// What is wrong, and what it has said about it.
+    fn last_words(&self, what: String) -> String {
+        let said = words::complaint(&self.grumbled);
+        if said.is_empty() { what } else { format!("{what}: {said}") }
+    }
+
+    /// Takes answers; says what went wrong by its own word. Remarks are none.
     fn listen(&mut self, now: Instant) -> Option<String> {
         if !self.child.speaks() {
             return None;
@@ -397,7 +411,10 @@ impl Keeper {
             self.answered += 1;
             self.waits = (self.answered < self.asked).then_some(now);
         }
-        (!complaint.trim().is_empty()).then(|| words::complaint(&complaint))
+        if self.grumbled.len() < GRUMBLES {
+            self.grumbled.push_str(&complaint);
+        }
+        words::is_error(&self.grumbled).then(|| words::complaint(&std::mem::take(&mut self.grumbled)))
     }
 }
 

@@ -6,8 +6,8 @@ use std::future::poll_fn;
 use super::*;
 use crate::clock;
 
-/// One that does what it is told: it answers each question, and writes down the rest.
-const OBEDIENT: &str = "while read line; do case $line in list*) echo '  packets 7 bytes 420';; esac; done";
+/// One that does what it is told: it answers each question, and has a remark that is no error.
+const OBEDIENT: &str = "echo '# Warning: managed by iptables-nft' >&2; while read line; do case $line in list*) echo '  packets 7 bytes 420';; esac; done";
 
 fn at(millis: u64) -> Instant {
     Instant::from_nanos(1) + Duration::from_millis(millis)
@@ -121,6 +121,11 @@ fn one_that_ends_or_does_not_answer_is_given_up() {
             News::Failed { reason } => reason,
             other => panic!("{other:?}"),
         };
+        let mut last_words = self::gate("read table; echo '# Warning: nothing works' >&2; exit 1");
+        let told = next_news(&mut last_words, at(0), Need::Prepared).await;
+        let wanted = "nft has ended by itself: # Warning: nothing works".to_owned();
+        assert_eq!(told, News::Failed { reason: wanted });
+
         // It may end before it can be told anything.
         assert!(reason == "nft has ended by itself" || reason.contains("Broken pipe"), "{reason}");
 

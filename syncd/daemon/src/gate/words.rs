@@ -82,13 +82,21 @@ pub(super) fn answer(line: &str) -> Option<u64> {
     line.trim_start().strip_prefix(ANSWER)?.split(' ').next()?.parse().ok()
 }
 
+/// How nft says that a transaction was not made.
+const ERROR: &str = "Error: ";
+
+/// Whether nft says that something was not done; remarks and warnings do not.
+pub(super) fn is_error(text: &str) -> bool {
+    text.contains(ERROR)
+}
+
 /// What is wrong, of a complaint of many lines that shows the command again.
 pub(super) fn complaint(text: &str) -> String {
     /// In characters.
     const LONGEST: usize = 200;
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let said = lines().find(|line| line.contains("Error")).or_else(|| lines().next()).unwrap_or_default();
+    let said = lines().find(|line| is_error(line)).or_else(|| lines().next()).unwrap_or_default();
     // nft says where in its input it is.
-    let said = said.rsplit_once("Error: ").map_or(said, |(_, said)| said);
+    let said = said.rsplit_once(ERROR).map_or(said, |(_, said)| said);
     said.chars().take(LONGEST).collect()
 }
