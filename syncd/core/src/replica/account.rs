@@ -195,6 +195,14 @@ pub struct Account {
     /// Of these: their own time had run out by what the peer had said of them last. They were written all the same, for a
     /// minute: packets refresh a flow without a word.
     pub ran_out: u32,
+    /// Of these: without their helper, which our kernel does not have.
+    pub without_helper: u32,
+    /// Of these: without their parent, which is not in our kernel.
+    pub without_parent: u32,
+    /// Expectations of the peer that were written into our kernel since.
+    pub expectations_carried: u32,
+    /// Expectations that our kernel has refused, each time it was asked.
+    pub expectations_refused: u32,
     /// Flows that our kernel has refused, by what it said.
     pub refused: Vec<(Errno, Tally)>,
     /// Flows that ended, by the peer's word, before it was their turn.
@@ -223,6 +231,10 @@ impl Account {
             kept_out: 0,
             carried: Tally::default(),
             ran_out: 0,
+            without_helper: 0,
+            without_parent: 0,
+            expectations_carried: 0,
+            expectations_refused: 0,
             refused: Vec::new(),
             ended: 0,
             first_packet: None,

@@ -111,8 +111,14 @@ impl Replica {
             Settled::Conflict => self.stats.commit.conflicts += 1,
             Settled::Relaxed => self.stats.commit.relaxed += 1,
             Settled::Replaced => self.stats.commit.replaced += 1,
-            Settled::LeftOut(ExtraSet::HELPER) => self.stats.commit.without_helper += 1,
-            Settled::LeftOut(ExtraSet::PARENT) => self.stats.commit.without_parent += 1,
+            Settled::LeftOut(ExtraSet::HELPER) => {
+                self.stats.commit.without_helper += 1;
+                self.accounts.present().without_helper += 1;
+            }
+            Settled::LeftOut(ExtraSet::PARENT) => {
+                self.stats.commit.without_parent += 1;
+                self.accounts.present().without_parent += 1;
+            }
             // Labels that no rule here uses are no loss.
             Settled::LeftOut(_) | Settled::Nothing => {}
             Settled::NotOurs if self.expectation_reply(now, reply) => {}

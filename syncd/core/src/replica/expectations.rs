@@ -302,13 +302,17 @@ impl Replica {
     }
 
     fn expectation_settled(&mut self, settled: ExpectSettled) {
-        let stats = &mut self.stats.commit;
+        let (stats, account) = (&mut self.stats.commit, self.accounts.present());
         match settled {
             ExpectSettled::NotOurs | ExpectSettled::Nothing => {}
             ExpectSettled::Replaced => stats.expectations_replaced += 1,
-            ExpectSettled::Written => stats.expectations_committed += 1,
+            ExpectSettled::Written => {
+                stats.expectations_committed += 1;
+                account.expectations_carried += 1;
+            }
             ExpectSettled::Refused { wanted, error, tell } => {
                 stats.expectations_failed += 1;
+                account.expectations_refused += 1;
                 self.tell(tell.then_some(Notice::ExpectationFailed { wanted: *wanted, error }));
             }
         }

@@ -80,6 +80,14 @@ pub(crate) struct PeerView {
     pub(crate) carried: TallyView,
     /// Of these, those whose own time had run out by the peer's last word.
     pub(crate) carried_expired: u32,
+    /// Of these, those without their helper, which this kernel does not have.
+    pub(crate) carried_without_helper: u32,
+    /// Of these, those without their parent, which is not in this kernel.
+    pub(crate) carried_without_parent: u32,
+    /// Expectations in this kernel since.
+    pub(crate) expectations_carried: u32,
+    /// Expectations that it refused.
+    pub(crate) expectations_refused: u32,
     /// Refused by this kernel, by reason.
     pub(crate) refused: Vec<RefusedView>,
     /// Ended, by the peer's word, before it was their turn.
@@ -161,6 +169,10 @@ impl FailoverView {
                 known: account.known,
                 carried: TallyView::new(&account.carried),
                 carried_expired: account.ran_out,
+                carried_without_helper: account.without_helper,
+                carried_without_parent: account.without_parent,
+                expectations_carried: account.expectations_carried,
+                expectations_refused: account.expectations_refused,
                 refused: account
                     .refused
                     .iter()
@@ -265,9 +277,16 @@ fn one(view: &FailoverView) -> String {
     if to == Role::Primary.name() {
         row("flows of the peer", peer.known.to_string());
         row("carried", peer.carried.words());
-        if peer.carried_expired > 0 {
-            row("  of these, expired", peer.carried_expired.to_string());
-        }
+        let mut some = |name: &str, count: u32| {
+            if count > 0 {
+                row(name, count.to_string());
+            }
+        };
+        some("  of these, expired", peer.carried_expired);
+        some("  without their helper", peer.carried_without_helper);
+        some("  without their parent", peer.carried_without_parent);
+        some("expectations carried", peer.expectations_carried);
+        some("expectations refused", peer.expectations_refused);
         row("not carried: refused", view.refused().to_string());
         for RefusedView { error, tally, .. } in &peer.refused {
             row(&format!("  {error}"), tally.words());

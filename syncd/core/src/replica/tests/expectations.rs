@@ -332,6 +332,8 @@ fn a_commit_writes_expectations_after_flows_and_waits_for_them() {
     assert_eq!(replica.poll_reply(), Some((RequestId(1), Reply::Done)));
     let stats = replica.stats().commit;
     assert_eq!((stats.expectations_committed, stats.expectations_failed), (1, 0));
+    let account = replica.accounts().next().unwrap();
+    assert_eq!((account.expectations_carried, account.expectations_refused), (1, 0));
 }
 
 #[test]

@@ -141,6 +141,7 @@ fn a_flow_whose_helper_is_unknown_here_is_written_without_it() {
     assert_eq!(asked, ["1 helper", "1 plain", "2 helper", "2 plain"]);
     let stats = replica.stats().commit;
     assert_eq!((stats.committed, stats.failed, stats.without_helper), (2, 0, 2));
+    assert_eq!(replica.accounts().next().map(|account| account.without_helper), Some(2));
     let helper = HelperName::new(b"ftp").expect("a name");
     let told = notices(&mut replica).into_iter().filter(|notice| *notice == Notice::HelperUnknown { helper });
     assert_eq!(told.count(), 1, "once is enough");
@@ -155,6 +156,7 @@ fn a_flow_whose_parent_is_nowhere_is_written_without_it() {
     assert_eq!(asked, ["2 parent", "2 plain"]);
     let stats = replica.stats().commit;
     assert_eq!((stats.committed, stats.failed, stats.without_parent), (1, 0, 1));
+    assert_eq!(replica.accounts().next().map(|account| account.without_parent), Some(1));
 }
 
 #[test]

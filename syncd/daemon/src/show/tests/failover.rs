@@ -36,6 +36,10 @@ fn account(number: u32, from: Role, to: Role) -> Account {
         kept_out: 0,
         carried: Tally::default(),
         ran_out: 0,
+        without_helper: 0,
+        without_parent: 0,
+        expectations_carried: 0,
+        expectations_refused: 0,
         refused: Vec::new(),
         ended: 0,
         first_packet: None,
@@ -55,6 +59,10 @@ pub(super) fn took_over() -> FailoverView {
         missing: 3,
         carried: tally(150, 49),
         ran_out: 2,
+        without_helper: 1,
+        without_parent: 4,
+        expectations_carried: 5,
+        expectations_refused: 6,
         refused: vec![
             (Errno::ENOMEM, tally(3, 0)),
             (Errno::EEXIST, Tally::default()),
@@ -111,6 +119,9 @@ fn as_text_and_json() {
     snapshot("failover", &failover::text(&all));
     snapshot("failover-json", &serde_json::to_string_pretty(&all).unwrap());
     snapshot("failover-sentences", &sentences);
+    let page = include_str!("../../../../../docs/failover.md");
+    let explained = failover::text(&FailoversView::new(at(200), vec![took_over()]));
+    assert!(page.contains(&explained), "docs/failover.md shows another one than this:\n{explained}");
     let none = FailoversView::new(at(200), Vec::new());
     assert_eq!(failover::text(&none), "no failover since the daemon started\n");
 }
