@@ -63,6 +63,12 @@ conntrack-sync:
   failover-mechanism: { vrrp: { sync-group: G1, notify-fifo: /run/keepalived/$name.fifo } }
 END
 done
+# As the README has it: what the daemons say to each other is no flow.
+for run in '' in_r2; do
+    $run nft 'table inet untracked {
+        chain in { type filter hook prerouting priority raw; iifname sync notrack; }
+        chain out { type filter hook output priority raw; oifname sync notrack; } }'
+done
 mkdir -p /etc/systemd/system/syncd@r2.service.d
 cp /usr/share/doc/syncd/examples/netns.conf /etc/systemd/system/syncd@r2.service.d/
 systemctl daemon-reload
@@ -137,6 +143,11 @@ syncd role primary --socket $r2
 has '^200$' in_r2 conntrack -C || fail "the standby has committed $(in_r2 conntrack -C) flows"
 until_true has '"SYNCD_COMMITTED":"200"' journalctl --unit=syncd@r2.service --output=json SYNCD_EVENT=commit-done
 until_true has 'Committed 200 new entries; commit has taken' syncd show log conntrack-sync --socket $r2
+# nft may do under the unit what it must.
+until_true has '"SYNCD_EVENT":"gate-open"' journalctl --unit=syncd@r2.service --output=json
+has '"SYNCD_EVENT":"gate-closed"' journalctl --unit=syncd@r2.service --output=json || fail 'the gate was not closed'
+! has '"SYNCD_EVENT":"gate-failed"' journalctl --output=json || fail "there was no gate: $(journalctl SYNCD_EVENT=gate-failed)"
+has 'carried  *200: 200 udp' syncd show failover --socket $r2 || fail "the account: $(syncd show failover --socket $r2)"
 
 begin 'remove'
 dpkg --remove syncd

@@ -41,6 +41,7 @@ pub(super) fn make(table: &str, own: &BTreeSet<IpAddr>) -> String {
          ct state new tcp flags & (fin | syn | rst | ack) != syn counter name held drop; }}; \
          {}; {}; \
          chain shared {{ type filter hook input priority {PRIORITY}; policy accept; \
+         iifname lo accept; \
          meta l4proto tcp ip daddr != @own4 jump unknown; meta l4proto tcp ip6 daddr != @own6 jump unknown; }}; }}\n",
         elements(true),
         elements(false),

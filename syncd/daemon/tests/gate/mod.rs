@@ -1,5 +1,6 @@
 //! The gate, with real kernels and a real nft: what it drops and what it lets through, and that nothing keeps it closed.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use super::*;
@@ -155,6 +156,56 @@ fn a_daemon_that_is_killed_takes_it_along() {
     });
 }
 
+/// keepalived moves the addresses first and tells afterwards: until then nobody answers for them with a reset.
+#[test]
+fn an_address_that_comes_is_guarded_before_the_role_is_heard() {
+    lab::run("gate::an_address_that_comes_is_guarded_before_the_role_is_heard", || {
+        let (r1, r2) = standing_by(1, true);
+        lab::second_link();
+        r2.notify("GROUP \"G1\" MASTER 0\n");
+        wait_for("the table is gone", || gate(&r2).is_none());
+        r2.notify("GROUP \"G1\" BACKUP 0\n");
+        wait_for("it is the router's own", || listing(&r2).contains("10.8.0.2,"));
+        let ip = |words: &[&str]| {
+            let mut command = r2.program(&["ip", "address"]);
+            assert!(command.args(words).args(["dev", "more"]).status().expect("ip starts").success());
+        };
+        ip(&["add", "10.8.0.9/24"]);
+        // Whether what comes in the middle of a connection that the kernel has forgotten arrives.
+        let arrives = |last, loose: &str| {
+            let setting = format!("net.netfilter.nf_conntrack_tcp_loose={loose}");
+            assert!(r2.program(&["sysctl", "-qw", &setting]).status().expect("sysctl starts").success());
+            let at = SocketAddr::from(([10, 8, 0, last], 7000));
+            let listener = r2.within(|| TcpListener::bind(at).expect("a port"));
+            let stream = r1.within(|| TcpStream::connect_timeout(&at, Duration::from_secs(2)));
+            let (mut stream, (mut far, _)) =
+                (stream.expect("a SYN goes through"), listener.accept().expect("it was connected to"));
+            let forget = r2.program(&["conntrack", "-D", "-p", "tcp"]).output().expect("conntrack starts");
+            assert!(forget.status.success(), "{}", String::from_utf8_lossy(&forget.stderr));
+            let before = counted(&r2);
+            stream.write_all(b"y").expect("it is connected");
+            far.set_read_timeout(Some(Duration::from_millis(500))).expect("a time");
+            let arrived = far.read(&mut [0; 1]).is_ok_and(|read| read == 1);
+            // What was dropped before comes again and again, too.
+            assert!(arrived || counted(&r2) > before, "it was lost elsewhere");
+            arrived
+        };
+        assert!(!arrives(9, "0") && !arrives(9, "1"), "it was let through");
+        assert!(arrives(2, "1"), "the router's own traffic is as ever");
+        // The gate itself is open.
+        assert_eq!(gate(&r2), Some(0));
+        ip(&["delete", "10.8.0.2/24"]);
+        wait_for("it is the router's own no more", || !listing(&r2).contains("10.8.0.2,"));
+    });
+}
+
+/// Packets that the gate has dropped, by the kernel.
+fn counted(router: &Router) -> u64 {
+    let listing = listing(router);
+    let counter = listing.split("counter held {").nth(1).expect("it is there").trim_start();
+    counter.split(' ').nth(1).and_then(|count| count.parse().ok()).expect("packets N bytes M")
+}
+
 /// The rules themselves, in a router that forwards to none: the words are the daemon's own, taken from the kernel while it
 /// stands by.
 #[test]
@@ -168,7 +219,6 @@ fn what_it_drops_and_what_it_lets_through() {
         let listener = r2.within(|| TcpListener::bind(at(7000)).expect("a port"));
         let connect = || r1.within(|| TcpStream::connect_timeout(&at(7000), Duration::from_secs(2)));
         let talks = |stream: &TcpStream| {
-            use std::io::{Read, Write};
             let (mut far, _) = listener.accept().expect("it was connected to");
             far.set_read_timeout(Some(Duration::from_millis(300))).expect("a time");
             let mut stream = stream;
@@ -202,7 +252,6 @@ fn what_it_drops_and_what_it_lets_through() {
         for loose in ["0", "1"] {
             let setting = format!("net.netfilter.nf_conntrack_tcp_loose={loose}");
             assert!(r2.program(&["sysctl", "-qw", &setting]).status().expect("sysctl starts").success());
-            use std::io::Write;
             (&fresh).write_all(b"y").expect("nobody has reset it");
             wait_for("it is dropped", || {
                 let counted = r2.program(&["nft", "list", "counter", "inet", "closed-gate", "held"]).output();
