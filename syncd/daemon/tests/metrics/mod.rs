@@ -194,7 +194,8 @@ fn who_does_not_read_its_answer_costs_nothing() {
         wait_for("some are served", || open() > before);
         assert!(samples(exchange(tcp(&r1, "127.0.0.1:9716"), SCRAPE.as_bytes())).contains_key("syncd_up"));
         // They hold their ends, the daemon none of them.
-        wait_for("no connection is left", || open() == before);
+        // Whoever asked before may have been counted, too.
+        wait_for("no connection is left", || open() <= before);
         drop(deaf);
         assert_eq!(r1.end(Signal::SIGTERM), Some(0));
     });
