@@ -8,7 +8,7 @@
 //! | [`options`] | the swarm: which faults a seed has, how strong; overrides |
 //! | [`world`] | hosts, link, agenda: takes the earliest event, feeds one door, calls one turn |
 //! | [`host`] | one router: the daemon's half of the contract |
-//! | [`kernel`] | the flow table and ctnetlink's manners |
+//! | [`kernel`] | the tables of flows and expectations, and ctnetlink's manners |
 //! | [`conntrackd`] | the C peer as the facts describe it |
 //! | [`network`] | weather on the dedicated link |
 //! | [`traffic`] | what packets do to a kernel |

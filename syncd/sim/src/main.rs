@@ -105,8 +105,8 @@ fn run(seed: u64, overrides: &Overrides, trace: bool) -> ExitCode {
     say(format_args!("seed {seed}: {}", Options::draw(seed).with(overrides)));
     let (_, outcome) = sweep::run(seed, overrides, trace);
     say(format_args!(
-        "{} events, trace {:016x}, {} acknowledged flows survived failovers",
-        outcome.events, outcome.hash, outcome.kept
+        "{} events, trace {:016x}, {} acknowledged flows and {} expectations survived failovers",
+        outcome.events, outcome.hash, outcome.kept, outcome.expected
     ));
     match (outcome.failure, outcome.converged_after) {
         (Some(why), _) => {
