@@ -67,7 +67,8 @@ done
 for run in '' in_r2; do
     $run nft 'table inet untracked {
         chain in { type filter hook prerouting priority raw; iifname sync notrack; }
-        chain out { type filter hook output priority raw; oifname sync notrack; } }'
+        chain out { type filter hook output priority raw; oifname sync notrack; }
+    }'
 done
 mkdir -p /etc/systemd/system/syncd@r2.service.d
 cp /usr/share/doc/syncd/examples/netns.conf /etc/systemd/system/syncd@r2.service.d/
