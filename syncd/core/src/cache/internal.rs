@@ -5,6 +5,7 @@
 //! While a dump is being read, ended flows stay as tombstones: the dump may still bring their picture from before
 //! their end. A dumped flow that an event has touched since the dump began only fills in what is not known.
 
+mod doubt;
 mod leftover;
 
 use alloc::collections::VecDeque;
@@ -412,36 +413,6 @@ impl InternalCache {
         }
         self.dead -= 1;
         self.table.remove(slot);
-    }
-
-    /// The next flow of which it is not known which life of it this is. It counts as unnamed from now on, and whoever
-    /// calls looks it up: an answer to a question asked now is newer than what was contradicted.
-    pub fn take_doubted(&mut self) -> Option<Slot> {
-        while let Some(slot) = self.doubted.pop_front() {
-            let stale = self.generation.wrapping_sub(1);
-            if let Some(entry) = self.table.get_mut(slot).filter(|entry| entry.is(DOUBTED)) {
-                entry.marks &= !DOUBTED;
-                if !entry.is(DEAD) {
-                    entry.stamp = stale;
-                    return Some(slot);
-                }
-            }
-        }
-        None
-    }
-
-    /// Whether a flow waits to be looked up.
-    #[must_use]
-    pub fn has_doubted(&self) -> bool {
-        !self.doubted.is_empty()
-    }
-
-    fn doubt(&mut self, slot: Slot) {
-        let entry = self.entry(slot);
-        if !entry.is(DOUBTED) {
-            entry.marks |= DOUBTED;
-            self.doubted.push_back(slot);
-        }
     }
 
     fn entry(&mut self, slot: Slot) -> &mut Entry {
