@@ -374,3 +374,18 @@ fn a_filtered_flow_that_was_never_counted_hides_no_end() {
          495 --purge 0",
     );
 }
+
+/// Ends of earlier lives were told late, when a take-over had written the flow and its id was not known: a dump's picture was
+/// taken for that of what had ended.
+#[test]
+fn late_ends_do_not_hide_what_a_take_over_has_written() {
+    holds_with(
+        29714,
+        "--seconds 15 --loss 0 --duplicate 0 --reorder 0 --delay 20000 --cuts 0 --crashes 2 \
+         --router-crashes 2 --stalls 0 --failovers 0 --traffic 100 --pool 4 --ends 225 --nat 0 --events 32 \
+         --missed 1 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 \
+         --freezes 3 --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads \
+         0 --helpers 0 --purge 0 --without 5,25",
+    );
+}

@@ -507,6 +507,7 @@ impl InternalCache {
         if entry.is(DEAD) {
             // A later life, whose birth was lost, has ended: a dump's picture of it is older.
             entry.stamp = generation;
+            call_it(&mut entry.flow, flow);
             return Applied::Nothing;
         }
         if is_other_life(&entry.flow, flow) {
@@ -515,6 +516,7 @@ impl InternalCache {
             self.doubt(slot);
             return Applied::Late;
         }
+        call_it(&mut entry.flow, flow);
         self.lay_to_rest(slot)
     }
 
@@ -545,6 +547,15 @@ impl InternalCache {
             entry.marks &= !DEAD;
             self.dead -= 1;
         }
+    }
+}
+
+/// It is this life that has ended, also where the id was not known, as of a flow that we have just written ourselves: a
+/// picture of another one is not older than its end.
+const fn call_it(known: &mut Flow, ended: &Flow) {
+    if ended.has(AttrSet::ID) {
+        known.id = ended.id;
+        known.present = known.present.with(AttrSet::ID);
     }
 }
 

@@ -168,6 +168,24 @@ fn a_dump_brings_back_a_flow_whose_next_birth_went_unheard() {
     assert_eq!((cache.len(), cache.dead()), (1, 0));
 }
 
+/// Ends of earlier lives may be told late, when we have written the flow and do not know its id yet.
+#[test]
+fn the_late_end_of_another_life_does_not_hide_what_a_dump_shows() {
+    let written = flow(1, 0, 3);
+    let written = Flow { present: written.present.without(AttrSet::ID), ..written };
+    let lives = |ends: &[u32]| {
+        let mut cache = internal();
+        cache.begin_dump();
+        cache.adopt(&written, 0);
+        for id in ends {
+            cache.apply(Change::Destroy, &flow(1, *id, 3), 0);
+        }
+        cache.apply_dumped(&flow(1, 8, 3), 0);
+        cache.len()
+    };
+    assert_eq!([lives(&[7]), lives(&[7, 6]), lives(&[7, 8])], [1, 1, 0]);
+}
+
 #[test]
 fn a_flow_we_wrote_ourselves_lives() {
     let mut cache = internal();
