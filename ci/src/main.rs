@@ -101,7 +101,7 @@ fn run(gate: &Gate) -> Result<ExitCode> {
         Gate::Fuzz { seconds, seed } => fuzz::fuzz(&workspace, *seconds, *seed)?,
         Gate::Nobody => suite::nobody(&workspace)?,
         Gate::Sim { seeds } => simulator::sim(&workspace, *seeds)?,
-        Gate::Package(options) => package::package(&workspace, *options)?,
+        Gate::Package(options) => package::alone(&workspace, *options)?,
         Gate::Tidy => tidy::gate(&workspace)?,
     }
     Ok(ExitCode::SUCCESS)

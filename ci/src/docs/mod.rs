@@ -15,10 +15,13 @@ use crate::setup::{self, Need};
 use crate::workspace::Workspace;
 use crate::{gates, residue, suite};
 use blocks::{Lab as Place, Page, Run, Step, What};
+use booted::Booted;
 use site::{Lab, Said, Site};
 
 mod blocks;
+mod booted;
 mod compare;
+mod groups;
 pub(crate) mod links;
 mod site;
 
@@ -26,6 +29,7 @@ mod site;
 mod tests;
 
 pub(crate) use blocks::read as read_page;
+pub(crate) use booted::Image;
 
 /// How long what is only looked at may take to show what is expected.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -64,16 +68,42 @@ fn try_pages(workspace: &Workspace, only: &[String]) -> Result<()> {
     for page in &pages {
         follow(workspace, None, page)?;
     }
-    for page in &pages {
-        let Place::Of(file) = &page.lab else { continue };
-        let group = group(&pages, page);
-        let lab = Lab::up(workspace, file, &format!("docs-{}", stem(&page.path)))?;
+    for (lab, group) in groups_of(workspace, &pages) {
+        let lab = lab?;
         lab.stand_in(&routers(&group))?;
         for page in group {
             follow(workspace, Some(&lab), page)?;
         }
     }
     Ok(())
+}
+
+/// Tries all pages that are about routers on Debians that are booted of this image: with it also what needs systemd or dpkg.
+/// The optimised programs must have been built.
+///
+/// # Errors
+/// The first thing that is not as a page says.
+pub(crate) fn on_booted(workspace: &Workspace, image: &Image<'_>) -> Result<()> {
+    let pages = read_pages(workspace, &[])?;
+    for (lab, group) in groups_of(workspace, &pages) {
+        let site = Booted::up(workspace, lab?, &routers(&group), image)?;
+        for page in group {
+            follow(workspace, Some(&site), page)?;
+        }
+    }
+    Ok(())
+}
+
+/// Each lab that pages want, built when it is its turn, and the pages that are tried in it.
+fn groups_of<'p>(
+    workspace: &'p Workspace,
+    pages: &'p [Page],
+) -> impl Iterator<Item = (Result<Lab<'p>>, Vec<&'p Page>)> {
+    pages.iter().filter_map(|page| {
+        let Place::Of(file) = &page.lab else { return None };
+        let lab = Lab::up(workspace, file, &format!("docs-{}", stem(&page.path)));
+        Some((lab, group(pages, page)))
+    })
 }
 
 /// Whether a file is a page whose blocks are tried.

@@ -88,6 +88,22 @@ impl<'w> Lab<'w> {
     }
 }
 
+impl Lab<'_> {
+    /// What labctl says of this lab.
+    ///
+    /// # Errors
+    /// When its exit code is not 0.
+    pub(super) fn ask(&self, words: &[&str]) -> Result<String> {
+        let mut command = labctl(self.workspace);
+        command.args(words).args(["--name", &self.name]);
+        let said = finish(command, "")?;
+        if said.code != 0 {
+            bail!("labctl {}: {}", words.join(" "), said.text);
+        }
+        Ok(said.text)
+    }
+}
+
 impl Site for Lab<'_> {
     fn is_booted(&self) -> bool {
         false
@@ -101,13 +117,7 @@ impl Site for Lab<'_> {
     }
 
     fn labctl(&self, words: &[&str]) -> Result<()> {
-        let mut command = labctl(self.workspace);
-        command.args(words).args(["--name", &self.name]);
-        let said = finish(command, "")?;
-        if said.code != 0 {
-            bail!("labctl {}: {}", words.join(" "), said.text);
-        }
-        Ok(())
+        self.ask(words).map(drop)
     }
 }
 

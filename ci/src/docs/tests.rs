@@ -2,7 +2,7 @@
 
 use super::blocks::{Lab, Run, Step, What, read};
 use super::compare::holds;
-use super::links;
+use super::{booted, groups, links};
 
 fn mistakes(text: &str) -> Vec<(usize, String)> {
     read("docs/page.md", text).1
@@ -112,4 +112,22 @@ fn a_link_leads_to_a_file_and_a_heading() {
     let dead: Vec<usize> =
         links::dead("docs/page.md", text, &files).into_iter().map(|(line, _)| line).collect();
     assert_eq!(dead, [7, 8, 8]);
+}
+
+#[test]
+fn labctl_says_who_is_primary() {
+    let status = "by-hand: routers\n\nr1  backup   0/2 virtual addresses, 0 flows, no program\n\
+                  r2  primary  2/2 virtual addresses, 76 flows, no program\nstreams: 60 of 60 streams alive\n";
+    assert_eq!(booted::primary(status), Some("r2"));
+    assert_eq!(booted::primary("r1  backup   1/2 virtual addresses"), None);
+}
+
+#[test]
+fn the_group_that_we_are_in_is_found_on_every_kind_of_host() {
+    let hybrid = "9:name=systemd:/a\n4:memory:/process\n0::/b\n";
+    let places = ["name=systemd", ""].map(|hierarchy| groups::place(hybrid, hierarchy));
+    assert_eq!(places, [Some("/a"), Some("/b")]);
+    let unified = "0::/user.slice/session:1.scope\n";
+    let places = ["name=systemd", ""].map(|hierarchy| groups::place(unified, hierarchy));
+    assert_eq!(places, [None, Some("/user.slice/session:1.scope")]);
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::lock::HostLock;
 use crate::setup::{self, Need};
 use crate::workspace::Workspace;
 use crate::{gates, suite};
@@ -24,7 +25,7 @@ mod tests;
 /// What is wanted besides the package.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Install, upgrade and remove it in a clean Debian that is booted for it; as root
+    /// Install, upgrade and remove it in a clean Debian that is booted for it, and follow docs/ on two of them; as root
     #[arg(long = "try")]
     trial: bool,
 }
@@ -32,7 +33,21 @@ pub(crate) struct Options {
 /// With the trial.
 pub(crate) const TRIAL: Options = Options { trial: true };
 
-/// Builds it, and tries it if that is wanted.
+/// `cargo ci package`.
+///
+/// # Errors
+/// As [`package`].
+pub(crate) fn alone(workspace: &Workspace, options: Options) -> Result<()> {
+    // The pages are followed in labs.
+    let lock = || {
+        gates::run(&mut suite::build(workspace, &["syncd", "labctl"])).context("the build failed")?;
+        HostLock::take()
+    };
+    let _lock = options.trial.then(lock).transpose()?;
+    package(workspace, options)
+}
+
+/// Builds it, and tries it if that is wanted. Then whoever calls holds the lock of the lab.
 ///
 /// # Errors
 /// When something is missing, the build fails, or the trial does.
@@ -45,6 +60,7 @@ pub(crate) fn package(workspace: &Workspace, options: Options) -> Result<()> {
     if options.trial {
         let newer = build(workspace, &format!("{version}+upgrade"))?;
         trial::run(workspace, &package, &newer)?;
+        trial::follow_pages(workspace, &package)?;
         fs::remove_file(&newer).with_context(|| format!("cannot remove {}", newer.display()))?;
     }
     Ok(())

@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::docs::{self, Image};
 use crate::setup::{self, Lacking};
 use crate::workspace::Workspace;
 use crate::{gates, residue};
 
-/// What is in the clean Debian besides the smallest one: systemd, and what routers have.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,conntrack,conntrackd,keepalived,nftables,tcpdump";
+/// What is in the clean Debian besides the smallest one: systemd, what every Debian has that was installed on a machine
+/// (procps, netbase), and what routers have.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,procps,netbase,conntrack,conntrackd,keepalived,\
+                        nftables,tcpdump";
 
 /// The script makes this file at its end.
 const PASSED: &str = "passed";
@@ -62,6 +65,22 @@ pub(super) fn run(workspace: &Workspace, old: &Path, new: &Path) -> Result<()> {
         bail!("the container ended before the trial did (see above)");
     }
     Ok(())
+}
+
+/// Follows the pages of `docs/` on two such Debians at a time, in a lab.
+pub(super) fn follow_pages(workspace: &Workspace, package: &Path) -> Result<()> {
+    let base = base(workspace)?;
+    let place = super::place(workspace);
+    let (packages, consoles) = (place.join("to-install"), place.join("consoles"));
+    for directory in [&packages, &consoles] {
+        if directory.exists() {
+            fs::remove_dir_all(directory)?;
+        }
+        super::make_directory(directory)?;
+    }
+    let name = package.file_name().context("a package has a name")?;
+    fs::copy(package, packages.join(name)).with_context(|| format!("cannot copy {}", package.display()))?;
+    docs::on_booted(workspace, &Image { base: &base, packages: &packages, consoles: &consoles })
 }
 
 /// A Debian as it is after its installation, and one unit of ours.
