@@ -317,9 +317,12 @@ impl Lab {
     /// Why not, and what would help.
     pub(crate) fn require_successor(&self, primary: &str) -> Result<()> {
         let (other, _) = self.scenario.topology.peer_of(primary);
+        let alive = self.with_node(other, |_| Ok(())).is_ok();
         let why = match self.roles.of(other) {
             Role::Backup => return Ok(()),
-            _ if self.with_node(other, |_| Ok(())).is_err() => "is gone".to_owned(),
+            // A keepalived that somebody else has set up tells us nothing.
+            Role::Unknown if alive && self.scenario.topology.by_hand.is_some() => return Ok(()),
+            _ if !alive => "is gone".to_owned(),
             role => format!("is {role}"),
         };
         bail!(Ending::Usage(format!(
