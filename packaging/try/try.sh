@@ -63,7 +63,7 @@ conntrack-sync:
   failover-mechanism: { vrrp: { sync-group: G1, notify-fifo: /run/keepalived/$name.fifo } }
 END
 done
-# As the README has it: what the daemons say to each other is no flow.
+# As docs/getting-started.md has it: what the daemons say to each other is no flow.
 for run in '' in_r2; do
     $run nft 'table inet untracked {
         chain in { type filter hook prerouting priority raw; iifname sync notrack; }
