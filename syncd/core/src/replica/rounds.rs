@@ -7,15 +7,17 @@
 use crate::cache::Entry;
 use crate::flow::{AttrSet, Flow, Protocol, Status, TcpState};
 
-/// Flows said so many seconds before the commit, at most, are in the round of that place; older ones in the next. A round costs
-/// a look at each flow, some nanoseconds, and writing one costs microseconds.
-const AGES: [u32; 7] = [2, 4, 8, 16, 32, 64, 128];
+/// Flows said so many seconds before the commit are in round 0.
+const JUST_NOW: u32 = 10;
+
+/// Flows said so many seconds before the commit are in round 1.
+const LATELY: u32 = 120;
 
 /// Flows that wait for nothing any more, or whose first packet nobody has answered.
-const QUIET: u8 = AGES.len() as u8 + 1;
+const QUIET: u8 = 3;
 
 /// The round of flows that another one has caused: their parents were tried before.
-pub(super) const RELATED: u8 = QUIET + 1;
+pub(super) const RELATED: u8 = 4;
 
 /// Rounds at most: those after [`RELATED`] are for flows that came meanwhile.
 pub(super) const ROUNDS: u8 = RELATED + 7;
@@ -26,7 +28,9 @@ pub(super) fn round_of(entry: &Entry, begun: u32) -> u8 {
     match &entry.flow {
         flow if flow.status.has(Status::EXPECTED) => RELATED,
         flow if is_over(flow) || is_unanswered(flow) => QUIET,
-        _ => AGES.iter().fold(0, |round, most| round + u8::from(age > *most)),
+        _ if age <= JUST_NOW => 0,
+        _ if age <= LATELY => 1,
+        _ => 2,
     }
 }
 
