@@ -197,7 +197,7 @@ fn a_program_that_has_ended_is_told_and_hides_nothing() {
     );
     assert!(
         lines[3]
-            .starts_with("FAILED  the external cache of r2 equals its peer's kernel: its daemon has ended"),
+            .starts_with("FAILED  the external cache of r2, or its kernel, holds what its peer's kernel holds: its daemon has ended"),
         "{told}"
     );
 
