@@ -16,7 +16,7 @@ use super::meters::{self, Cost};
 use crate::actors::{Running, ready};
 use crate::apply::{self, Nodes};
 use crate::link::{Link, LinkEnd, Weather};
-use crate::plan::{Interface, SWITCH, Step, far_end};
+use crate::plan::{Interface, SWITCH, Step, Text, far_end};
 use crate::poll;
 use crate::sandbox::Node;
 use crate::scenario::Prefix;
@@ -329,6 +329,15 @@ fn place(name: &str) -> (usize, &'static str) {
     (place, ENDS[place].1)
 }
 
+/// What the daemons say to each other is no flow of their kernels, as on every router: syncd's gate asks for states, and then
+/// the kernel tracks everything that is not left out.
+const UNTRACKED: &str = "\
+table inet untracked {
+  chain prerouting { type filter hook prerouting priority raw; iifname \"sync\" notrack; }
+  chain output { type filter hook output priority raw; oifname \"sync\" notrack; }
+}
+";
+
 /// Both routers, without what runs on them; `carried` is whether labctl is to carry the dedicated link.
 fn network(carried: bool) -> Result<Vec<Step>> {
     let sync = |name| Interface::new(name, "sync");
@@ -343,6 +352,7 @@ fn network(carried: bool) -> Result<Vec<Step>> {
         let key = "net.netfilter.nf_conntrack_events".to_owned();
         steps.push(Step::Sysctl { node, key, value: "1".to_owned() });
         steps.push(Step::Up(Interface::new(name, "lo")));
+        steps.push(Step::Rules { node: name.to_owned(), rules: Text(UNTRACKED.to_owned()) });
     }
     if carried {
         for (name, _) in ENDS {

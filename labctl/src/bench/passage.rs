@@ -141,10 +141,6 @@ fn amount(number: u64) -> f64 {
 }
 
 const RULES: &str = "\
-table inet untracked {
-  chain prerouting { type filter hook prerouting priority raw; iifname \"sync\" notrack; }
-  chain output { type filter hook output priority raw; oifname \"sync\" notrack; }
-}
 table ip nat {
   chain postrouting { type nat hook postrouting priority srcnat; oifname \"wan\" snat to 198.51.100.1; }
 }

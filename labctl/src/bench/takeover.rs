@@ -56,18 +56,7 @@ pub(super) fn takeover(
     tell: &mut dyn FnMut(TakenOver),
 ) -> Result<()> {
     for (loose, name, text) in SCENARIOS {
-        let kind = match daemon {
-            Daemon::Syncd => SyncKind::Syncd,
-            Daemon::Conntrackd => SyncKind::Conntrackd,
-        };
-        let sync = ["r1", "r2"].map(|router| (router.to_owned(), kind)).into();
-        let scale = if plan.is_full() { Scale::Full } else { Scale::Usual };
-        let sources = Sources {
-            name: name.to_owned(),
-            scenario: Some((format!("{name}.yaml"), text.to_owned())),
-            topology: ("two-routers.yaml".to_owned(), TOPOLOGY.to_owned()),
-            variation: Variation { sync, scale, ..Variation::default() },
-        };
+        let sources = sources(daemon, if plan.is_full() { Scale::Full } else { Scale::Usual }, name, text);
         let mut client = Client::start(&format!("{name}-{}", process::id()), Some(syncd))?;
         client.ask(&Request::Build(Box::new(sources)), |_| {})?;
         let mut document = None;
@@ -81,6 +70,20 @@ pub(super) fn takeover(
         tell(read(daemon, loose, &document).with_context(|| format!("{name}: {document}"))?);
     }
     Ok(())
+}
+
+fn sources(daemon: Daemon, scale: Scale, name: &str, text: &str) -> Sources {
+    let kind = match daemon {
+        Daemon::Syncd => SyncKind::Syncd,
+        Daemon::Conntrackd => SyncKind::Conntrackd,
+    };
+    let sync = ["r1", "r2"].map(|router| (router.to_owned(), kind)).into();
+    Sources {
+        name: name.to_owned(),
+        scenario: Some((format!("{name}.yaml"), text.to_owned())),
+        topology: ("two-routers.yaml".to_owned(), TOPOLOGY.to_owned()),
+        variation: Variation { sync, scale, ..Variation::default() },
+    }
 }
 
 /// Out of a scenario's document.
@@ -115,7 +118,8 @@ const fn whole(milliseconds: u64) -> f64 {
 mod tests {
     use serde_json::json;
 
-    use super::{Daemon, SCENARIOS, read};
+    use super::{Daemon, SCENARIOS, Scale, read, sources};
+    use crate::scenario::load;
 
     #[test]
     fn what_was_opened_and_is_not_alive_is_lost() {
@@ -129,6 +133,20 @@ mod tests {
         let seen = read(Daemon::Conntrackd, true, &document).unwrap();
         assert_eq!((seen.streams, seen.lost, seen.gap_ms, seen.commit_ms), (2000, 11, 950.0, None));
         assert!(read(Daemon::Syncd, false, &json!({})).is_err());
+    }
+
+    #[test]
+    fn both_can_be_run_with_both_daemons_at_both_sizes() {
+        for (_, name, text) in SCENARIOS {
+            for daemon in [Daemon::Syncd, Daemon::Conntrackd] {
+                for scale in [Scale::Usual, Scale::Full] {
+                    let scenario = load::check(&sources(daemon, scale, name, text)).unwrap();
+                    assert!(
+                        scenario.transfers_of("idle").is_none() && scenario.traffic.contains_key("active")
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! this test. `LAB_SCALE=full` runs scenarios at full size, as root. A changed result is accepted as `CONTRIBUTING.md`
 //! says.
 
+mod bench;
 mod doctor;
 mod holder;
 mod lock;
