@@ -33,7 +33,7 @@ use crate::probes::flows::{SeenFlow, dump_flows};
 use crate::probes::roles::{Role, Roles};
 use crate::sandbox::Node;
 use crate::scenario::topology::Hosts;
-use crate::scenario::{Scenario, SyncKind};
+use crate::scenario::{Scenario, StreamText, SyncKind};
 use crate::traffic::{
     BirthSpec, Births, Opened, StreamGroup, Traffic, TrafficSpec, TransferServers, Transfers,
 };
@@ -183,12 +183,17 @@ impl Lab {
         }
     }
 
-    /// A traffic's streams, and between whom they are.
-    fn groups_of(&self, name: &str) -> Result<(Hosts, Vec<StreamGroup>)> {
-        let groups = self.scenario.traffic.get(name).ok_or_else(|| {
+    /// A traffic of the scenario.
+    fn traffic_called(&self, name: &str) -> Result<&[StreamText], Ending> {
+        self.scenario.traffic.get(name).map(Vec::as_slice).ok_or_else(|| {
             let known = self.scenario.traffic.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             Ending::Usage(format!("no traffic is called {name}: write one of {known}"))
-        })?;
+        })
+    }
+
+    /// A traffic's streams, and between whom they are.
+    fn groups_of(&self, name: &str) -> Result<(Hosts, Vec<StreamGroup>)> {
+        let groups = self.traffic_called(name)?;
         let hosts = groups.first().map(|group| group.hosts).unwrap_or_default();
         let groups = groups.iter().enumerate();
         let groups = groups
@@ -222,11 +227,7 @@ impl Lab {
     /// # Errors
     /// When no traffic of the scenario has that name.
     pub(crate) fn stop_named(&self, name: Option<&str>) -> Result<()> {
-        if let Some(name) = name.filter(|name| !self.scenario.traffic.contains_key(*name)) {
-            let known: Vec<&str> = self.scenario.traffic.keys().map(String::as_str).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            bail!(Ending::Usage(format!("no traffic is called {name}; this lab has: {known}")));
-        }
+        name.map(|name| self.traffic_called(name)).transpose()?;
         self.stop_traffic(name);
         Ok(())
     }

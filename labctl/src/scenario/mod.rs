@@ -29,7 +29,7 @@ pub(crate) use matrix::{Cell, Matrix, load_matrix};
 pub(crate) use mistake::Mistakes;
 pub(crate) use model::{Channel, Scenario, SnapshotPart, SyncKind};
 pub(crate) use size::Scale;
-pub(crate) use streams::{Helper, Path};
+pub(crate) use streams::{Helper, Path, StreamText};
 pub(crate) use topology::{Router, Topology, VirtualAddresses};
 pub(crate) use units::{Prefix, Share, Span};
 pub(crate) use variation::{Runs, Variation};

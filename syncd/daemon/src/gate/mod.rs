@@ -13,7 +13,6 @@
 //! says. Driven by the event loop; tested in `tests.rs` and, with a kernel, end to end and in the lab.
 
 mod child;
-mod own;
 mod words;
 
 #[cfg(test)]
@@ -30,6 +29,8 @@ use std::task::{Context, Poll};
 use syncd_core::time::{Duration, Instant};
 
 use child::{Child, Corpse};
+
+use crate::config::Interface;
 
 /// How the names of our tables begin.
 pub(crate) const TABLES: &str = "syncd-gate-";
@@ -236,7 +237,7 @@ impl Gate {
             let arguments: Vec<&OsStr> = self.arguments.iter().map(OsStr::new).collect();
             let started = Child::start(&self.program, &arguments);
             let begun = started.and_then(|child| {
-                let mut keeper = Keeper::new(now, child, table, own::addresses()?);
+                let mut keeper = Keeper::new(now, child, table, addresses()?);
                 // The answer shows that the kernel can do it, before it must.
                 keeper.ask(now, &words::make(&keeper.table, &keeper.own))?;
                 Ok(keeper)
@@ -265,7 +266,7 @@ impl Gate {
         }
         keeper.compared = now;
         // If they cannot be listed this time, then the next time.
-        let Ok(there) = own::addresses() else { return };
+        let Ok(there) = addresses() else { return };
         let gone: Vec<IpAddr> = keeper.own.difference(&there).copied().collect();
         if gone.is_empty() {
             return;
@@ -416,6 +417,11 @@ impl Keeper {
         }
         words::is_error(&self.grumbled).then(|| words::complaint(&std::mem::take(&mut self.grumbled)))
     }
+}
+
+/// Those that this router has now; the shared ones are not among them while it stands by.
+fn addresses() -> io::Result<BTreeSet<IpAddr>> {
+    Ok(Interface::all()?.into_iter().flat_map(|interface| interface.addresses).collect())
 }
 
 /// The program of that name; where root's programs are if it is nowhere else.
