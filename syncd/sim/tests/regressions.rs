@@ -389,3 +389,17 @@ fn late_ends_do_not_hide_what_a_take_over_has_written() {
          0 --helpers 0 --purge 0 --without 5,25",
     );
 }
+
+/// The kernel had no memory for a look-up, and the expectation that was looked for, which was gone, counted as found.
+#[test]
+fn an_expectation_whose_look_up_fails_is_looked_for_again() {
+    holds_with(
+        40164,
+        "--seconds 10 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes 2 \
+         --stalls 5 --failovers 0 --traffic 300 --pool 16 --ends 316 --nat 196 --events 32 --missed 17 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 299 --freezes 0 \
+         --jumps 0 --splits 1 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 3 --helpers \
+         96 --purge 0 --without 15,16,17,60,61",
+    );
+}

@@ -117,7 +117,7 @@ impl Replica {
                 }
                 Some((JobKind::AwaitPeer, until)) => self.catch_up.completed() >= until,
                 Some((JobKind::ReloadInternal, until)) => {
-                    self.resync.completed() >= until && self.expectations.has_read()
+                    self.resync.completed() >= until && self.expectations.has_read_through()
                 }
                 Some((JobKind::Bulk | JobKind::RequestResync, _)) => true,
             };

@@ -29,6 +29,8 @@ enum State {
 pub(super) struct ExpectResync {
     state: State,
     again: bool,
+    /// A look-up has failed for another reason than that there is none.
+    unsure: bool,
     /// The table was read, or there is none.
     knows: bool,
     confirming: Vec<(Token, ExpectSlot)>,
@@ -36,12 +38,17 @@ pub(super) struct ExpectResync {
 
 impl ExpectResync {
     pub(super) const fn new() -> Self {
-        Self { state: State::Idle, again: false, knows: false, confirming: Vec::new() }
+        Self { state: State::Idle, again: false, unsure: false, knows: false, confirming: Vec::new() }
     }
 
     /// Whether the cache is known to equal the kernel's table, or never will.
     pub(super) const fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
+    }
+
+    /// Whether it is, but for what a look-up could not say and another dump will.
+    pub(super) const fn is_through(&self) -> bool {
+        self.is_idle() || matches!(self.state, State::Wanted { .. } if self.unsure)
     }
 
     /// Whether the kernel's table was read at least once, or there is none.
@@ -52,7 +59,10 @@ impl ExpectResync {
     /// Wants a dump that begins after this call.
     pub(super) const fn want(&mut self, now: Instant) {
         match self.state {
-            State::Idle | State::Wanted { .. } => self.state = State::Wanted { not_before: now },
+            State::Idle | State::Wanted { .. } => {
+                self.unsure = false;
+                self.state = State::Wanted { not_before: now };
+            }
             State::Dumping { .. } | State::Sweeping { .. } => self.again = true,
         }
     }
@@ -82,6 +92,7 @@ impl ExpectResync {
             State::Wanted { not_before } if not_before <= now => {
                 let token = tokens.next();
                 self.state = State::Dumping { token };
+                self.unsure = false;
                 internal.begin_dump();
                 Some(ExpectRequest::Dump { token })
             }
@@ -118,6 +129,11 @@ impl ExpectResync {
         Some(self.confirming.swap_remove(index).1)
     }
 
+    /// Whether one still stands in the kernel could not be said: it is left for another dump.
+    pub(super) const fn unsure(&mut self) {
+        self.unsure = true;
+    }
+
     /// Ends the sweep when all slots were looked at and all look-ups are answered.
     pub(super) fn settle(&mut self, now: Instant, internal: &InternalExpectations) {
         let State::Sweeping { cursor } = self.state else { return };
@@ -126,6 +142,8 @@ impl ExpectResync {
             self.knows = true;
             if core::mem::take(&mut self.again) {
                 self.want(now);
+            } else if self.unsure {
+                self.state = State::Wanted { not_before: now + PAUSE };
             }
         }
     }

@@ -53,6 +53,11 @@ impl Expectations {
         self.resync.is_idle()
     }
 
+    /// Whether they are, but for what a look-up could not say and another dump will.
+    pub(super) const fn has_read_through(&self) -> bool {
+        self.resync.is_through()
+    }
+
     /// Whether they were read once, or there are none.
     pub(super) const fn knows(&self) -> bool {
         self.resync.knows()
@@ -364,6 +369,7 @@ impl Replica {
             self.expectation_news(heard, Origin::Kernel);
         } else {
             self.expectations.internal.name(slot);
+            self.expectations.resync.unsure();
         }
     }
 }

@@ -206,6 +206,31 @@ fn a_dump_follows_that_of_the_flows_and_sweeps_what_is_gone() {
     assert_eq!(replica.status(at(2002)).internal_expectations, 3);
 }
 
+#[test]
+fn a_look_up_that_fails_for_another_reason_leads_to_another_dump() {
+    let (mut replica, _) = expecting();
+    replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
+    born(&mut replica, at(3), &expectation(1, 5));
+    replica.handle_overrun(at(2000));
+    let read = |replica: &mut Replica, now, refused| {
+        play_kernel(replica, now, |asked, request| match request {
+            KernelRequest::Dump { token } => Some(Played::Done(token)),
+            KernelRequest::Find { token, flow, .. } => Some(Played::Found(token, *flow)),
+            KernelRequest::Expect(ExpectRequest::Dump { token }) => {
+                asked.push("dump".into());
+                Some(Played::Done(token))
+            }
+            KernelRequest::Expect(ExpectRequest::Find { token, .. }) => Some(Played::Failed(token, refused)),
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(read(&mut replica, at(2000), Errno::ENOMEM), ["dump"]);
+    assert_eq!(replica.internal_expectations().len(), 1, "only 'there is none' ends one");
+    assert_eq!(read(&mut replica, at(3000), Errno::ENOENT), ["dump"]);
+    assert_eq!(replica.internal_expectations().len(), 0);
+    assert!(read(&mut replica, at(9000), Errno::ENOENT).is_empty());
+}
+
 /// The peer would sweep those that are not named.
 #[test]
 fn no_bulk_before_the_expectations_are_read() {
