@@ -67,6 +67,13 @@ impl Announced {
         self.promised = None;
     }
 
+    /// The kernel has no memory for it. It is tried again as long as the peer does not speak of it.
+    pub(super) fn excuse(&mut self, key: &ExpectKey) {
+        if let Some((_, promised)) = &mut self.promised {
+            promised.remove(key);
+        }
+    }
+
     /// Of what flows of these names have announced nothing is owed any more.
     pub(super) fn narrow(&mut self, kept: impl Fn(&Name) -> bool) {
         self.acknowledged.retain(|key, _| kept(&name_of(&key.parent)));

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use syncd_core::flow::{AttrSet, Change, Flow};
 use syncd_core::ftfw::SILENCE;
-use syncd_core::replica::{Notice, Replica, Stats, Sync};
+use syncd_core::replica::{Errno, Notice, Replica, Stats, Sync};
 use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Control, Flags, SeqRange, decode_flow, frames};
 
@@ -404,6 +404,9 @@ impl Oracle {
                 Notice::CacheFull { internal: false, .. } => said.external_full = true,
                 Notice::CountDiffers { .. } => said.mismatches += 1,
                 Notice::CommitDone { .. } => committed = true,
+                Notice::ExpectationFailed { wanted, error: Errno::ENOMEM } => {
+                    known.announced.excuse(&wanted.key());
+                }
                 _ => {}
             }
         }
