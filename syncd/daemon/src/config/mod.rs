@@ -74,7 +74,7 @@ pub(crate) struct Config {
     /// Where metrics are shown; none: nowhere.
     pub(crate) metrics: Option<MetricsSocket>,
     file: PathBuf,
-    text: String,
+    source: node::Source,
 }
 
 /// A longer file is no configuration, in bytes.
@@ -159,7 +159,7 @@ pub(crate) struct Remarks<'a> {
 
 impl fmt::Display for Remarks<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = problem::Shown { file: &self.config.file, text: &self.config.text };
+        let shown = problem::Shown { file: &self.config.file, text: self.config.source.text() };
         self.remarks.iter().try_for_each(|remark| shown.write(f, remark))
     }
 }

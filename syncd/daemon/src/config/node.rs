@@ -4,14 +4,13 @@
 //! aliases would fill any memory.
 //!
 //! The tree keeps repeated keys, so that they can be shown. It holds no places: serde hands none over. When one is
-//! wanted, the document is parsed once more and the parser is stopped at the wanted part; the place in its error is
-//! exact, also inside `{ }`. Never judges; [`super::read`] does. This is the only file that knows the YAML crate.
+//! wanted, the document is parsed once more, and what the parser says of each word gives all of them. Never judges; [`super::read`] does. This is the only file that knows the YAML crate.
 //! Tested in `tests.rs` beside it.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// A part of the document.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,10 +92,29 @@ fn without_place(said: &str) -> String {
     }
 }
 
-/// Where a part of a text that parses begins.
-pub(super) fn locate(text: &str, path: &[usize], part: Part) -> Option<Place> {
-    let stopped = Stop { path, part }.deserialize(serde_yaml::Deserializer::from_str(text)).err()?;
-    place_of(&stopped)
+/// A text that parses, and where its parts begin, which is found when it is first asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    text: String,
+    spots: OnceCell<Spot>,
+}
+
+impl Source {
+    /// Of this text.
+    pub(super) const fn new(text: String) -> Self {
+        Self { text, spots: OnceCell::new() }
+    }
+
+    /// The text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where a part begins. A list or a map without a word in it, or whose first one is on another line, is where the key
+    /// above or that word is.
+    pub(super) fn locate(&self, path: &[usize], part: Part) -> Option<Place> {
+        self.spots.get_or_init(|| Spot::all_of(&self.text)).locate(path, part, &self.text)
+    }
 }
 
 fn place_of(error: &serde_yaml::Error) -> Option<Place> {
@@ -205,82 +223,147 @@ impl<'de> DeserializeSeed<'de> for Word<'_> {
     }
 }
 
-/// Goes to one part of the document and stops the parser there.
+/// Where a part of the document is, and what is in it.
+#[derive(Clone, Debug)]
+enum Spot {
+    /// One word, or none.
+    Word(Place),
+    List(Vec<Spot>),
+    /// The place of each key, and its value.
+    Map(Vec<(Place, Spot)>),
+}
+
+/// By this, an error is known as ours.
+const HERE: &str = "a part begins here";
+
+impl Spot {
+    /// Every part of a text that parses.
+    fn all_of(text: &str) -> Self {
+        Survey.deserialize(serde_yaml::Deserializer::from_str(text)).unwrap_or(Self::List(Vec::new()))
+    }
+
+    fn locate(&self, path: &[usize], part: Part, text: &str) -> Option<Place> {
+        let (mut spot, mut above) = (self, None);
+        for (depth, index) in path.iter().enumerate() {
+            spot = match spot {
+                Self::Word(_) => return above,
+                Self::List(items) => items.get(*index)?,
+                Self::Map(entries) => {
+                    let (key, value) = entries.get(*index)?;
+                    if part == Part::Key && depth + 1 == path.len() {
+                        return Some(*key);
+                    }
+                    above = Some(*key);
+                    value
+                }
+            };
+        }
+        spot.begins(text).or(above)
+    }
+
+    fn begins(&self, text: &str) -> Option<Place> {
+        match self {
+            Self::Word(place) => Some(*place),
+            Self::List(items) => {
+                Some(items.iter().find_map(|item| item.begins(text))?.after(&['-', '['], text))
+            }
+            Self::Map(entries) => Some(entries.first()?.0.after(&['{'], text)),
+        }
+    }
+}
+
+impl Place {
+    /// The place of the sign before this one, if it is one of these.
+    fn after(self, signs: &[char], text: &str) -> Self {
+        let line = text.lines().nth(self.line - 1).unwrap_or("");
+        let before: Vec<char> = line.chars().take(self.column - 1).collect();
+        let sign = before.iter().rposition(|c| !c.is_whitespace()).filter(|at| signs.contains(&before[*at]));
+        sign.map_or(self, |at| Self { column: at + 1, ..self })
+    }
+}
+
+/// Notes where everything is. serde hands no places over, but the parser adds one to each error: so every word is answered
+/// with an error, which is caught one level above.
 #[derive(Clone, Copy)]
-struct Stop<'p> {
-    path: &'p [usize],
-    part: Part,
-}
+struct Survey;
 
-impl<'de> DeserializeSeed<'de> for Stop<'_> {
-    type Value = ();
+impl<'de> DeserializeSeed<'de> for Survey {
+    type Value = Spot;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Spot, D::Error> {
+        deserializer
+            .deserialize_any(self)
+            .or_else(|error| place_in(&error.to_string()).map(Spot::Word).ok_or(error))
     }
 }
 
-impl Stop<'_> {
-    /// At the part: an error, to which the parser adds the place. Elsewhere: nothing to do.
-    fn at<E: de::Error>(self) -> Result<(), E> {
-        if self.path.is_empty() { Err(E::custom("here")) } else { Ok(()) }
+/// The place in an error of ours.
+fn place_in(said: &str) -> Option<Place> {
+    let (_, at) = said.rsplit_once(HERE)?;
+    // Of the very first character the parser says none.
+    let Some((line, column)) = at.strip_prefix(" at line ").and_then(|at| at.split_once(" column ")) else {
+        return Some(Place { line: 1, column: 1 });
+    };
+    Some(Place { line: line.parse().ok()?, column: column.parse().ok()? })
+}
+
+impl Survey {
+    fn word<E: de::Error>() -> Result<Spot, E> {
+        Err(E::custom(HERE))
     }
 }
 
-impl<'de> Visitor<'de> for Stop<'_> {
-    type Value = ();
+impl<'de> Visitor<'de> for Survey {
+    type Value = Spot;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("anything")
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        self.at()
+    fn visit_unit<E: de::Error>(self) -> Result<Spot, E> {
+        Self::word()
     }
 
-    fn visit_none<E: de::Error>(self) -> Result<(), E> {
-        self.at()
+    fn visit_none<E: de::Error>(self) -> Result<Spot, E> {
+        Self::word()
     }
 
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<(), E> {
-        self.at()
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Spot, E> {
+        Self::word()
     }
 
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<(), E> {
-        self.at()
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<Spot, E> {
+        Self::word()
     }
 
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<(), E> {
-        self.at()
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<Spot, E> {
+        Self::word()
     }
 
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<(), E> {
-        self.at()
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Spot, E> {
+        Self::word()
     }
 
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<(), E> {
-        self.at()
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Spot, E> {
+        Self::word()
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Some((wanted, path)) = self.path.split_first() else { return self.at() };
-        for _ in 0..*wanted {
-            items.next_element::<IgnoredAny>()?;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Spot, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            list.push(item);
         }
-        items.next_element_seed(Stop { path, ..self })?;
-        Ok(())
+        Ok(Spot::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let Some((wanted, path)) = self.path.split_first() else { return self.at() };
-        for _ in 0..*wanted {
-            entries.next_entry::<IgnoredAny, IgnoredAny>()?;
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Spot, A::Error> {
+        let mut map = Vec::new();
+        while let Some(key) = entries.next_key_seed(self)? {
+            let value = entries.next_value_seed(self)?;
+            // A key is a word, or the text would not have parsed.
+            let Spot::Word(key) = key else { return Err(de::Error::custom("a key must be a word")) };
+            map.push((key, value));
         }
-        if path.is_empty() && self.part == Part::Key {
-            entries.next_key_seed(Stop { path, ..self })?;
-            return Ok(());
-        }
-        entries.next_key::<IgnoredAny>()?;
-        entries.next_value_seed(Stop { path, ..self })
+        Ok(Spot::Map(map))
     }
 }

@@ -36,7 +36,7 @@ impl Problem {
     }
 }
 
-/// At most so many problems are shown: each costs a pass over the file, and nobody reads more.
+/// At most so many problems are shown: nobody reads more.
 pub(super) const MOST: usize = 50;
 
 /// More characters of one text are not shown.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use syncd_core::filter::{Filter, Network};
 use syncd_core::flow::{Family, Protocol};
 
-use super::node::{Node, Part};
+use super::node::{Node, Part, Source};
 use super::problem::{Invalid, Problem};
 use super::tree::{Cursor, Fields, Noted, Reader};
 use super::{Config, Failover, Transport, expect, keys, links, metrics, node};
@@ -29,7 +29,8 @@ const ACCEPTED: &[(&str, Protocol)] = &[
 /// Reads a whole file.
 pub(super) fn config(file: &Path, text: &str) -> Result<Config, Invalid> {
     let root = node::parse(text).map_err(|error| Invalid::new(file, text, vec![syntax(text, &error)], 0))?;
-    let mut reader = Reader::new(text);
+    let source = Source::new(text.to_owned());
+    let mut reader = Reader::new(&source);
     let config = top(&mut reader, file, &Cursor::root(&root));
     let Noted { problems, unshown, remarks } = reader.into_noted();
     match config {
@@ -125,7 +126,7 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
         metrics,
         remarks: Vec::new(),
         file: file.to_owned(),
-        text: reader.text().to_owned(),
+        source: reader.source().clone(),
     })
 }
 

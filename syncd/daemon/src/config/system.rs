@@ -13,7 +13,7 @@ use syncd_core::flow::{Address, Family};
 use super::keepalived::Beside;
 use super::links::is_link_local;
 use super::masters::{self, Master};
-use super::node::{self, Part, Path};
+use super::node::{Part, Path};
 use super::problem::{self, Invalid, Problem};
 use super::{Config, Link, Listen, Transport};
 
@@ -107,7 +107,7 @@ impl Config {
         if problems.is_empty() {
             Ok(Here { own, remarks })
         } else {
-            Err(Invalid::new(&self.file, &self.text, problems, unshown))
+            Err(Invalid::new(&self.file, self.source.text(), problems, unshown))
         }
     }
 
@@ -215,7 +215,7 @@ impl Config {
     }
 
     fn problem(&self, path: &Path, part: Part, key: &str, reason: &str, remedy: &str) -> Problem {
-        let place = node::locate(&self.text, path, part);
+        let place = self.source.locate(path, part);
         Problem::new(place, &format!("conntrack-sync.{key}"), reason, remedy)
     }
 }

@@ -3,6 +3,7 @@
 mod rules;
 
 use std::net::Ipv4Addr;
+use std::time::Instant;
 
 use syncd_core::flow::{Address, Family, Flow, HelperName, Protocol, Tuple};
 
@@ -193,6 +194,33 @@ fn of_a_file_full_of_problems_a_readable_part_is_shown() {
     assert!(said.starts_with("cannot use syncd.yaml: 201 problems"), "{said}");
     assert!(said.ends_with("\nand 151 more: repair these first"), "{said}");
     assert_eq!((invalid.problems().len(), said.matches("remedy").count()), (50, 50));
+}
+
+#[test]
+fn a_file_full_of_problems_costs_little_more_than_its_parsing() {
+    // The least of some: others have the processor too.
+    fn least(work: impl Fn()) -> Duration {
+        let timed = |_| {
+            let began = Instant::now();
+            work();
+            began.elapsed()
+        };
+        (0..5).map(timed).min().unwrap()
+    }
+    let many = |item: fn(usize) -> String| (0..60_000 / item(1000).len()).map(item).collect::<String>();
+    for text in [
+        many(|number| format!("key{number}: x\n")),
+        with(&many(|number| format!("  key{number}: a value\n"))),
+        with(&many(|_| "  log-level: loud\n".to_owned())),
+        with(&format!("  ignore-address:\n{}", many(|number| format!("    - a{number}\n")))),
+        with(&format!("  interface:\n{}", many(|number| format!("    e{number}:\n      peer: there\n")))),
+    ] {
+        assert!(text.len() > 50_000);
+        let parsing = least(|| drop(node::parse(&text).expect("YAML")));
+        let reading =
+            least(|| drop(understand(Path::new("syncd.yaml"), text.as_bytes()).expect_err("wrong")));
+        assert!(reading < 10 * parsing, "{reading:?}, of which parsing takes {parsing:?}: {}", &text[..300]);
+    }
 }
 
 #[test]

@@ -2,10 +2,11 @@
 //!
 //! Knows nothing of the keys' meaning; [`super::read`] does. Tested in `tests.rs` beside it.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::keys;
-use super::node::{self, Node, Part, Path};
+use super::node::{Node, Part, Path, Source};
 use super::problem::{self, Problem};
 
 /// A part of the tree, with the way to it.
@@ -63,7 +64,7 @@ impl<'n> Fields<'n> {
 
 /// Reads values and notes problems.
 pub(super) struct Reader<'t> {
-    text: &'t str,
+    source: &'t Source,
     noted: Noted,
 }
 
@@ -80,13 +81,13 @@ pub(super) struct Noted {
 
 impl<'t> Reader<'t> {
     /// A reader of this text, with nothing noted.
-    pub(super) const fn new(text: &'t str) -> Self {
-        Self { text, noted: Noted { problems: Vec::new(), unshown: 0, remarks: Vec::new() } }
+    pub(super) const fn new(source: &'t Source) -> Self {
+        Self { source, noted: Noted { problems: Vec::new(), unshown: 0, remarks: Vec::new() } }
     }
 
     /// The text of the file.
-    pub(super) const fn text(&self) -> &'t str {
-        self.text
+    pub(super) const fn source(&self) -> &'t Source {
+        self.source
     }
 
     /// What was noted.
@@ -100,13 +101,13 @@ impl<'t> Reader<'t> {
             self.noted.unshown += 1;
             return;
         }
-        let place = node::locate(self.text, &cursor.path, part);
+        let place = self.source.locate(&cursor.path, part);
         self.noted.problems.push(Problem::new(place, &cursor.name(), reason, remedy));
     }
 
     /// Remarks on what is right and probably not meant; each key has one at most.
     pub(super) fn remark(&mut self, cursor: &Cursor<'_>, part: Part, reason: &str, remedy: &str) {
-        let place = node::locate(self.text, &cursor.path, part);
+        let place = self.source.locate(&cursor.path, part);
         self.noted.remarks.push(Problem::new(place, &cursor.name(), reason, remedy));
     }
 
@@ -122,13 +123,13 @@ impl<'t> Reader<'t> {
             self.note(cursor, Part::Value, &reason, "write 'key: value' lines below it, or { key: value }");
             return None;
         };
-        let mut entries: Vec<Cursor<'n>> = Vec::new();
+        let (mut entries, mut met) = (Vec::new(), HashSet::new());
         for (index, (key, node)) in map.iter().enumerate() {
             let entry = cursor.below(index, key.clone(), node);
-            if entries.iter().any(|other| other.key() == key) {
-                self.note(&entry, Part::Key, "this key is there twice", "write each key once");
-            } else {
+            if met.insert(key) {
                 entries.push(entry);
+            } else {
+                self.note(&entry, Part::Key, "this key is there twice", "write each key once");
             }
         }
         Some(entries)
@@ -148,11 +149,16 @@ impl<'t> Reader<'t> {
         let entries = self.entries(cursor)?;
         let (there, unknown): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| known.contains(&entry.key()));
+        let mut meant = Vec::new();
         for entry in &unknown {
-            let (reason, remedy) = unknown_key(entry.key(), known);
-            self.note(entry, Part::Key, reason, &remedy);
+            let near = near(entry.key(), known);
+            let remedy = match near {
+                Some(word) => format!("did you mean '{word}'?"),
+                None => format!("known here: {}", known.join(", ")),
+            };
+            self.note(entry, Part::Key, "unknown key", &remedy);
+            meant.extend(near.map(str::to_owned));
         }
-        let meant = unknown.iter().filter_map(|entry| near(entry.key(), known)).map(str::to_owned).collect();
         Some(Fields { there, meant })
     }
 
@@ -232,19 +238,20 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// What to say about a key that is not known here.
-fn unknown_key(key: &str, known: &[&str]) -> (&'static str, String) {
-    let remedy = match near(key, known) {
-        Some(word) => format!("did you mean '{word}'?"),
-        None => format!("known here: {}", known.join(", ")),
-    };
-    ("unknown key", remedy)
-}
-
 /// The known key that was probably meant.
 fn near<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
-    known.iter().copied().min_by_key(|word| distance(key, word)).filter(|word| distance(key, word) <= 2)
+    let letters = key.chars().count();
+    // Each letter that one has more must be removed.
+    let similar = known.iter().filter(|word| word.chars().count().abs_diff(letters) <= FAR);
+    let measured = similar.map(|word| (distance(key, word), *word));
+    measured
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, _)| *distance <= FAR)
+        .map(|(_, word)| word)
 }
+
+/// With more wrong letters a word is another one.
+const FAR: usize = 2;
 
 /// How a value reads to a human.
 fn kind(node: &Node) -> String {
