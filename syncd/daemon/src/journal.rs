@@ -199,6 +199,7 @@ const fn level(notice: &Notice) -> Level {
         | Notice::PeerLost
         | Notice::EventsLost
         | Notice::EndMissed
+        | Notice::BirthMissed
         | Notice::CountDiffers { .. }
         | Notice::EndsUnheard { .. }
         | Notice::ReloadFailed(_)

@@ -403,3 +403,17 @@ fn an_expectation_whose_look_up_fails_is_looked_for_again() {
          96 --purge 0 --without 15,16,17,60,61",
     );
 }
+
+/// The end of a flow that the filter keeps out was lost in silence, and the birth of another: the kernel's count fitted.
+#[test]
+fn the_end_of_an_unknown_flow_shows_what_no_count_does() {
+    holds_with(
+        28320,
+        "--seconds 7 --loss 256 --duplicate 12 --reorder 0 --delay 50 --cuts 3 --crashes 1 --router-crashes 0 \
+         --stalls 4 --failovers 2 --traffic 300 --pool 4 --ends 448 --nat 0 --events 32 --missed 0 \
+         --same-id 143 --internal-limit 1000 --external-limit 40 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 1000 --uncounted 1 --mute 0 --lag 0 --early-drop 1 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 --wishes 1 --reloads 0 --helpers \
+         500 --purge 0",
+    );
+}

@@ -73,6 +73,8 @@ pub enum Applied {
     Nothing,
     /// The end of an earlier life of a flow that lives again.
     Late,
+    /// The end of a flow that nobody has told of, nor will: no dump is being read.
+    Unknown,
     /// No room.
     Full,
 }
@@ -441,9 +443,10 @@ impl InternalCache {
 
     /// An end of something unknown matters only while a dump may still bring its picture.
     fn remember_end(&mut self, flow: FlowRef<'_>, second: u32) -> Applied {
-        if self.dumping
-            && let Some(slot) = self.table.insert(flow, self.generation, second, DEAD)
-        {
+        if !self.dumping {
+            return Applied::Unknown;
+        }
+        if let Some(slot) = self.table.insert(flow, self.generation, second, DEAD) {
             self.dead += 1;
             self.graves.push(slot);
         }

@@ -277,6 +277,7 @@ fn notices() -> Vec<Notice> {
         Notice::ForeignHello => 25,
         Notice::PurgeScheduled { .. } => 26,
         Notice::PurgeBegun { .. } => 27,
+        Notice::BirthMissed => 28,
     };
     let took = Duration::from_nanos(u64::MAX - 1);
     let [wanted, other] = flows();
@@ -292,6 +293,7 @@ fn notices() -> Vec<Notice> {
         Notice::PurgeScheduled { after: took },
         Notice::PurgeBegun { flows: 16 },
         Notice::EndMissed,
+        Notice::BirthMissed,
         Notice::CountDiffers { kernel: 5, difference: i64::MIN },
         Notice::EndsUnheard { flows: 6 },
         Notice::Reloaded { flows: 7, added: 8, swept: 9, took },

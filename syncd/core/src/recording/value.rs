@@ -335,6 +335,7 @@ impl Coded for Notice {
             Self::ForeignHello => out.push(25),
             Self::PurgeScheduled { after } => put1(26, after, out),
             Self::PurgeBegun { flows } => put1(27, flows, out),
+            Self::BirthMissed => out.push(28),
         }
     }
 
@@ -385,6 +386,7 @@ impl Coded for Notice {
             25 => Self::ForeignHello,
             26 => Self::PurgeScheduled { after: Coded::take(from)? },
             27 => Self::PurgeBegun { flows: Coded::take(from)? },
+            28 => Self::BirthMissed,
             _ => return Err(Damage::Kind),
         })
     }

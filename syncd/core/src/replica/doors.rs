@@ -43,11 +43,20 @@ impl Replica {
         if origin == Origin::Kernel && change != Change::Destroy {
             self.accounts.present().first_packet.get_or_insert(now);
         }
-        if matches!(applied, Applied::Again(_)) {
-            self.stats.kernel.unheard_ends += 1;
-            let certain = self.resync.is_certain();
-            self.resync.events_lost(now);
-            self.tell(certain.then_some(Notice::EndMissed));
+        match applied {
+            Applied::Again(_) => {
+                self.stats.kernel.unheard_ends += 1;
+                let certain = self.resync.is_certain();
+                self.resync.events_lost(now);
+                self.tell(certain.then_some(Notice::EndMissed));
+            }
+            Applied::Unknown
+                if origin == Origin::Kernel && self.hears_all() && self.resync.birth_lost(now) =>
+            {
+                self.stats.kernel.unheard_births += 1;
+                self.tell(Some(Notice::BirthMissed));
+            }
+            _ => {}
         }
         self.news(applied, origin);
     }
@@ -460,10 +469,14 @@ impl Replica {
         }
     }
 
+    /// Whether the internal cache holds all flows of the kernel's table, unless events were lost in silence.
+    fn hears_all(&self) -> bool {
+        self.resync.is_idle() && self.commit.is_idle() && self.sifting.is_idle() && !self.full.0
+    }
+
     /// The kernel said how many flows it holds.
     fn counted(&mut self, now: Instant, kernel: u32) {
-        let knows = self.resync.is_idle() && self.commit.is_idle() && self.sifting.is_idle() && !self.full.0;
-        let known = knows.then(|| self.internal.len());
+        let known = self.hears_all().then(|| self.internal.len());
         if let Some(difference) = self.audit.counted(now, kernel, known) {
             self.stats.kernel.count_mismatches += 1;
             self.resync.events_lost(now);

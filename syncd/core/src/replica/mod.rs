@@ -481,7 +481,7 @@ impl Replica {
                 stats.create_failed += 1;
                 self.cache_full(true);
             }
-            Applied::Nothing => {}
+            Applied::Nothing | Applied::Unknown => {}
         }
     }
 

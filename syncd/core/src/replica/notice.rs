@@ -53,6 +53,9 @@ pub enum Notice {
     /// A flow was born whose earlier life had not ended for us: events were lost although the kernel did not say so;
     /// the table will be dumped and compared.
     EndMissed,
+    /// A flow ended that we did not know: events were lost although the kernel did not say so; the table will be dumped
+    /// and compared.
+    BirthMissed,
     /// The kernel holds more or fewer flows than we know of although it reported no loss; the table will be dumped and
     /// compared.
     CountDiffers {

@@ -25,10 +25,14 @@ const SPACING: Duration = Duration::from_secs(1);
 /// No dump counts as longer than this: if we did not run meanwhile, events were lost all the same.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// While flows may end without an event, a dump begins so long after the last one ended, and not before twenty times
-/// what that one took has passed.
+/// A dump that nothing proved to be needed begins no earlier than after so many times what the last one took.
+const SHARE: u32 = 20;
+
+/// While flows may end without an event, a dump begins so long after the last one ended.
 const BLIND: Duration = Duration::from_secs(10);
-const BLIND_SHARE: u32 = 20;
+
+/// An overloaded daemon reads an event so late.
+const LATENESS: Duration = Duration::from_secs(5);
 
 /// Which flows may end without an event: a flow has events for life or not at all, decided by
 /// `net.netfilter.nf_conntrack_events` when it is born (0: never, 2: if somebody on the host listens, 1: always).
@@ -149,6 +153,18 @@ impl Resync {
         }
     }
 
+    /// A flow has ended that is not known although nothing is under way: its birth was lost in silence, and perhaps more
+    /// with it that no count shows, because as many ends were. Says whether that is so: ends that are heard soon after a
+    /// dump may be of flows that it has shown to be gone. Whoever tells each end twice does not make us read all the time.
+    pub(super) fn birth_lost(&mut self, now: Instant) -> bool {
+        let (ended, took) = self.ended;
+        let proved = self.is_idle() && ended + LATENESS.max(took * SHARE) <= now;
+        if proved {
+            self.events_lost(now);
+        }
+        proved
+    }
+
     /// Dumps completed so far.
     pub(super) const fn completed(&self) -> u32 {
         self.completed
@@ -170,7 +186,7 @@ impl Resync {
     /// Some flows may end without an event, or none: whether dumps are to be repeated.
     pub(super) fn repeat(&mut self, blind: bool) {
         let (ended, took) = self.ended;
-        self.blind = blind.then(|| ended + BLIND.max(took * BLIND_SHARE));
+        self.blind = blind.then(|| ended + BLIND.max(took * SHARE));
     }
 
     /// The dump has listed a flow.

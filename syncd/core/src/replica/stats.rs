@@ -55,6 +55,8 @@ pub struct KernelStats {
     pub count_mismatches: u64,
     /// Births of flows whose earlier life had not ended for us: its end was lost.
     pub unheard_ends: u64,
+    /// Ends of flows that we did not know, although nothing was under way: their birth was lost.
+    pub unheard_births: u64,
     /// Dumps carried out.
     pub dumps: u64,
     /// Dumps that failed.

@@ -31,6 +31,7 @@ pub(super) fn details(notice: &Notice) -> (&'static str, Map<String, Value>) {
         }
         Notice::EventsLost => ("events-lost", Value::Null),
         Notice::EndMissed => ("end-missed", Value::Null),
+        Notice::BirthMissed => ("birth-missed", Value::Null),
         Notice::CountDiffers { kernel, difference } => {
             ("count-differs", json!({ "kernel": kernel, "difference": difference }))
         }
@@ -92,6 +93,7 @@ fn rare(notice: &Notice) -> (&'static str, Value) {
         | Notice::BulkDone { .. }
         | Notice::EventsLost
         | Notice::EndMissed
+        | Notice::BirthMissed
         | Notice::CountDiffers { .. }
         | Notice::EndsUnheard { .. }
         | Notice::Reloaded { .. }

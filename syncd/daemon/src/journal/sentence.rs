@@ -30,6 +30,9 @@ impl Display for Line<'_> {
             Notice::EndMissed => {
                 f.write_str("a flow began again whose end was not heard: events were lost; the kernel's table is read again")
             }
+            Notice::BirthMissed => {
+                f.write_str("a flow ended of which nothing was heard before: events were lost; the kernel's table is read again")
+            }
             Notice::CountDiffers { kernel, difference } => {
                 let (count, word) = (difference.unsigned_abs(), if *difference > 0 { "more" } else { "fewer" });
                 write!(f, "the kernel has {kernel} flows, {count} {word} than were heard of; its table is read again")

@@ -235,6 +235,7 @@ fn every_notice_has_a_word_of_its_own() {
         (Notice::ReceivingStuck, "receiving-stuck"),
         (Notice::EventsLost, "events-lost"),
         (Notice::EndMissed, "end-missed"),
+        (Notice::BirthMissed, "birth-missed"),
         (Notice::EndsForgotten { flows: 1 }, "ends-forgotten"),
     ] {
         assert_eq!(details::details(&notice).0, word);

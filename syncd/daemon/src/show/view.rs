@@ -383,6 +383,7 @@ struct KernelStatsFields {
     overruns: u64,
     count_mismatches: u64,
     unheard_ends: u64,
+    unheard_births: u64,
     dumps: u64,
     dump_failures: u64,
     leftovers_removed: u64,

@@ -36,6 +36,26 @@ fn a_second_birth_of_a_known_life_means_that_an_end_was_lost() {
     assert_eq!(dumps(&mut replica, at(2001)), 1);
 }
 
+/// The end of one flow and the birth of another were lost: the kernel's count fits.
+#[test]
+fn an_end_of_what_is_not_known_means_that_a_birth_was_lost() {
+    let (mut replica, _) = settled();
+    let unknown_end = |replica: &mut Replica, now, origin| {
+        replica.handle_flow(now, origin, Change::Destroy, &with_id(1, 7));
+        (replica.stats().kernel.unheard_births, dumps(replica, now))
+    };
+    assert_eq!(
+        unknown_end(&mut replica, at(2000), Origin::Kernel),
+        (0, 0),
+        "the first dump has just shown it gone"
+    );
+    assert_eq!(unknown_end(&mut replica, at(9000), Origin::Ourselves), (0, 0));
+    assert_eq!(unknown_end(&mut replica, at(9001), Origin::Kernel), (1, 1));
+    let told: Vec<_> = core::iter::from_fn(|| replica.poll_notice()).collect();
+    assert!(told.contains(&Notice::BirthMissed), "{told:?}");
+    assert_eq!(unknown_end(&mut replica, at(9500), Origin::Kernel), (1, 0), "not all the time");
+}
+
 #[test]
 fn a_birth_that_is_heard_after_a_dump_has_listed_it_means_nothing() {
     let (mut replica, _) = settled();
