@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
@@ -88,7 +88,9 @@ impl Watch {
         let question = plan_syncd::show(&["status"]);
         let daemon = lab.pid_of(&self.node);
         let before = daemon.map(answer::waited_for_processor);
+        locked(&self.seen).note_question(Instant::now());
         let Ok(child) = lab.with_node(&self.node, |node| actors::begin(node, Actor::Syncd, &question)) else {
+            locked(&self.seen).asked = None;
             return;
         };
         let answered = answer::brief(child, answer::PATIENCE)
@@ -99,7 +101,9 @@ impl Watch {
         let memory = daemon.and_then(memory_of).unwrap_or(0);
         let mut seen = locked(&self.seen);
         match answered {
-            Ok((status, brief)) => seen.note_answer(brief.took, brief.waited + waited, &status),
+            Ok((status, brief)) => {
+                seen.note_answer(Instant::now(), brief.took, brief.waited + waited, &status);
+            }
             Err(error) => seen.note_failure(format!("{error:#}")),
         }
         seen.memory = seen.memory.max(memory);

@@ -14,6 +14,7 @@ use crate::scenario::{Expectation, Share, Sight};
 use crate::traffic::{ALIVE, TrafficReport};
 
 use crate::probes::roles::Role;
+use record::Observation;
 pub(crate) use record::{NodeSeen, Record, Seen, WatchSeen};
 
 /// Bytes that a flow in a cache may need: the 160 of a full table, and what a table that grows has in reserve.
@@ -42,14 +43,18 @@ pub(crate) struct Judged {
 /// Judges by what was seen from `from` on, which is the moment of the last event.
 #[must_use]
 pub(crate) fn judge(expectation: &Expectation, record: &Record, from: Instant) -> Judged {
+    if let Sight::Answers(node, limit) = &expectation.seen {
+        return judge_answers(node, limit.0, expectation, record, from);
+    }
     let mut holds_since: Option<Instant> = None;
     let mut last: Option<(Instant, String)> = None;
     let looks = record.since(from).filter_map(|observation| {
-        sight(&expectation.seen, &observation.seen).map(|(holds, words)| (observation.at, holds, words))
+        sight(&expectation.seen, &observation.seen).map(|(holds, words)| (observation, holds, words))
     });
-    for (at, holds, words) in looks {
+    for (observation, holds, words) in looks {
+        let at = moment(&expectation.seen, observation, from);
         holds_since = if holds { holds_since.or(Some(at)) } else { None };
-        last = Some((at, words));
+        last = Some((observation.at, words));
     }
     let deadline = from + expectation.within.0;
     let (judgement, seen) = match (last, holds_since) {
@@ -71,6 +76,63 @@ pub(crate) fn judge(expectation: &Expectation, record: &Record, from: Instant) -
         }
     };
     Judged { judgement, seen }
+}
+
+/// A daemon is asked beside the looks: each answer has its own time, and how long a look takes says nothing of it. One that
+/// took too long decides; `within` is for the first one.
+fn judge_answers(
+    node: &str,
+    limit: Duration,
+    expectation: &Expectation,
+    record: &Record,
+    from: Instant,
+) -> Judged {
+    let watched = record.since(from).filter_map(|observation| match &observation.seen {
+        Seen::Watched(of, watch) if of == node => Some((observation.at, watch)),
+        _ => None,
+    });
+    let Some((at, watch)) = watched.last() else {
+        return Judged { judgement: Judgement::Open, seen: "nothing was seen of it".to_owned() };
+    };
+    let mut seen = format!(
+        "{} answers, the longest in {} (and {} without a processor)",
+        watch.answers,
+        milliseconds(watch.longest),
+        milliseconds(watch.waited)
+    );
+    if let Some(why) = &watch.why {
+        seen += &format!(", {} questions without an answer: {why}", watch.failures);
+    }
+    // It will be answered, or count as a failure; how much of this was waiting for a processor is known then.
+    let asked = watch.asked.map(|asked| at.saturating_duration_since(asked)).filter(|since| *since >= limit);
+    if let Some(since) = asked {
+        seen += &format!(", one is waited for since {}", milliseconds(since));
+    }
+    let lasted = at.duration_since(from);
+    let silent = watch.answers == 0 && lasted > expectation.within.0;
+    let judgement = if watch.failures > 0 || watch.longest >= limit || silent {
+        Judgement::Missed
+    } else if watch.answers == 0 || asked.is_some() || lasted < expectation.stable.0 {
+        Judgement::Open
+    } else {
+        Judgement::Met
+    };
+    Judged { judgement, seen }
+}
+
+/// When what was seen was so. Whoever watches a daemon knows when it said something, and what it ever held.
+fn moment(wanted: &Sight, observation: &Observation, from: Instant) -> Instant {
+    match (wanted, &observation.seen) {
+        (Sight::Said(_, text), Seen::Watched(_, watch)) => {
+            said(watch, text).map_or(observation.at, |(_, at)| *at)
+        }
+        (Sight::Memory(..), Seen::Watched(..)) => from,
+        _ => observation.at,
+    }
+}
+
+fn said<'w>(watch: &'w WatchSeen, text: &str) -> Option<(&'w String, &'w Instant)> {
+    watch.said.iter().filter(|(said, _)| said.contains(text)).min_by_key(|(_, at)| **at)
 }
 
 /// Since when something holds. A stream is alive through a silence that the word allows: the first look at which all are
@@ -191,19 +253,6 @@ fn sight(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
 /// What is said of a daemon over time, or by a kernel after an end.
 fn sight_of_daemon(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
     match (wanted, seen) {
-        (Sight::Answers(node, limit), Seen::Watched(of, watch)) if node == of => {
-            let holds = watch.answers > 0 && watch.failures == 0 && watch.longest < limit.0;
-            let mut words = format!(
-                "{} answers, the longest in {} (and {} without a processor)",
-                watch.answers,
-                milliseconds(watch.longest),
-                milliseconds(watch.waited)
-            );
-            if let Some(why) = &watch.why {
-                words += &format!(", {} questions without an answer: {why}", watch.failures);
-            }
-            Some((holds, words))
-        }
         (Sight::Filling { node, least, missing }, Seen::Filling { node: of, cached, kernel })
             if node == of =>
         {
@@ -215,11 +264,11 @@ fn sight_of_daemon(wanted: &Sight, seen: &Seen) -> Option<(bool, String)> {
             Some((holds, format!("at most {} kB with {} flows", watch.memory >> 10, watch.flows)))
         }
         (Sight::Said(node, text), Seen::Watched(of, watch)) if node == of => {
-            let said = watch.said.iter().find(|said| said.contains(text.as_str()));
-            let all = || watch.said.iter().map(|said| format!("`{said}`")).collect::<Vec<_>>().join(", ");
+            let all = || watch.said.keys().map(|said| format!("`{said}`")).collect::<Vec<_>>().join(", ");
+            let said = said(watch, text);
             Some((
                 said.is_some(),
-                said.map_or_else(|| format!("it said {}", all()), |said| format!("`{said}`")),
+                said.map_or_else(|| format!("it said {}", all()), |(said, _)| format!("`{said}`")),
             ))
         }
         (Sight::Logged(node, text), Seen::Logged(of, wanted, line)) if node == of && text == wanted => Some(

@@ -2,7 +2,7 @@
 //!
 //! Plain data; never says what it means. `lab` writes it, the judge reads it. Tested in `tests.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::probes::caches::Difference;
@@ -87,24 +87,33 @@ pub(crate) struct WatchSeen {
     pub(crate) memory: u64,
     /// The most flows its caches held.
     pub(crate) flows: u64,
-    /// What its status said of the peer, each once: state and reason, with every number as `N`.
-    pub(crate) said: BTreeSet<String>,
+    /// What its status said of the peer, and when first: state and reason, with every number as `N`.
+    pub(crate) said: BTreeMap<String, Instant>,
+    /// When it was asked what it has not answered yet.
+    pub(crate) asked: Option<Instant>,
 }
 
 impl WatchSeen {
+    /// Notes a question.
+    pub(crate) fn note_question(&mut self, at: Instant) {
+        self.asked = Some(at);
+    }
+
     /// Notes an answer; `waited` is what it took because a processor was missing.
-    pub(crate) fn note_answer(&mut self, took: Duration, waited: Duration, status: &Status) {
+    pub(crate) fn note_answer(&mut self, at: Instant, took: Duration, waited: Duration, status: &Status) {
+        self.asked = None;
         self.answers += 1;
         let own = took.saturating_sub(waited);
         if own > self.longest {
             (self.longest, self.waited) = (own, waited);
         }
         self.flows = self.flows.max(status.internal_flows + status.external_flows);
-        self.said.insert(without_numbers(&status.sync.words()));
+        self.said.entry(without_numbers(&status.sync.words())).or_insert(at);
     }
 
     /// Notes a question without an answer.
     pub(crate) fn note_failure(&mut self, why: String) {
+        self.asked = None;
         self.failures += 1;
         self.why = Some(why);
     }

@@ -213,13 +213,14 @@ fn the_longest_answer_counts_and_one_that_failed_too() {
     }
     let mut watch = WatchSeen::default();
     let milliseconds = Duration::from_millis;
-    watch.note_answer(milliseconds(95), milliseconds(5), &status("peer lost"));
-    watch.note_answer(milliseconds(100), milliseconds(80), &status("in sync"));
+    let now = Instant::now();
+    watch.note_answer(now, milliseconds(95), milliseconds(5), &status("peer lost"));
+    watch.note_answer(now, milliseconds(100), milliseconds(80), &status("in sync"));
     watch.memory = 3 << 20;
     let answers = |limit| Sight::Answers("r1".to_owned(), Span(milliseconds(limit)));
     let seen = |watch: &WatchSeen| Seen::Watched("r1".to_owned(), watch.clone());
     assert_eq!(looked(answers(100), seen(&watch)).0, Judgement::Met);
-    assert_eq!(looked(answers(90), seen(&watch)).0, Judgement::Open);
+    assert_eq!(looked(answers(90), seen(&watch)).0, Judgement::Missed, "what was too long remains so");
     let said = |text: &str| looked(Sight::Said("r1".to_owned(), text.to_owned()), seen(&watch));
     let (met, words) = said("peer lost");
     assert!(met == Judgement::Met && words.starts_with("`peer lost (last heard N s ago)`"), "{words}");
@@ -229,7 +230,48 @@ fn the_longest_answer_counts_and_one_that_failed_too() {
     let least = (3 << 20) - 2 * super::FLOW;
     assert_eq!((memory(least + 1), memory(least)), (Judgement::Met, Judgement::Open));
     watch.note_failure("no answer within 30 s".to_owned());
-    assert_eq!(looked(answers(100), seen(&watch)).0, Judgement::Open);
+    assert_eq!(looked(answers(100), seen(&watch)).0, Judgement::Missed);
+}
+
+#[test]
+fn what_is_watched_is_not_judged_by_when_a_look_ends() {
+    let status = br#"{"version":1,"role":"primary","sync":{"state":"in sync","reason":""},"commit":null,
+        "internal_flows":0,"external_flows":0}"#;
+    let status = read_status(status).unwrap();
+    let from = Instant::now();
+    let judged = |sight: &Sight, watch: &WatchSeen, after: u64| {
+        let expectation =
+            Expectation { seen: sight.clone(), within: Span(seconds(8)), stable: Span::default() };
+        let mut record = Record::default();
+        record.add(from + seconds(after), Seen::Watched("r1".to_owned(), watch.clone()));
+        judge(&expectation, &record, from)
+    };
+    let answers = Sight::Answers("r1".to_owned(), Span(Duration::from_millis(100)));
+    let memory = Sight::Memory("r1".to_owned(), Bytes(1 << 20));
+    let said = Sight::Said("r1".to_owned(), "in sync".to_owned());
+    let mut watch = WatchSeen::default();
+    assert_eq!(judged(&answers, &watch, 8).judgement, Judgement::Open);
+    assert_eq!(judged(&answers, &watch, 9).judgement, Judgement::Missed, "nobody answered");
+
+    // The first look takes 20 s; meanwhile the daemon was asked and answered.
+    watch.note_answer(from + seconds(1), Duration::from_millis(5), Duration::ZERO, &status);
+    watch.memory = 1 << 10;
+    for sight in [&answers, &memory, &said] {
+        assert_eq!(judged(sight, &watch, 20).judgement, Judgement::Met, "{sight}");
+    }
+    // But what came late was late.
+    let mut late = WatchSeen { memory: 2 << 20, ..WatchSeen::default() };
+    late.note_answer(from + seconds(9), Duration::from_millis(5), Duration::ZERO, &status);
+    for sight in [&memory, &said] {
+        assert_eq!(judged(sight, &late, 20).judgement, Judgement::Missed, "{sight}");
+    }
+
+    // A question that is not answered yet may be the long one.
+    watch.note_question(from + seconds(19));
+    let open = judged(&answers, &watch, 20);
+    assert!(open.judgement == Judgement::Open && open.seen.ends_with("since 1000 ms"), "{open:?}");
+    watch.note_answer(from + seconds(20), seconds(1), Duration::ZERO, &status);
+    assert_eq!(judged(&answers, &watch, 21).judgement, Judgement::Missed);
 }
 
 #[test]
