@@ -15,6 +15,7 @@ use setup::{Lacking, Need};
 use workspace::Workspace;
 
 mod bench;
+mod clients;
 mod demo;
 mod docs;
 mod fuzz;
@@ -52,8 +53,10 @@ enum Gate {
     Bench,
     /// syncd beside conntrackd in both places, under every fault there is a scenario for, in one table
     Interop(interop::Options),
+    /// Debian's curl, lftp, vsftpd and sipp through both routers: what they announce before a failover is opened after it
+    Clients,
     /// `test` with a long sweep of the simulator, ten minutes of fuzzing per target and every scenario twenty times, then
-    /// `interop` and `package --try`
+    /// `interop`, `clients` and `package --try`
     Full,
     /// Bytes from strangers against everything that reads them
     Fuzz {
@@ -97,6 +100,7 @@ fn run(gate: &Gate) -> Result<ExitCode> {
         Gate::Test => suite::test(&workspace)?,
         Gate::Bench => bench::bench(&workspace)?,
         Gate::Interop(options) => interop::interop(&workspace, options)?,
+        Gate::Clients => clients::alone(&workspace)?,
         Gate::Full => suite::full(&workspace)?,
         Gate::Fuzz { seconds, seed } => fuzz::fuzz(&workspace, *seconds, *seed)?,
         Gate::Nobody => suite::nobody(&workspace)?,

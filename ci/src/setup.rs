@@ -64,10 +64,18 @@ const PROGRAMS: [Program; 11] = [
 ];
 
 /// What only some tests need. Where it cannot be had, these are left out by name and stand in the summary as SKIPPED.
-const OPTIONAL: [Program; 1] = [
+const OPTIONAL: [Program; 5] = [
     // The page of metrics, the alert rules and the dashboard, read by Prometheus' own program.
     Program { name: PROMTOOL, package: "prometheus", demo: false },
+    // Who opens what a helper has announced.
+    Program { name: CLIENTS[0], package: "curl", demo: false },
+    Program { name: CLIENTS[1], package: "lftp", demo: false },
+    Program { name: CLIENTS[2], package: "vsftpd", demo: false },
+    Program { name: CLIENTS[3], package: "sip-tester", demo: false },
 ];
+
+/// Clients and servers that are not ours.
+pub(crate) const CLIENTS: [&str; 4] = ["curl", "lftp", "vsftpd", "sipp"];
 
 /// See [`OPTIONAL`].
 pub(crate) const PROMTOOL: &str = "promtool";
@@ -98,14 +106,12 @@ pub(crate) fn setup(workspace: &Workspace, need: Need) -> Result<()> {
     Ok(())
 }
 
-/// Installs what may be missing, if it may; says what will be left out without it.
+/// Installs what may be missing, if it may, each for itself; says what will be left out without it.
 fn try_optional(workspace: &Workspace) {
-    let missing: Vec<_> = OPTIONAL.iter().filter(|program| find_program(program.name).is_none()).collect();
-    if missing.is_empty() {
-        return;
-    }
-    if let Err(error) = install(workspace, &missing) {
-        println!("setup: {error}\nsetup: the tests that need it are left out");
+    for program in OPTIONAL.iter().filter(|program| find_program(program.name).is_none()) {
+        if let Err(error) = install(workspace, &[program]) {
+            println!("setup: {error}\nsetup: the tests that need it are left out");
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::lock::HostLock;
 use crate::residue::{self, Host};
 use crate::setup::{self, Need};
 use crate::workspace::{Workspace, find_program};
-use crate::{docs, fuzz, gates, interop, package, simulator, tidy, unprivileged};
+use crate::{clients, docs, fuzz, gates, interop, package, simulator, tidy, unprivileged};
 
 /// How much of what takes long.
 struct Extent {
@@ -22,7 +22,7 @@ struct Extent {
     rounds: u32,
     /// Seconds of fuzzing for each target, besides what the tests do.
     fuzzing: Option<u64>,
-    /// Whether syncd is tried beside conntrackd in all places.
+    /// Whether syncd is tried beside conntrackd in all places, and with clients that are not ours.
     interop: bool,
     /// Whether the package is tried in a container.
     package: bool,
@@ -94,6 +94,11 @@ fn all(workspace: &Workspace, gates: &mut Gates, extent: &Extent) -> Result<()> 
     if extent.interop {
         let matrix = interop::matrix(workspace, &interop::Options::default());
         gates.pass_command("interop", matrix)?;
+    }
+    match clients::lacking() {
+        _ if !extent.interop => {}
+        None => gates.pass("clients", "cargo ci clients", || clients::through_both(workspace))?,
+        Some(why) => gates.skip("clients", &why),
     }
     if extent.package && setup::is_root() {
         gates.pass("package", "cargo ci package --try", || package::package(workspace, package::TRIAL))?;

@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 use crate::{gates, residue, suite};
 use blocks::{Lab as Place, Page, Run, Step, What};
 use booted::Booted;
-use site::{Lab, Said, Site};
+use site::Said;
 
 mod blocks;
 mod booted;
@@ -30,6 +30,7 @@ mod tests;
 
 pub(crate) use blocks::read as read_page;
 pub(crate) use booted::Image;
+pub(crate) use site::{Lab, Site};
 
 /// How long what is only looked at may take to show what is expected.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -258,7 +259,7 @@ fn attempt(run: &Run, mut ask: impl FnMut() -> Result<Said>) -> Result<()> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a command only says how things are when it is asked")]
-fn look_again_soon() {
+pub(crate) fn look_again_soon() {
     std::thread::sleep(Duration::from_millis(200));
 }
 

@@ -23,14 +23,14 @@ const STANDIN_DIRECTORY: &str = "/run/standin";
 
 /// What a command came to.
 #[derive(Debug)]
-pub(super) struct Said {
-    pub(super) code: i32,
+pub(crate) struct Said {
+    pub(crate) code: i32,
     /// Both of its outputs, as they came.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 /// Routers.
-pub(super) trait Site {
+pub(crate) trait Site {
     /// Whether they have been booted: systemd and dpkg are real.
     fn is_booted(&self) -> bool;
 
@@ -48,7 +48,7 @@ pub(super) trait Site {
 }
 
 /// A lab. It ends with this.
-pub(super) struct Lab<'w> {
+pub(crate) struct Lab<'w> {
     workspace: &'w Workspace,
     pub(super) name: String,
 }
@@ -58,7 +58,7 @@ impl<'w> Lab<'w> {
     ///
     /// # Errors
     /// What labctl says.
-    pub(super) fn up(workspace: &'w Workspace, file: &str, name: &str) -> Result<Self> {
+    pub(crate) fn up(workspace: &'w Workspace, file: &str, name: &str) -> Result<Self> {
         let mut command = labctl(workspace);
         command.args(["up", file, "--name", name]);
         let said = finish(command, "")?;
@@ -93,7 +93,7 @@ impl Lab<'_> {
     ///
     /// # Errors
     /// When its exit code is not 0.
-    pub(super) fn ask(&self, words: &[&str]) -> Result<String> {
+    pub(crate) fn ask(&self, words: &[&str]) -> Result<String> {
         let mut command = labctl(self.workspace);
         command.args(words).args(["--name", &self.name]);
         let said = finish(command, "")?;
