@@ -128,7 +128,10 @@ fn sources(workspace: &Workspace, gates: &mut Gates) -> Result<()> {
     gates.pass_command("clippy", cargo(workspace, &clippy))?;
     // What is not tested unless it is named is not linted either.
     let labs = ["clippy", "-p", "labctl", "--test", "scenarios", "--", "-D", "warnings"];
-    gates.pass_command("clippy, labs", cargo(workspace, &labs))
+    gates.pass_command("clippy, labs", cargo(workspace, &labs))?;
+    let mut pages = cargo(workspace, &["doc", "--workspace", "--no-deps", "--document-private-items"]);
+    pages.env("RUSTDOCFLAGS", "-D warnings");
+    gates.pass_command("links in the sources", pages)
 }
 
 /// All tests that need no lab, and the compiling of all that is needed later.

@@ -1,6 +1,6 @@
 //! The thread that carries frames between the two ends, each after its fate.
 //!
-//! Never waits for anything but its sockets, its orders and the next due frame. Started and ordered by [`Link`]
+//! Never waits for anything but its sockets, its orders and the next due frame. Started and ordered by [`super::Link`]
 //! (`mod.rs`). Tested in `tests.rs` with real veths.
 
 use std::cmp::Reverse;

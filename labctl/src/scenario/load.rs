@@ -1,6 +1,6 @@
 //! Reading a scenario and its topology.
 //!
-//! [`load`] reads the files, [`check`] is pure and finds all mistakes at once. Never repairs anything. Driven by the verbs and,
+//! [`load`] reads the files, [`check()`] is pure and finds all mistakes at once. Never repairs anything. Driven by the verbs and,
 //! inside the lab, by the holder, which is given the texts. Tested in `tests.rs`.
 
 use std::collections::BTreeMap;

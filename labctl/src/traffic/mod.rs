@@ -64,7 +64,7 @@ impl Traffic {
     /// The descriptors name network namespaces (`/proc/PID/ns/net`); the caller needs `CAP_SYS_ADMIN` over them.
     ///
     /// # Errors
-    /// `InvalidInput` with a [`SpecError`]; otherwise what the kernel said when entering a namespace, when listening,
+    /// `InvalidInput` with a [`spec::SpecError`]; otherwise what the kernel said when entering a namespace, when listening,
     /// or when creating an echo socket. What a single stream meets is in its [`StreamDetail`] instead.
     pub(crate) fn start(
         spec: TrafficSpec,

@@ -16,7 +16,7 @@
 //! | [`gate`] | closed while the peer's flows are being committed |
 //! | [`last_role`] | the role, over a restart |
 //! | [`readiness`] | whether a takeover would lose anything, and what keepalived is told of it |
-//! | [`reload`] | a changed configuration, read beside the loop |
+//! | [`mod@reload`] | a changed configuration, read beside the loop |
 //! | [`supervisor`], [`processes`] | systemd, and who else is here |
 //! | [`control`] | the control socket |
 //! | [`metrics`] | the same numbers for Prometheus, on a socket of their own |

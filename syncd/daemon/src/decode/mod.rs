@@ -80,7 +80,7 @@ pub(crate) fn print(file: &Path, ports: Ports, json: bool, out: &mut impl Write)
 ///
 /// # Errors
 ///
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_from(
     input: impl Read,
     file: &Path,
