@@ -221,8 +221,8 @@ impl ExpectCommit {
         Some(())
     }
 
-    /// What was refused before is tried again by a take-over, and where room was missing: also for its parent, which may
-    /// have found some now.
+    /// What was refused before is tried again by a take-over, and by any where room was missing: also for its parent, which
+    /// may have found some now.
     fn next_from<'a>(
         &self,
         cursor: u32,
@@ -230,8 +230,10 @@ impl ExpectCommit {
     ) -> Option<(ExpectSlot, &'a ExpectEntry)> {
         let is_due = |slot| match (self.manner, external.failure(slot)) {
             (Manner::TakeOver, _) | (Manner::Adopt, None) => true,
-            (Manner::Retry, Some(errno)) => [Errno::ENOENT, Errno::ENOMEM].contains(&Errno(errno)),
-            (Manner::Adopt, Some(_)) | (Manner::Retry, None) => false,
+            (Manner::Adopt | Manner::Retry, Some(errno)) => {
+                [Errno::ENOENT, Errno::ENOMEM].contains(&Errno(errno))
+            }
+            (Manner::Retry, None) => false,
         };
         external.iter_from(cursor).find(|(slot, _)| is_due(*slot))
     }
