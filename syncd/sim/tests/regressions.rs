@@ -417,3 +417,31 @@ fn the_end_of_an_unknown_flow_shows_what_no_count_does() {
          500 --purge 0",
     );
 }
+
+/// The kernel had no room for a flow, whose expectation was refused so; the flow was written when the peer yielded, it was not.
+#[test]
+fn an_expectation_whose_parent_found_room_when_it_was_adopted_follows() {
+    holds_with(
+        73633,
+        "--seconds 5 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         0 --stalls 1 --failovers 0 --traffic 300 --pool 40 --ends 110 --nat 0 --events 32 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 60 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 1 --refusals 300 --freezes \
+         0 --jumps 0 --splits 1 --operators 0 --strangers 0 --replacements 1 --wishes 3 --reloads 0 \
+         --helpers 498 --purge 0 --without 55,56",
+    );
+}
+
+/// The peer's daemon had not read the birth of a flow when it yielded; what we held was an earlier life of it.
+#[test]
+fn what_a_stalled_peer_has_not_heard_of_is_not_adopted() {
+    holds_with(
+        78277,
+        "--seconds 20 --loss 0 --duplicate 0 --reorder 0 --delay 20000 --cuts 0 --crashes 0 \
+         --router-crashes 0 --stalls 4 --failovers 0 --traffic 150 --pool 40 --ends 296 --nat 0 --events \
+         500 --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 0 --early-drop 0 --refusals \
+         0 --freezes 0 --jumps 0 --splits 2 --operators 0 --strangers 0 --replacements 0 --wishes 0 \
+         --reloads 2 --helpers 0 --purge 0 --without 16,17",
+    );
+}

@@ -62,7 +62,8 @@ impl Oracle {
         let names = flows
             .filter(|flow| !is_over(flow) && unknown(flow) && free(Name::of(flow)) && free(Name::reply(flow)))
             .map(|flow| Name::of(&flow))
-            .filter(|name| peer.kernel.get(name).is_some());
+            // Of a life that its daemon has not heard of, the peer has not told: what is held is of one before.
+            .filter(|name| peer.kernel.get(name).is_some() && !peer.lags_behind(name));
         self.sides[side.index()].adopting = Some((now, names.collect()));
     }
 
