@@ -145,7 +145,6 @@ impl ExternalCache {
                 Applied::Removed
             }
             (Some(slot), _) => {
-                self.in_the_way.remove(&slot.0);
                 // The first word since we asked is the whole truth, too: what we hold may be of a life whose frames
                 // came late (after a crash of the peer, or a stop of ours), and no update would take its mark away.
                 let first = self.table.get(slot).is_some_and(|entry| entry.stamp != generation);
@@ -155,13 +154,15 @@ impl ExternalCache {
                     self.table.merge(slot, flow);
                 }
                 let entry = self.table.get_mut(slot).expect("just found");
-                if change == Change::New {
-                    entry.created = second;
-                }
                 self.named += u32::from(entry.stamp != generation);
                 (entry.stamp, entry.changed) = (generation, second);
-                self.failed -= u32::from(entry.is(FAILED));
-                entry.marks &= !(FAILED | ERRNO_MAX << ERRNO_SHIFT);
+                // A router that stands by tells of it again when it is asked; that makes no room for it here.
+                if change == Change::New {
+                    entry.created = second;
+                    self.failed -= u32::from(entry.is(FAILED));
+                    entry.marks &= !(FAILED | ERRNO_MAX << ERRNO_SHIFT);
+                    self.in_the_way.remove(&slot.0);
+                }
                 Applied::Changed
             }
         }

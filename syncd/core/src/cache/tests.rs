@@ -275,7 +275,7 @@ fn the_first_word_since_the_question_replaces_what_was_held() {
 }
 
 #[test]
-fn a_failure_stays_with_its_flow_until_the_peer_speaks_of_it() {
+fn a_failure_stays_with_its_flow_until_the_peer_tells_of_another_life() {
     let mut cache = ExternalCache::new(10, 3);
     cache.apply(Change::New, &flow(1, 0, 3), 0);
     let slot = cache.iter_from(0).next().unwrap().0;
@@ -283,6 +283,8 @@ fn a_failure_stays_with_its_flow_until_the_peer_speaks_of_it() {
     cache.fail(slot, failure);
     assert_eq!(cache.failure(slot), Some(failure));
     cache.apply(Change::Update, &flow(1, 0, 3), 0);
+    assert_eq!(cache.failure(slot), Some(failure), "the peer, which stands by, was asked what it has");
+    cache.apply(Change::New, &flow(1, 0, 3), 0);
     assert_eq!(cache.failure(slot), None);
 }
 
