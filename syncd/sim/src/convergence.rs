@@ -168,9 +168,14 @@ fn expectations_differ(mine: &Host, peer: &Host, coarse: bool) -> Option<String>
     })
 }
 
-/// Only a dump tells of what a mute flow has announced.
+/// Only a dump tells of what a mute flow has announced. Of what no replicated flow has, the peer hears nothing.
 fn expected_differs(host: &Host) -> Option<String> {
     let replica = host.replica()?;
+    let orphaned = |entry: &&ExpectEntry| replica.internal().zone_of(&entry.expectation.parent).is_none();
+    let orphan = replica.internal_expectations().iter_from(0).map(|(_, entry)| entry).find(orphaned);
+    if let Some(ExpectEntry { expectation, .. }) = orphan {
+        return Some(format!("{}: the peer hears of {expectation}, and not of its parent", host.name));
+    }
     let heard = |key: &ExpectKey| {
         replica.internal().has(&key.parent.key(0)) && !host.kernel.is_mute(&name_of(&key.parent))
     };

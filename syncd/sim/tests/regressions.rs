@@ -445,3 +445,45 @@ fn what_a_stalled_peer_has_not_heard_of_is_not_adopted() {
          --reloads 2 --helpers 0 --purge 0 --without 16,17",
     );
 }
+
+/// A flow that is older than the daemon ended without a word, and what it had announced stood in the cache for ever.
+#[test]
+fn what_a_mute_flow_has_announced_ends_with_it() {
+    holds_with(
+        2120,
+        "--seconds 9 --loss 49 --duplicate 15 --reorder 47 --delay 200 --cuts 0 --crashes 1 --router-crashes \
+         2 --stalls 0 --failovers 0 --traffic 20 --pool 16 --ends 318 --nat 0 --events 500 --missed 21 \
+         --same-id 325 --internal-limit 1000 --external-limit 40 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 0 --silent 200 --uncounted 0 --mute 1 --lag 0 --early-drop 1 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 1 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 0 --helpers \
+         500 --purge 0",
+    );
+}
+
+/// A filter kept a flow out, and what it had announced was told on, and its end never.
+#[test]
+fn what_a_flow_that_is_kept_out_has_announced_is_told_no_more() {
+    holds_with(
+        95127,
+        "--seconds 18 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 \
+         --router-crashes 1 --stalls 0 --failovers 0 --traffic 17 --pool 1 --ends 9 --nat 0 --events 500 \
+         --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals \
+         0 --freezes 0 --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 --wishes 0 \
+         --reloads 1 --helpers 117 --purge 0",
+    );
+}
+
+/// A router that stood by was asked what it had; that it told of a flow again hid that there was no room for it.
+#[test]
+fn a_flow_without_room_is_tried_again_although_the_peer_has_named_it_again() {
+    holds_with(
+        98783,
+        "--seconds 6 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         0 --stalls 3 --failovers 4 --traffic 149 --pool 39 --ends 211 --nat 0 --events 500 --missed 8 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 60 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 1 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 0 \
+         --helpers 494 --purge 0 --without 15",
+    );
+}

@@ -50,6 +50,7 @@ impl Replica {
                 self.resync.events_lost(now);
                 self.tell(certain.then_some(Notice::EndMissed));
             }
+            Applied::Added(slot) if change == Change::New => self.doubt_expectations(now, slot),
             Applied::Unknown
                 if origin == Origin::Kernel && self.hears_all() && self.resync.birth_lost(now) =>
             {
@@ -295,7 +296,7 @@ impl Replica {
             Outgoing::Item(item) => match Subject::from(item) {
                 Subject::Flow(slot) if internal.is_alive(slot) => internal.acknowledged(slot, births),
                 Subject::Flow(slot) => internal.bury(slot),
-                Subject::Expectation(slot) if expectations.internal.is_alive(slot) => {}
+                Subject::Expectation(slot) if expectations.internal.is_shown(slot) => {}
                 Subject::Expectation(slot) => expectations.internal.bury(slot),
             },
             Outgoing::Control(Control::Nack(gap)) => {

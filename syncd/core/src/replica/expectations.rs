@@ -173,14 +173,45 @@ impl Replica {
         if !self.expectations.internal.has_hidden() {
             return;
         }
-        let Flow { original, family, protocol, zone, .. } =
-            self.internal.get(slot).expect("it was just added").flow;
-        let parent = Parent { original, family, protocol };
+        let (parent, zone) = self.parent_in(slot);
         let mut revealed = Vec::new();
         self.expectations.internal.reveal(&parent, zone, |slot| revealed.push(slot));
         for slot in revealed {
             self.expectation_news(Heard::Added(slot), origin);
         }
+    }
+
+    /// The flow in `slot` has left the internal cache. If it has ended, what it has announced ended with it, also where nobody
+    /// says so; if it is kept out from now on, the peer hears no more of that.
+    pub(super) fn end_expectations(&mut self, slot: Slot) {
+        if self.expectations.internal.is_empty() {
+            return;
+        }
+        let (parent, zone) = self.parent_in(slot);
+        let announced: Vec<ExpectSlot> = self.expectations.internal.of_parent(&parent, zone).collect();
+        for slot in announced {
+            let heard = self.expectations.internal.sweep(slot);
+            self.expectation_news(heard, Origin::Kernel);
+        }
+    }
+
+    /// A birth of the flow in `slot` was heard. What it has announced already was announced by an earlier life, whose end was
+    /// not heard.
+    pub(super) fn doubt_expectations(&mut self, now: Instant, slot: Slot) {
+        if self.expectations.internal.is_empty() {
+            return;
+        }
+        let (parent, zone) = self.parent_in(slot);
+        if self.expectations.internal.of_parent(&parent, zone).next().is_some() {
+            self.read_expectations(now);
+        }
+    }
+
+    /// How expectations name the flow in `slot`.
+    fn parent_in(&self, slot: Slot) -> (Parent, u16) {
+        let Flow { original, family, protocol, zone, .. } =
+            self.internal.get(slot).expect("it is in the cache").flow;
+        (Parent { original, family, protocol }, zone)
     }
 
     /// The slot of an ended expectation is needed no more.
@@ -196,7 +227,7 @@ impl Replica {
         let mut forgotten = 0;
         let mut from = 0;
         loop {
-            let Some(slot) = self.expectations.internal.dead_from(from).next() else { break };
+            let Some(slot) = self.expectations.internal.ends_from(from).next() else { break };
             from = slot.0 + 1;
             if self.session.holds(slot.into()) {
                 self.bury_expectation(slot);

@@ -468,12 +468,14 @@ impl Replica {
             Applied::Ended(slot) if self.role.replicates() => {
                 stats.destroyed += 1;
                 self.session.enqueue(slot.into());
+                self.end_expectations(slot);
             }
             Applied::Ended(slot) | Applied::Vanished(slot) => {
                 stats.destroyed += 1;
                 // What is left over here and was removed, has ended there.
                 let untold = origin == Origin::Kernel && matches!(applied, Applied::Ended(_));
                 self.unsaid += u32::from(untold);
+                self.end_expectations(slot);
                 self.bury(slot);
             }
             Applied::Late => self.stats.kernel.late_destroys += 1,

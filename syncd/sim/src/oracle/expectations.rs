@@ -97,6 +97,11 @@ impl Oracle {
         if change == Change::Destroy && standing_by {
             return Err(format!("{who} an end while standing by: {}", decoded.expectation));
         }
+        let parent = host.kernel.get(&name_of(&key.parent));
+        let kept_out = |replica: &Replica| parent.is_some_and(|parent| !replica.filter().accepts(parent));
+        if change != Change::Destroy && host.replica().is_some_and(kept_out) {
+            return Err(format!("{who} what a flow that is kept out has announced: {}", decoded.expectation));
+        }
         let announced = &mut self.sides[side.index()].announced;
         let greeting = view.flags().has(Flags::HELLO);
         announced.told.insert(view.seq().0, Told { key, change, greeting });

@@ -111,6 +111,14 @@ impl World {
         self.turn(side, "settings", || format!("{settings:?}"))
     }
 
+    /// What one daemon replicates for the moment, both do from now on.
+    pub(super) fn settle_filter(&mut self) {
+        let mut filters = self.hosts.iter().filter_map(|host| Some(host.replica()?.filter()));
+        if let Some(changed) = filters.find(|filter| **filter != self.filter) {
+            self.filter = changed.clone();
+        }
+    }
+
     pub(super) fn start_again(&mut self, side: Side) -> Verdict {
         if self.hosts[side.index()].is_up() || !self.powered[side.index()] {
             return Ok(());

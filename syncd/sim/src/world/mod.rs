@@ -296,6 +296,7 @@ impl World {
         self.calm = true;
         self.network.heal();
         self.orders.clear();
+        self.settle_filter();
         self.powered = [true; 2];
         for side in Side::BOTH {
             if std::mem::take(&mut self.gone[side.index()]) {

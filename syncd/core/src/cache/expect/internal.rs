@@ -1,14 +1,15 @@
 //! Expectations of my kernel, and the ends of those that the peer has not acknowledged yet.
 //!
 //! An expectation may be announced before its parent is: by the first packet of a call, whose own birth is told when
-//! that packet leaves. It is hidden until then, and for ever if the filter keeps its parent out.
+//! that packet leaves. It is hidden until then, and for ever if the filter keeps its parent out. One that is hidden after the
+//! peer was told of it has ended for the peer, though not for us.
 
 use alloc::vec::Vec;
 
 use super::table::{ExpectEntry, ExpectSlot, ExpectTable};
 use crate::flow::{Change, Expectation, Parent};
 
-/// Ended: kept until the peer has acknowledged it, or until the dump is over.
+/// Ended in the kernel: kept until the peer has acknowledged it, or until the dump is over.
 const DEAD: u16 = 1;
 /// The peer may know it: it was sent at least once.
 const TOLD: u16 = 1 << 1;
@@ -20,9 +21,9 @@ const HIDDEN: u16 = 1 << 2;
 pub enum Heard {
     /// An expectation was added, or another took its place; the peer should hear of it.
     Added(ExpectSlot),
-    /// One that the peer may know ended; the slot stays until [`InternalExpectations::bury`].
+    /// One that the peer may know ended, or is hidden from it; its end waits until [`InternalExpectations::bury`].
     Ended(ExpectSlot),
-    /// One that the peer never heard of ended; the slot is about to be free: forget it everywhere.
+    /// One that the peer never heard of ended, or is hidden; the slot may be about to be free: forget it everywhere.
     Vanished(ExpectSlot),
     /// Nothing the peer would care about.
     Nothing,
@@ -101,13 +102,13 @@ impl InternalExpectations {
     #[must_use]
     pub fn news(&self, slot: ExpectSlot) -> Option<(Change, &Expectation)> {
         let entry = self.table.get(slot)?;
-        Some((if entry.is(DEAD) { Change::Destroy } else { Change::New }, &entry.expectation))
+        Some((if entry.is(DEAD | HIDDEN) { Change::Destroy } else { Change::New }, &entry.expectation))
     }
 
-    /// Whether the expectation in `slot` lives.
+    /// Whether the expectation in `slot` lives, and the peer may hear of it.
     #[must_use]
-    pub fn is_alive(&self, slot: ExpectSlot) -> bool {
-        self.table.get(slot).is_some_and(|entry| !entry.is(DEAD))
+    pub fn is_shown(&self, slot: ExpectSlot) -> bool {
+        self.table.get(slot).is_some_and(|entry| !entry.is(DEAD | HIDDEN))
     }
 
     /// Living expectations with a known parent, from slot `from` on.
@@ -120,9 +121,9 @@ impl InternalExpectations {
         self.table.iter_from(from).filter(|(_, entry)| !entry.is(DEAD))
     }
 
-    /// Ended expectations from slot `from` on.
-    pub fn dead_from(&self, from: u32) -> impl Iterator<Item = ExpectSlot> {
-        self.table.iter_from(from).filter(|(_, entry)| entry.is(DEAD)).map(|(slot, _)| slot)
+    /// Expectations that have ended, or have for the peer, from slot `from` on.
+    pub fn ends_from(&self, from: u32) -> impl Iterator<Item = ExpectSlot> {
+        self.table.iter_from(from).filter(|(_, entry)| entry.is(DEAD | HIDDEN)).map(|(slot, _)| slot)
     }
 
     /// Takes over an event of the kernel. `zone` is that of its parent, if that is in the internal cache.
@@ -171,6 +172,13 @@ impl InternalExpectations {
         }
     }
 
+    /// Living expectations of the flow `parent` in that zone, but for those that wait for it.
+    pub fn of_parent(&self, parent: &Parent, zone: u16) -> impl Iterator<Item = ExpectSlot> {
+        let in_zone =
+            move |slot: &ExpectSlot| self.get(*slot).is_some_and(|entry| entry.expectation.zone == zone);
+        self.table.of_parent(parent).filter(|slot| self.is_shown(*slot)).filter(in_zone)
+    }
+
     /// A dump is asked for, or begins: see [`InternalCache::begin_dump`](crate::cache::InternalCache::begin_dump).
     pub const fn begin_dump(&mut self) {
         self.generation += 1;
@@ -215,9 +223,13 @@ impl InternalExpectations {
         self.entry(slot).marks |= TOLD;
     }
 
-    /// Frees the slot of one that ended.
+    /// The peer knows of the end, or will never: frees the slot of one that ended. One that is hidden stays.
     pub fn bury(&mut self, slot: ExpectSlot) {
-        assert!(self.entry(slot).is(DEAD), "a living expectation was buried");
+        assert!(!self.is_shown(slot), "a living expectation was buried");
+        if self.entry(slot).is(HIDDEN) {
+            self.entry(slot).marks &= !TOLD;
+            return;
+        }
         if self.dumping {
             self.entry(slot).marks &= !TOLD;
             self.graves.push(slot);
@@ -261,7 +273,7 @@ impl InternalExpectations {
         second: u32,
     ) -> Heard {
         let (generation, entry) = (self.generation, self.entry(slot));
-        let (was_dead, was_hidden) = (entry.is(DEAD), entry.is(HIDDEN));
+        let (was_dead, was_hidden, was_shown) = (entry.is(DEAD), entry.is(HIDDEN), !entry.is(DEAD | HIDDEN));
         entry.expectation = Expectation { zone: zone.unwrap_or(0), ..*expectation };
         (entry.stamp, entry.created, entry.changed) = (generation, second, second);
         entry.marks &= !(DEAD | HIDDEN);
@@ -271,7 +283,11 @@ impl InternalExpectations {
         self.dead -= u32::from(was_dead);
         self.hidden -= u32::from(was_hidden);
         self.hidden += u32::from(zone.is_none());
-        zone.map_or(Heard::Nothing, |_| Heard::Added(slot))
+        match zone {
+            Some(_) => Heard::Added(slot),
+            None if was_shown => self.gone(slot),
+            None => Heard::Nothing,
+        }
     }
 
     fn end_of(&mut self, slot: ExpectSlot) -> Heard {
@@ -285,12 +301,17 @@ impl InternalExpectations {
 
     fn lay_to_rest(&mut self, slot: ExpectSlot) -> Heard {
         let (generation, entry) = (self.generation, self.entry(slot));
-        let (told, was_hidden) = (entry.is(TOLD), entry.is(HIDDEN));
+        let was_hidden = entry.is(HIDDEN);
         entry.marks = entry.marks & !HIDDEN | DEAD;
         entry.stamp = generation;
         self.dead += 1;
         self.hidden -= u32::from(was_hidden);
-        if told { Heard::Ended(slot) } else { Heard::Vanished(slot) }
+        self.gone(slot)
+    }
+
+    /// What it means for the peer that it shall not know the expectation in `slot` any more.
+    fn gone(&mut self, slot: ExpectSlot) -> Heard {
+        if self.entry(slot).is(TOLD) { Heard::Ended(slot) } else { Heard::Vanished(slot) }
     }
 
     fn show(&mut self, slot: ExpectSlot, zone: u16) -> Heard {

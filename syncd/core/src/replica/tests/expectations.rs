@@ -538,3 +538,94 @@ fn too_many_parents_are_read_with_the_table() {
     };
     assert_eq!((dumps_after(0..1024), dumps_after(1024..1025)), (0, 1));
 }
+
+/// A primary whose flow 1 has announced port 5, which the peer was told.
+fn announcing() -> Replica {
+    let (mut replica, _) = expecting();
+    role(&mut replica, at(3), Role::Primary);
+    read(&mut replica, at(3), &[]);
+    replica.handle_flow(at(3), Origin::Kernel, Change::New, &flow(1));
+    born(&mut replica, at(3), &expectation(1, 5));
+    assert_eq!(told(&mut replica, at(3)), ["New 1", "New ->5"]);
+    replica
+}
+
+/// The kernel lists these flows, and of each the expectation of port 5.
+fn read(replica: &mut Replica, now: Instant, flows: &[Flow]) {
+    replica.handle_timeout(now);
+    while let Some(request) = replica.poll_kernel(now) {
+        match request {
+            KernelRequest::Dump { token } => {
+                replica.handle_kernel(now, KernelReply::Begun(token));
+                for flow in flows {
+                    replica.handle_kernel(now, KernelReply::Dumped(token, flow.into()));
+                }
+                replica.handle_kernel(now, KernelReply::Done(token));
+            }
+            KernelRequest::Expect(ExpectRequest::Dump { token }) => {
+                replica.handle_kernel(now, KernelReply::Begun(token));
+                for flow in flows {
+                    let announced = expectation(flow.original.source_port, 5);
+                    replica.handle_kernel(now, KernelReply::Expectation(token, &announced));
+                }
+                replica.handle_kernel(now, KernelReply::Done(token));
+            }
+            KernelRequest::Find { token, .. } | KernelRequest::Expect(ExpectRequest::Find { token, .. }) => {
+                replica.handle_kernel(now, KernelReply::Failed(token, Errno::ENOENT));
+            }
+            KernelRequest::Count { token } => {
+                let flows = u32::try_from(flows.len()).expect("a few");
+                replica.handle_kernel(now, KernelReply::Counted(token, flows));
+            }
+            KernelRequest::ListenNew(_) => {}
+            other => panic!("{other:?}"),
+        }
+        replica.handle_timeout(now);
+    }
+}
+
+#[test]
+fn what_a_flow_has_announced_that_is_kept_out_from_now_on_ends_for_the_peer() {
+    let mut replica = announcing();
+    let narrow = Filter::new(std::vec![Protocol::UDP], Vec::new()).with_helpers(Helpers::All);
+    replica.handle_settings(at(10), &settings::settings(narrow));
+    read(&mut replica, at(10), &[flow(1)]);
+    let mut ends = told(&mut replica, at(10));
+    ends.sort();
+    assert_eq!(ends, ["Destroy ->5", "Destroy 1"]);
+    assert_eq!(replica.internal_expectations().len(), 0);
+    // Its kernel goes on expecting it, and announces more, of which the peer hears nothing.
+    born(&mut replica, at(11), &expectation(1, 6));
+    ended(&mut replica, at(11), &expectation(1, 5));
+    born(&mut replica, at(11), &expectation(1, 5));
+    assert!(!told(&mut replica, at(11)).iter().any(|word| word.starts_with("New")));
+    let wide = Filter::default().with_helpers(Helpers::All);
+    replica.handle_settings(at(20), &settings::settings(wide));
+    read(&mut replica, at(2000), &[flow(1)]);
+    assert_eq!(told(&mut replica, at(2000)), ["New 1", "New ->5"]);
+}
+
+/// A flow that is older than the daemon may end without an event, and so do its expectations.
+#[test]
+fn what_a_flow_has_announced_ends_with_it_although_nobody_says_so() {
+    let mut replica = announcing();
+    replica.handle_flow(at(2000), Origin::Kernel, Change::Destroy, &flow(1));
+    assert_eq!(told(&mut replica, at(2000)), ["Destroy 1", "Destroy ->5"]);
+}
+
+/// Only a dump has told of the life before, and its end made no event.
+#[test]
+fn a_birth_of_what_lives_leads_to_another_look_at_what_it_has_announced() {
+    let (mut replica, _) = expecting();
+    role(&mut replica, at(3), Role::Primary);
+    read(&mut replica, at(3), &[flow(1), flow(2)]);
+    assert_eq!(replica.internal_expectations().len(), 2);
+    replica.handle_flow(at(2000), Origin::Kernel, Change::New, &flow(1));
+    read(&mut replica, at(2000), &[flow(2)]);
+    let left: Vec<u16> = replica
+        .internal_expectations()
+        .iter_from(0)
+        .map(|(_, entry)| entry.expectation.parent.original.source_port)
+        .collect();
+    assert_eq!((replica.internal().len(), left), (2, std::vec![2]));
+}

@@ -6,7 +6,7 @@ use super::*;
 use crate::filter::{Filter, Network};
 
 /// As [`config`], with this filter.
-fn settings(filter: Filter) -> Settings {
+pub(super) fn settings(filter: Filter) -> Settings {
     let Config { internal_limit, external_limit, channels, .. } = config();
     Settings {
         filter,
