@@ -240,14 +240,23 @@ impl Commit {
     }
 
     /// When [`Self::next`] has something to do by itself.
-    pub(super) fn due(&self) -> Option<Instant> {
-        let room = self.open.len() < OPEN && self.conflicts.len() < CONFLICTS;
-        let wants = self.conflicts.iter().any(Conflict::wants);
-        let running = !self.is_over() && (room || wants);
-        if running || (self.is_over() && self.deaf) {
+    pub(super) fn due(&self, external: &ExternalCache) -> Option<Instant> {
+        let at_once = match self.state {
+            State::Idle => self.deaf,
+            State::Running { cursor, .. } if cursor < external.end() => {
+                self.open.len() < OPEN && self.conflicts.len() < CONFLICTS
+            }
+            State::Running { .. } => self.is_answered(),
+        };
+        if at_once || self.conflicts.iter().any(Conflict::wants) {
             return Some(Instant::PAST);
         }
         self.retry.filter(|_| self.is_over()).map(|(due, _)| due)
+    }
+
+    /// Whether no reply of the kernel is missing.
+    fn is_answered(&self) -> bool {
+        self.open.is_empty() && self.conflicts.is_empty()
     }
 
     /// The next thing to ask of the kernel. A slice may end without one although there is more to do;
@@ -336,7 +345,7 @@ impl Commit {
     /// that was not there before, and what to tell.
     pub(super) fn step(&mut self, now: Instant, external: &ExternalCache) -> (bool, Option<Notice>) {
         let State::Running { round, cursor, tried } = self.state else { return (false, None) };
-        if cursor < external.end() || !self.open.is_empty() || !self.conflicts.is_empty() {
+        if cursor < external.end() || !self.is_answered() {
             return (false, None);
         }
         let more = round <= RELATED || (tried > 0 && round < ROUNDS);

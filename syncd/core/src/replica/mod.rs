@@ -268,7 +268,7 @@ impl Replica {
             bulk,
             catch_up,
             kernel,
-            self.commit.due(),
+            self.commit.due(&self.external),
             self.audit.due(),
             expectations,
             parents,

@@ -177,9 +177,12 @@ impl Resync {
         }
         match self.state {
             State::Wanted { not_before } => Some(not_before),
-            State::Sweeping { .. } if self.confirming.len() < CONFIRMING => Some(Instant::PAST),
+            State::Sweeping { cursor } => {
+                let more = cursor < internal.end() && self.confirming.len() < CONFIRMING;
+                (more || self.is_swept(cursor, internal)).then_some(Instant::PAST)
+            }
             State::Idle => self.blind,
-            State::Dumping { .. } | State::Sweeping { .. } => None,
+            State::Dumping { .. } => None,
         }
     }
 
@@ -301,10 +304,15 @@ impl Resync {
         self.swept += 1;
     }
 
+    /// Whether all slots were looked at and all look-ups are answered.
+    fn is_swept(&self, cursor: u32, internal: &InternalCache) -> bool {
+        cursor >= internal.end() && self.confirming.is_empty()
+    }
+
     /// Ends the sweep when all slots were looked at and all look-ups are answered.
     pub(super) fn finish(&mut self, now: Instant, internal: &InternalCache) -> Option<Notice> {
         let State::Sweeping { cursor } = self.state else { return None };
-        if cursor < internal.end() || !self.confirming.is_empty() {
+        if !self.is_swept(cursor, internal) {
             return None;
         }
         self.completed += 1;

@@ -464,3 +464,58 @@ fn a_look_up_that_fails_for_another_reason_leads_to_another_dump() {
     replica.handle_kernel(at(2000), KernelReply::Failed(token, Errno::ENOMEM));
     assert_eq!((replica.status(at(2000)).internal, dumps(&mut replica, at(4000))), (1, 1));
 }
+
+/// Asks the kernel for all there is to ask now, and answers nothing but dumps. Says what waits for an answer.
+fn asked_of_kernel(replica: &mut Replica, now: Instant) -> Vec<Token> {
+    let mut waiting = Vec::new();
+    for _ in 0..10 {
+        replica.handle_timeout(now);
+        while let Some(request) = replica.poll_kernel(now) {
+            match request {
+                KernelRequest::Dump { token } => {
+                    replica.handle_kernel(now, KernelReply::Begun(token));
+                    replica.handle_kernel(now, KernelReply::Done(token));
+                }
+                KernelRequest::Find { token, .. } | KernelRequest::Create { token, .. } => {
+                    waiting.push(token);
+                }
+                KernelRequest::Count { token } => replica.handle_kernel(now, KernelReply::Counted(token, 1)),
+                KernelRequest::ListenNew(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    waiting
+}
+
+#[test]
+fn the_last_look_ups_of_a_sweep_are_waited_for() {
+    let (mut replica, _) = settled();
+    replica.handle_flow(at(10), Origin::Kernel, Change::New, &flow(1));
+    replica.handle_overrun(at(2000));
+    let waiting = asked_of_kernel(&mut replica, at(2000));
+    assert_eq!(waiting.len(), 1, "the dump has not listed it");
+    transmitted(&mut replica, at(2000));
+    assert!(replica.poll_timeout() > Some(at(2000)), "an answer wakes us up, not the clock");
+    replica.handle_kernel(at(2010), KernelReply::Failed(waiting[0], Errno::ENOENT));
+    assert!(replica.poll_timeout() <= Some(at(2010)));
+    replica.handle_timeout(at(2010));
+    assert_eq!(replica.internal().len(), 0);
+    let told: Vec<_> = core::iter::from_fn(|| replica.poll_notice()).collect();
+    assert!(matches!(told.last(), Some(Notice::Reloaded { swept: 1, .. })), "{told:?}");
+}
+
+#[test]
+fn the_last_creations_of_a_commit_are_waited_for() {
+    let (mut replica, mut peer) = settled();
+    peer.tells(&mut replica, at(3), Change::New, &flow(1));
+    role(&mut replica, at(2000), Role::Primary);
+    let waiting = asked_of_kernel(&mut replica, at(2000));
+    assert_eq!(waiting.len(), 1);
+    transmitted(&mut replica, at(2000));
+    assert!(replica.poll_timeout() > Some(at(2000)), "an answer wakes us up, not the clock");
+    replica.handle_kernel(at(2001), KernelReply::Done(waiting[0]));
+    assert!(replica.poll_timeout() <= Some(at(2001)));
+    replica.handle_timeout(at(2001));
+    assert!(replica.external().is_empty());
+}
