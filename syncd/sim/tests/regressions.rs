@@ -487,3 +487,17 @@ fn a_flow_without_room_is_tried_again_although_the_peer_has_named_it_again() {
          --helpers 494 --purge 0 --without 15",
     );
 }
+
+/// Both had a flow after a split; our kernel had just lost it when it was to be relaxed, and we had not read of its end.
+#[test]
+fn what_our_kernel_loses_while_it_is_relaxed_is_adopted() {
+    holds_with(
+        1239,
+        "--seconds 19 --loss 0 --duplicate 0 --reorder 94 --delay 20000 --cuts 0 --crashes 2 \
+         --router-crashes 1 --stalls 4 --failovers 2 --traffic 100 --pool 40 --ends 468 --nat 0 --events \
+         500 --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 2 --lag 0 --early-drop 1 --refusals \
+         50 --freezes 1 --jumps 0 --splits 2 --operators 0 --strangers 0 --replacements 0 --wishes 3 \
+         --reloads 0 --helpers 500 --purge 2",
+    );
+}

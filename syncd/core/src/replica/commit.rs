@@ -15,12 +15,14 @@ use alloc::vec::Vec;
 use super::conflict::{Conflict, Outcome, refused_extra};
 use super::kernel::{Errno, KernelReply, KernelRequest, Token};
 use super::notice::Notice;
-use super::rounds::{RELATED, ROUNDS, is_over, round_of};
+use super::rounds::{
+    RELATED, ROUNDS, adopts, is_for_lack_of_room, is_over, may_try_again, remaining, round_of,
+};
 use super::status::CommitStatus;
 use super::tokens::Tokens;
 use crate::cache::external::Failure;
-use crate::cache::{Entry, ExternalCache, InternalCache, Slot};
-use crate::flow::{AttrSet, ExtraSet, Flow, HelperName, Key, Protocol, Status, Whole};
+use crate::cache::{ExternalCache, InternalCache, Slot};
+use crate::flow::{AttrSet, ExtraSet, Flow, HelperName, Key, Status, Whole};
 use crate::time::{Duration, Instant};
 
 /// Conflicts being resolved at once; while there are more, no new flow is tried.
@@ -31,13 +33,6 @@ const OPEN: usize = 128;
 
 /// Slots looked at in one go.
 const SLICE: u32 = 8192;
-
-/// Seconds a flow lives at least after it was written: data packets refresh the real timeout without an event, so
-/// what the peer said last may be long over. The first packet sets the true one.
-const SHORTEST: u32 = 60;
-
-/// Seconds for a flow of which the peer said no timeout (conntrackd with `CommitTimeout`).
-const UNSAID: u32 = 180;
 
 /// Failures told one by one; the others are counted and stay visible in the external cache.
 const TOLD: u32 = 16;
@@ -129,6 +124,8 @@ pub(super) struct Commit {
     committed_before: u32,
     last: Option<CommitStatus>,
     open: VecDeque<Open>,
+    /// Flows that our kernel has just lost, as their relaxing has shown: the peer's live on.
+    lost: Vec<(Slot, Key)>,
     conflicts: Vec<Conflict>,
     /// Helpers that our kernel does not have, as far as told.
     unknown: Vec<HelperName>,
@@ -151,6 +148,7 @@ impl Commit {
             committed_before: 0,
             last: None,
             open: VecDeque::new(),
+            lost: Vec::new(),
             conflicts: Vec::new(),
             unknown: Vec::new(),
             told: VecDeque::new(),
@@ -236,6 +234,7 @@ impl Commit {
             self.finish(now);
         }
         self.open.clear();
+        self.lost.clear();
         self.conflicts.clear();
     }
 
@@ -243,7 +242,7 @@ impl Commit {
     pub(super) fn due(&self, external: &ExternalCache) -> Option<Instant> {
         let at_once = match self.state {
             State::Idle => self.deaf,
-            State::Running { cursor, .. } if cursor < external.end() => {
+            State::Running { cursor, .. } if cursor < external.end() || !self.lost.is_empty() => {
                 self.open.len() < OPEN && self.conflicts.len() < CONFLICTS
             }
             State::Running { .. } => self.is_answered(),
@@ -256,7 +255,7 @@ impl Commit {
 
     /// Whether no reply of the kernel is missing.
     fn is_answered(&self) -> bool {
-        self.open.is_empty() && self.conflicts.is_empty()
+        self.open.is_empty() && self.conflicts.is_empty() && self.lost.is_empty()
     }
 
     /// The next thing to ask of the kernel. A slice may end without one although there is more to do;
@@ -281,10 +280,11 @@ impl Commit {
         if self.open.len() >= OPEN || self.conflicts.len() >= CONFLICTS {
             return None;
         }
-        let slot = self.next_slot(second, external, internal)?;
+        let lost = self.next_lost(external);
+        let slot = lost.or_else(|| self.next_slot(second, external, internal))?;
         let entry = external.get(slot).expect("just found");
         let token = tokens.next();
-        let relaxes = self.adopts() && internal.has(&entry.flow.key());
+        let relaxes = lost.is_none() && self.adopts() && internal.has(&entry.flow.key());
         self.open.push_back(Open { token, slot, key: entry.flow.key(), relaxes });
         if relaxes {
             return Some(Next::Relax { token, slot });
@@ -314,8 +314,7 @@ impl Commit {
         if let Some(index) = self.open.iter().position(|open| open.token == token) {
             let open = self.open.remove(index).expect("just found");
             if open.relaxes {
-                // One that has ended meanwhile needs it no more.
-                return if reply.error().is_none() { Settled::Relaxed } else { Settled::Nothing };
+                return self.relaxed(&open, reply.error());
             }
             return self.created(second, open, reply, external);
         }
@@ -404,6 +403,21 @@ impl Commit {
         let cursor = found.map_or(end, |slot| slot.0 + 1);
         self.state = State::Running { round, cursor, tried: tried + u32::from(found.is_some()) };
         found
+    }
+
+    /// The next flow that our kernel has lost while it was to be relaxed, if the peer still has it.
+    fn next_lost(&mut self, external: &ExternalCache) -> Option<Slot> {
+        core::iter::from_fn(|| self.lost.pop()).find_map(|(slot, key)| {
+            external.get(slot).filter(|entry| entry.flow.key() == key && !is_over(&entry.flow)).map(|_| slot)
+        })
+    }
+
+    /// One that has ended here meanwhile is as one that was never here.
+    fn relaxed(&mut self, open: &Open, error: Option<Errno>) -> Settled {
+        if error == Some(Errno::ENOENT) {
+            self.lost.push((open.slot, open.key));
+        }
+        if error.is_none() { Settled::Relaxed } else { Settled::Nothing }
     }
 
     fn created(
@@ -500,35 +514,4 @@ impl Commit {
 /// Why the flow in `slot` was refused, if it was.
 fn reason(external: &ExternalCache, slot: Slot) -> Option<Errno> {
     external.failure(slot).map(|failure| Errno(failure.errno))
-}
-
-/// Whether the kernel may take the flow later: its table was full, or it could not get memory.
-fn is_for_lack_of_room(error: Errno) -> bool {
-    [Errno::ENOMEM, Errno::ENOSPC, Errno::EAGAIN].contains(&error)
-}
-
-/// Whether the flow failed for lack of room, and would still live.
-fn may_try_again(external: &ExternalCache, slot: Slot, entry: &Entry, second: u32) -> bool {
-    let life = if entry.flow.has(AttrSet::TIMEOUT) { entry.flow.timeout.max(SHORTEST) } else { UNSAID };
-    let failed = external.failure(slot).is_some_and(|failure| is_for_lack_of_room(Errno(failure.errno)));
-    failed && second.saturating_sub(entry.changed) < life
-}
-
-/// Whether the flow of a peer that was primary, too, is to be taken over; or, where it lives here as well, its packets to be
-/// taken as they come: they went there meanwhile, and our kernel's view of their windows is old.
-fn adopts(flow: &Flow, round: u8, internal: &InternalCache) -> bool {
-    let here = internal.find(&flow.key()).map(|entry| &entry.flow);
-    let relaxes = |here: &Flow| {
-        round <= RELATED && flow.protocol == Protocol::TCP && here.reply == flow.reply && !is_over(here)
-    };
-    !is_over(flow) && here.is_none_or(relaxes)
-}
-
-/// Seconds a flow shall live in the kernel, `second` being now.
-fn remaining(entry: &Entry, second: u32) -> u32 {
-    if !entry.flow.has(AttrSet::TIMEOUT) {
-        return UNSAID;
-    }
-    let age = second.saturating_sub(entry.changed);
-    entry.flow.timeout.saturating_sub(age).max(SHORTEST)
 }

@@ -26,6 +26,8 @@ fn what_was_active_last_is_written_first() {
         (5, 230_000, established, LIVES),
         (6, 230_000, TcpState::SYN_SENT, FlowStatus::CONFIRMED),
         (7, 230_001, established, LIVES),
+        (8, 232_500, established, LIVES),
+        (9, 222_000, established, LIVES),
     ];
     for (number, ms, state, status) in told {
         peer.tells(&mut replica, at(ms), Change::New, &of(number, state, status));
@@ -41,6 +43,6 @@ fn what_was_active_last_is_written_first() {
         _ => None,
     });
     let numbers: Vec<u16> = written.iter().map(|port| port - flow(0).original.source_port).collect();
-    assert_eq!(numbers, [5, 7, 3, 1, 4, 6, 2]);
+    assert_eq!(numbers, [8, 5, 7, 9, 3, 1, 4, 6, 2]);
     assert!(replica.external().is_empty());
 }

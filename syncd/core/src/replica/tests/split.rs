@@ -232,3 +232,23 @@ fn whoever_stepped_back_unheard_asks_once_more_when_all_is_told() {
     assert!(question(&mut replica));
     assert!(!question(&mut replica), "once");
 }
+
+/// Our kernel loses a flow while it is to be relaxed, before we have read of its end. (The simulator found it.)
+#[test]
+fn a_flow_that_our_kernel_has_just_lost_lives_on_as_the_peers() {
+    let (mut replica, _) = healed();
+    replica.handle_command(at(6), RequestId(7), Command::PeerYielded);
+    let mut created = Vec::new();
+    play_kernel(&mut replica, at(6), |_, request| match request {
+        KernelRequest::Create { token, flow, .. } => {
+            created.push(flow.original.source_port);
+            Some(Played::Done(token))
+        }
+        KernelRequest::Relax { token, .. } => Some(Played::Failed(token, Errno::ENOENT)),
+        KernelRequest::Dump { token } => Some(Played::Done(token)),
+        KernelRequest::Find { token, .. } => Some(Played::Failed(token, Errno::EINVAL)),
+        other => panic!("{other:?}"),
+    });
+    created.sort_unstable();
+    assert_eq!(created, [1, 2, 4]);
+}
