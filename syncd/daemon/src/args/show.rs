@@ -1,5 +1,7 @@
 //! What can be typed after `show`. Says nothing about what it does.
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand, ValueEnum};
 use syncd_core::flow::Family;
 
@@ -30,7 +32,7 @@ pub(crate) enum Show {
     /// docs/failover.md tells each line.
     Failover {
         /// How many, the newest first.
-        #[arg(default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(default_value_t = 1, value_parser = at_least_one::<u32>)]
         number: u32,
         /// Of which daemon, and how to answer.
         #[command(flatten)]
@@ -115,8 +117,13 @@ pub(crate) struct Part {
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// At most so many.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = at_least_one::<u64>)]
     pub(crate) limit: Option<u64>,
+}
+
+/// For clap: how many.
+fn at_least_one<N: FromStr + From<u8> + PartialOrd>(word: &str) -> Result<N, String> {
+    word.parse().ok().filter(|number| *number >= N::from(1)).ok_or_else(|| "a number from 1 on".to_owned())
 }
 
 /// A table of a cache; VyOS's words.

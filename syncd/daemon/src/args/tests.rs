@@ -17,6 +17,22 @@ fn masters_word_is_understood() {
 }
 
 #[test]
+fn a_number_that_is_none_is_answered_by_what_would_be_one() {
+    for (words, wanted) in [
+        ("show conntrack table ipv4 --sport http", "a number from 0 to 65535"),
+        ("show conntrack table ipv4 --zone 65536", "a number from 0 to 65535"),
+        ("show conntrack table ipv4 --limit 0", "a number from 1 on"),
+        ("show conntrack-sync cache internal --limit few", "a number from 1 on"),
+        ("show failover 0", "a number from 1 on"),
+        ("show failover last", "a number from 1 on"),
+    ] {
+        let words = ["syncd"].into_iter().chain(words.split(' '));
+        let said = Arguments::try_parse_from(words).unwrap_err().to_string();
+        assert!(said.contains(wanted), "{said}");
+    }
+}
+
+#[test]
 fn help() {
     let mut help = String::new();
     describe(&mut Arguments::command().term_width(100), "syncd", &mut help);

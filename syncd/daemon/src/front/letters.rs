@@ -95,7 +95,7 @@ syncd in the place of conntrackd: the letters that scripts use.
   -s [WORD]     statistics: ct, expect, network, cache, runtime, link, queue, rsqueue, process
   -i [ct|expect] [-x]   internal cache, as lines or XML
   -e [ct|expect] [-x]   external cache
-  -c            commit the external cache; without a notify FIFO: this router is primary
+  -c [ct|expect]  commit the external cache; without a notify FIFO: this router is primary
   -f [internal|external]  the external cache is asked of the peer again
   -F [ct|expect]  empty the kernel's table of what is replicated
   -R            read the kernel's table again

@@ -175,6 +175,7 @@ pub(crate) fn table(
     out: &mut impl Write,
 ) -> Result<(), ShowError> {
     let chosen = part.selection.read().map_err(ShowError::Selection)?;
+    chosen.require(family).map_err(ShowError::Selection)?;
     let limit = part.limit.unwrap_or(u64::MAX);
     let mut list = List::begin(out, style == Style::Json, "flows")?;
     let (mut shown, mut written) = (0, Ok(()));

@@ -30,11 +30,11 @@ pub(crate) struct Selection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dst: Option<String>,
     /// Only flows with this original source port.
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = number)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sport: Option<u16>,
     /// Only flows with this original target port.
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", value_parser = number)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dport: Option<u16>,
     /// Only flows in this state of TCP or SCTP, as it is printed, or: assured, unreplied.
@@ -42,7 +42,7 @@ pub(crate) struct Selection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<String>,
     /// Only flows of this conntrack zone.
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", value_parser = number)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) zone: Option<u16>,
     /// Only flows with this mark, of which the bits of the mask count.
@@ -71,7 +71,7 @@ impl Selection {
     ///
     /// Which of them makes no sense, and what would.
     pub(crate) fn read(&self) -> Result<Chosen, String> {
-        Ok(Chosen {
+        let chosen = Chosen {
             proto: read(self.proto.as_deref())?,
             src: read(self.src.as_deref())?,
             dst: read(self.dst.as_deref())?,
@@ -80,7 +80,13 @@ impl Selection {
             state: read(self.state.as_deref())?,
             zone: self.zone,
             mark: read(self.mark.as_deref())?,
-        })
+        };
+        match (chosen.src, chosen.dst) {
+            (Some(src), Some(dst)) if src.0.family() != dst.0.family() => {
+                Err("--src and --dst are one IPv4 and one IPv6: no flow has both".to_owned())
+            }
+            _ => Ok(chosen),
+        }
     }
 }
 
@@ -93,7 +99,29 @@ fn checked<T: FromStr<Err = String>>(word: &str) -> Result<String, String> {
     word.parse::<T>().map(|_| word.to_owned())
 }
 
+/// For clap: a port or a zone.
+fn number(word: &str) -> Result<u16, String> {
+    word.parse().map_err(|_| format!("a number from 0 to {}", u16::MAX))
+}
+
 impl Chosen {
+    /// Refuses addresses of another family than the one that is looked at.
+    ///
+    /// # Errors
+    ///
+    /// Where to look instead.
+    pub(crate) fn require(&self, family: Family) -> Result<(), String> {
+        let other = [self.src, self.dst].into_iter().flatten().any(|wanted| wanted.0.family() != family);
+        let (here, there) = if family == Family::V4 { ("ipv4", "ipv6") } else { ("ipv6", "ipv4") };
+        if other {
+            Err(format!(
+                "no flow of the {here} table has an address of the other family; look at 'table {there}'"
+            ))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Whether the flow is wanted.
     pub(crate) fn admits(&self, flow: FlowRef<'_>) -> bool {
         let original = &flow.original;

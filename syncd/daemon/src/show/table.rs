@@ -96,12 +96,15 @@ pub(crate) fn flow(of: &Decoded, format: TableFormat, out: &mut impl Write) -> i
             )
         }
         TableFormat::Wide => {
+            // A flow that has carried nothing at all is one of which nobody counts what it carries.
+            let counted = of.carried.iter().any(|carried| carried.packets > 0);
+            let count = |number: u64| if counted { number.to_string() } else { "-".to_owned() };
             let cells = |tuple: &Tuple, carried: Carried| {
                 [
                     end(flow, tuple.source, tuple.source_port),
                     end(flow, tuple.target, tuple.target_port),
-                    carried.packets.to_string(),
-                    carried.bytes.to_string(),
+                    count(carried.packets),
+                    count(carried.bytes),
                 ]
             };
             let [source, target, packets, bytes] = cells(&flow.original, of.carried[0]);

@@ -81,3 +81,20 @@ fn nonsense_is_refused_with_what_would_make_sense() {
         assert!(said.contains(" is ") || said.contains(", as "), "{word} {value}: {said}");
     }
 }
+
+#[test]
+fn of_one_family_no_flow_has_an_address_of_the_other() {
+    let both = |src: &str, dst: &str| {
+        Selection { dst: Some(dst.to_owned()), ..selection("src", src) }.read().map(|_| ())
+    };
+    assert_eq!(both("10.0.0.0/8", "192.0.2.1"), Ok(()));
+    assert!(both("10.0.0.0/8", "::/0").unwrap_err().contains("one IPv4 and one IPv6"));
+    for (word, value, family, other) in
+        [("src", "2001:db8::1", Family::V4, Family::V6), ("dst", "10.0.0.1", Family::V6, Family::V4)]
+    {
+        let chosen = selection(word, value).read().unwrap();
+        let there = if other == Family::V4 { "look at 'table ipv4'" } else { "look at 'table ipv6'" };
+        assert!(chosen.require(family).unwrap_err().ends_with(there));
+        assert_eq!(chosen.require(other), Ok(()));
+    }
+}
