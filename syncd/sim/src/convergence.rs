@@ -128,6 +128,8 @@ fn caches_differ(mine: &Host, peer: &Host) -> Option<String> {
     let forgets = matches!(mine.daemon, Daemon::Conntrackd(_));
     let (mut held, may_hold_more) = match &peer.daemon {
         Daemon::None => return None,
+        // Nobody but the stranger who did it can know what it has not got.
+        Daemon::Conntrackd(_) if peer.misled => return None,
         // conntrackd never removes what a bulk does not name.
         Daemon::Conntrackd(conntrackd) => (table(conntrackd.external()), true),
         Daemon::Syncd(replica) if is_full(replica, false) => return None,

@@ -101,6 +101,9 @@ pub struct Host {
     pub helping: bool,
     /// How many lost events the daemon knows of.
     pub drops: u64,
+    /// It is a conntrackd that has answered a stranger's hello, and its peer has not heard of that: it acknowledges numbers
+    /// that it has leapt over.
+    pub misled: bool,
     /// When the helper's last batch arrives: the next never comes before it.
     pub handed_over: Instant,
     /// A dump was asked for and waits until the events from before are read.
@@ -151,6 +154,7 @@ impl Host {
             reading: false,
             helping: false,
             drops: 0,
+            misled: false,
             handed_over: Instant::PAST,
             dump_wanted: None,
             expectations_wanted: None,
@@ -242,7 +246,7 @@ impl Host {
         self.helper.clear();
         (self.dump_wanted, self.expectations_wanted) = (None, None);
         (self.reading, self.helping, self.drops) = (false, false, 0);
-        (self.wake_at, self.handed_over) = (None, Instant::PAST);
+        (self.wake_at, self.handed_over, self.misled) = (None, Instant::PAST, false);
         (self.stalled_until, self.frozen_until, self.inbox) = (Instant::PAST, Instant::PAST, 0);
     }
 

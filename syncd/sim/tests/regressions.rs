@@ -501,3 +501,31 @@ fn what_our_kernel_loses_while_it_is_relaxed_is_adopted() {
          --reloads 0 --helpers 500 --purge 2",
     );
 }
+
+/// A router was restarted with a narrower filter, and what it had told of before was demanded of its peer.
+#[test]
+fn a_daemon_that_starts_with_a_narrower_filter_owes_less() {
+    holds_with(
+        48609,
+        "--seconds 8 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 2 --router-crashes \
+         0 --stalls 0 --failovers 2 --traffic 6 --pool 1 --ends 1 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 3 \
+         --helpers 0 --purge 0 --without 5,60,61",
+    );
+}
+
+/// A conntrackd took a stranger's hello during a cut and acknowledged what it had leapt over; its answer to the hello was lost.
+#[test]
+fn what_a_misled_conntrackd_acknowledges_is_not_demanded_of_it() {
+    holds_with(
+        55031,
+        "--seconds 19 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 2 --crashes 0 \
+         --router-crashes 0 --stalls 0 --failovers 0 --traffic 10 --pool 1 --ends 1 --nat 0 --events 500 \
+         --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 2 --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 0 --early-drop 0 --refusals \
+         0 --freezes 0 --jumps 0 --splits 0 --operators 0 --strangers 2 --replacements 0 --wishes 0 \
+         --reloads 0 --helpers 0 --purge 0 --without 0,60",
+    );
+}

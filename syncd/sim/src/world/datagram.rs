@@ -6,6 +6,7 @@ use syncd_core::wire::{
 };
 
 use super::{Event, Verdict, World};
+use crate::host::Daemon;
 use crate::trace::{Glance, Side};
 
 /// Datagrams that wait for a daemon which does not read; more are lost. A real socket holds some hundreds.
@@ -58,6 +59,9 @@ impl World {
         let now = self.now;
         let journey = self.network.send(now, side);
         let door = if journey.first.is_some() { "transmit" } else { "dropped" };
+        if journey.first.is_some() {
+            self.clear_up(side, bytes);
+        }
         self.trace.mix_bytes(bytes);
         self.trace.note(now, Some(side), glance, door, || describe(bytes));
         self.datagrams += 1;
@@ -65,6 +69,14 @@ impl World {
             self.on_the_way += 1;
             let parcel = Parcel { number: self.datagrams, bytes: bytes.to_vec(), waited_in: None };
             self.plan(at, Event::Arrive(side.other(), parcel));
+        }
+    }
+
+    /// A router hears that its peer answers a hello that was not its own, or says hello itself: they begin anew.
+    fn clear_up(&mut self, from: Side, bytes: &[u8]) {
+        for view in frames(bytes).flatten() {
+            self.hosts[from.index()].misled &= !view.hello_back();
+            self.hosts[from.other().index()].misled &= !view.hello();
         }
     }
 
@@ -90,6 +102,9 @@ impl World {
         self.datagrams += 1;
         self.on_the_way += 1;
         self.oracle.intruded(side, self.now);
+        let host = &mut self.hosts[side.index()];
+        let greets = matches!(stranger, Stranger::Hello | Stranger::HelloNearby);
+        host.misled |= greets && matches!(host.daemon, Daemon::Conntrackd(_));
         let parcel = Parcel { number: self.datagrams, bytes, waited_in: None };
         self.plan(self.now, Event::Arrive(side, parcel));
         Ok(())

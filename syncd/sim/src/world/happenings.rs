@@ -161,6 +161,7 @@ impl World {
             peer_keeps: RESEND,
         };
         self.oracle.started(side, self.now);
+        self.oracle.narrowed(side, &self.hosts, &self.filter);
         let host = &mut self.hosts[side.index()];
         let rule = match self.options.conntrackd {
             3 => Some(HelloRule::Original),
