@@ -349,7 +349,9 @@ impl Commit {
         }
         let more = round <= RELATED || (tried > 0 && round < ROUNDS);
         if more && !external.is_empty() {
-            self.state = State::Running { round: round + 1, cursor: 0, tried: 0 };
+            // Only a take-over has an order.
+            let next = if self.manner == Manner::TakeOver { round + 1 } else { RELATED.max(round + 1) };
+            self.state = State::Running { round: next, cursor: 0, tried: 0 };
             return (false, None);
         }
         self.finish(now);
