@@ -65,6 +65,9 @@ fn configuration(name: &str, router: &Router, scenario: &Scenario) -> String {
     if let Some(limit) = scenario.syncd.get(name).and_then(|chosen| chosen.cache_limit) {
         let _ = writeln!(text, "  cache-limit: {limit}");
     }
+    if scenario.syncd.get(name).is_some_and(|chosen| chosen.disable_external_cache) {
+        text.push_str("  disable-external-cache: true\n");
+    }
     if !scenario.helpers.is_empty() {
         let helpers: Vec<&str> = scenario.helpers.iter().map(|helper| helper.word()).collect();
         let _ = writeln!(text, "  expect-sync: [{}]", helpers.join(", "));

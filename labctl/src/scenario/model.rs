@@ -145,6 +145,9 @@ pub(crate) struct SyncdText {
     pub(crate) cache_limit: Option<u32>,
     /// For how many seconds keepalived waits for it to be ready.
     pub(crate) ready_timeout: Option<u32>,
+    /// Whether the peer's flows are in the kernel of the router that stands by.
+    #[serde(default)]
+    pub(crate) disable_external_cache: bool,
 }
 
 /// What of a conntrackd's configuration a scenario may choose.

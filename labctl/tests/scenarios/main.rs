@@ -56,6 +56,16 @@ fn failover_graceful() {
 }
 
 #[test]
+fn preload_kill_primary() {
+    scenario("preload-kill-primary");
+}
+
+#[test]
+fn preload_return() {
+    scenario("preload-return");
+}
+
+#[test]
 fn failback() {
     scenario("failback");
 }

@@ -62,6 +62,11 @@ impl Batch {
         self.add(token, |out, seq| encode::relax(out, seq, flow));
     }
 
+    /// Adds another time to live; see [`encode::shorten`].
+    pub fn shorten(&mut self, token: u32, flow: &Flow, timeout: u32) {
+        self.add(token, |out, seq| encode::shorten(out, seq, flow, timeout));
+    }
+
     /// Adds a deletion; see [`encode::delete`].
     pub fn delete(&mut self, token: u32, flow: &Flow) {
         self.add(token, |out, seq| encode::delete(out, seq, flow));

@@ -116,6 +116,14 @@ pub fn relax(out: &mut Vec<u8>, seq: u32, flow: &Flow) {
     });
 }
 
+/// Appends a request to keep `flow` for `timeout` seconds; all else of it stays. `ENOENT` when there is none.
+pub fn shorten(out: &mut Vec<u8>, seq: u32, flow: &Flow, timeout: u32) {
+    request(out, kind::NEW, 0, seq, flow.family, |out| {
+        put_identity(out, flow);
+        put(out, cta::TIMEOUT, &timeout.to_be_bytes());
+    });
+}
+
 /// Appends a request to delete `flow`: by original tuple and zone, and only this life of it when its id is known
 /// (`ENOENT` when the id differs).
 ///

@@ -108,7 +108,9 @@ impl Outside for Around {
         self.requests.push(match request {
             KernelRequest::Create { token, flow, .. } => (token, What::Create(flow.whole())),
             KernelRequest::Update { token, flow, .. } => (token, What::Update(flow.whole())),
-            KernelRequest::Relax { token, flow } => (token, What::Relax(flow.key())),
+            KernelRequest::Relax { token, flow } | KernelRequest::Shorten { token, flow, .. } => {
+                (token, What::Relax(flow.key()))
+            }
             KernelRequest::Delete { token, flow } => (token, What::Delete(flow.key())),
             KernelRequest::Find { token, flow, .. } => (token, What::Find(flow.key())),
             KernelRequest::Dump { token } => (token, What::Dump),

@@ -23,6 +23,8 @@ use queries::{Answer, Ask, QueryThread};
 
 /// With which receive buffer listening begins, in bytes; it is doubled on each overrun, up to the configured limit.
 const FIRST_BUFFER: usize = 2 << 20;
+/// Where the kernel's settings of connection tracking are.
+const SYSCTLS: &str = "/proc/sys/net/netfilter";
 /// 1: flows carry events from their birth, also while nobody listens; else their ends may never be heard.
 const EVENTS_SYSCTL: &str = "/proc/sys/net/netfilter/nf_conntrack_events";
 /// The most flows the kernel holds.
@@ -260,6 +262,7 @@ impl Kernel {
                 self.batch.update_without_status(token.0, flow, timeout);
             }
             KernelRequest::Relax { token, flow } => self.batch.relax(token.0, flow),
+            KernelRequest::Shorten { token, flow, timeout } => self.batch.shorten(token.0, flow, timeout),
             KernelRequest::Delete { token, flow } => self.batch.delete(token.0, flow),
             KernelRequest::Find { token, flow, by } => self.queries.ask(Ask::Find(token, by, *flow)),
             KernelRequest::Dump { token } => self.dump_when_read(token, Ask::Dump(token)),
@@ -380,6 +383,15 @@ pub(crate) fn table_limit() -> Option<u32> {
 /// How many flows the kernel holds in this network namespace, if it says.
 pub(crate) fn table_count() -> Option<u32> {
     number_in(COUNT_SYSCTL)
+}
+
+/// The longest of the kernel's timeouts (`nf_conntrack_*_timeout*`) in this network namespace, with its name; seconds.
+pub(crate) fn longest_timeout() -> Option<(String, u32)> {
+    let names = fs::read_dir(SYSCTLS).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let timeouts = names.filter(|name| name.starts_with("nf_conntrack_") && name.contains("_timeout"));
+    let known =
+        timeouts.filter_map(|name| number_in(&format!("{SYSCTLS}/{name}")).map(|seconds| (name, seconds)));
+    known.max_by_key(|(_, seconds)| *seconds)
 }
 
 fn number_in(path: &str) -> Option<u32> {

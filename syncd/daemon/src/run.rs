@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use syncd_core::ftfw::SILENCE;
 use syncd_core::recording::Start;
-use syncd_core::replica::{self, Ends, PEER_KEEPS, Replica, Settings};
+use syncd_core::replica::{self, Ends, LENT, PEER_KEEPS, Replica, Settings};
 use syncd_core::time::Instant;
 use syncd_core::wire::Options;
 use tokio::sync::mpsc;
@@ -261,6 +261,8 @@ pub(crate) fn settings(config: &Config, datagram_limit: usize) -> Settings {
         commit_timeout: config.commit_timeout,
         silence: config.peer_timeout.map_or(SILENCE, seconds),
         purge: config.purge_timeout.map(seconds),
+        preload: config.preload,
+        lent_shows: kernel::longest_timeout().is_none_or(|(_, seconds)| seconds < LENT),
     }
 }
 

@@ -258,6 +258,10 @@ impl Outside for Around {
                 encode::relax(out, 1, flow);
                 (token, Want::Change)
             }
+            KernelRequest::Shorten { token, flow, timeout } => {
+                encode::shorten(out, 1, flow, timeout);
+                (token, Want::Change)
+            }
             KernelRequest::Delete { token, flow } => {
                 encode::delete(out, 1, flow);
                 (token, Want::Change)

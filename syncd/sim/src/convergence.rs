@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use syncd_core::cache::expect::ExpectEntry;
 use syncd_core::filter::Filter;
-use syncd_core::flow::{ExpectKey, Expectation, Flow, Status};
+use syncd_core::flow::{AttrSet, ExpectKey, Expectation, Flow, Status};
 use syncd_core::replica::{Divergence, Replica, Role, Sync};
 use syncd_core::time::Instant;
 
 use crate::host::{Daemon, Host};
-use crate::kernel::{Name, name_of};
+use crate::kernel::{Name, is_lent, name_of};
 use crate::trace::Side;
 
 /// How far two routers have come.
@@ -40,6 +40,10 @@ pub struct Circumstances<'a> {
     pub concealed: bool,
     /// Changes of flows may have been lost without any trace, so that only births and ends count.
     pub coarse: bool,
+    /// The backup keeps the primary's flows in its kernel.
+    pub preload: bool,
+    /// The most flows that a kernel holds.
+    pub kernel_limit: usize,
 }
 
 /// Looks at both routers.
@@ -57,7 +61,8 @@ pub fn judge(hosts: &[Host; 2], known: Circumstances<'_>, now: Instant) -> Progr
     let problem = kernel_differs(mine, filter, known.coarse)
         .or_else(|| kernel_differs(peer, filter, known.coarse))
         .or_else(|| caches_differ(mine, peer))
-        .or_else(|| expectations_differ(mine, peer, known.coarse));
+        .or_else(|| expectations_differ(mine, peer, known.coarse))
+        .or_else(|| if known.preload { kernels_differ(mine, peer, known) } else { None });
     match problem {
         None => Progress::Converged,
         Some(why) if known.quiet && !known.concealed && !hosts.iter().any(says_full) => {
@@ -94,6 +99,9 @@ fn unsettled(host: &Host, now: Instant) -> Option<String> {
     if status.sync != Sync::InSync && !full {
         return Some(format!("{} says {:?}", host.name, status.sync));
     }
+    if let Some(waits) = status.preload.filter(|waits| *waits > 0) {
+        return Some(format!("{}: {waits} flows wait for its kernel", host.name));
+    }
     let waits = status.queued + status.in_flight;
     (waits > 0).then(|| format!("{} has {waits} flows queued or unacknowledged", host.name))
 }
@@ -116,6 +124,40 @@ fn kernel_differs(host: &Host, filter: &Filter, coarse: bool) -> Option<String> 
         *flow = internal.get(name).copied().unwrap_or(*flow);
     }
     difference(&kernel, &internal).map(|what| format!("{}: kernel and internal cache: {what}", host.name))
+}
+
+/// What the backup's kernel lacks of what the primary has told, or keeps of what it has not; and what the primary's still
+/// keeps for longer than its protocol would.
+fn kernels_differ(mine: &Host, peer: &Host, known: Circumstances<'_>) -> Option<String> {
+    let (primary, backup) = (mine.replica()?, peer.replica()?);
+    if is_full(primary, true) || is_full(backup, false) || is_full(backup, true) {
+        return None;
+    }
+    if let Some((_, flow)) = mine.kernel.flows().find(|(_, flow)| is_lent(flow)) {
+        return Some(format!("{} is primary and keeps for {} s {flow}", mine.name, flow.timeout));
+    }
+    let full = peer.kernel.count() >= known.kernel_limit;
+    for (slot, entry) in backup.external().iter_from(0) {
+        let flow = &entry.flow;
+        let excused = full || backup.external().failure(slot).is_some();
+        match peer.kernel.get(&Name::of(flow)) {
+            _ if excused || !known.filter.accepts(flow) => {}
+            Some(copy) if copy.reply != flow.reply => {
+                return Some(format!("{} translates {copy} where its peer has {flow}", peer.name));
+            }
+            Some(copy) if copy.tcp_state != flow.tcp_state && !is_lent(copy) => {}
+            Some(copy)
+                if copy.tcp_state != flow.tcp_state || flow.has(AttrSet::MARK) && copy.mark != flow.mark =>
+            {
+                return Some(format!("{} keeps {copy} where its peer has {flow}", peer.name));
+            }
+            Some(_) => {}
+            None => return Some(format!("the kernel of {} lacks {flow}", peer.name)),
+        }
+    }
+    let held = table(backup.external().iter_from(0).map(|(_, entry)| &entry.flow));
+    let stale = peer.kernel.flows().find(|(name, flow)| is_lent(flow) && !held.contains_key(name));
+    stale.map(|(_, flow)| format!("{} keeps for {} s what its peer has not: {flow}", peer.name, flow.timeout))
 }
 
 fn caches_differ(mine: &Host, peer: &Host) -> Option<String> {

@@ -479,6 +479,10 @@ impl Outside for SimOutside<'_> {
                 let done = self.kernel.relax(flow);
                 self.did(token, "relax", flow, done);
             }
+            KernelRequest::Shorten { token, flow, timeout } => {
+                let done = self.kernel.shorten(now, flow, timeout);
+                self.did(token, "shorten", flow, done);
+            }
             KernelRequest::Delete { token, flow } => {
                 let done = self.kernel.delete(now, flow);
                 self.did(token, "delete", flow, done);

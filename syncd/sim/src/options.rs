@@ -151,6 +151,8 @@ options! {
     helpers "PERMILLE" Some(0);
     /// Seconds after which the kernel of a router that was primary is emptied; 0 is never.
     purge "SECONDS" Some(0);
+    /// Whether a router that stands by keeps its peer's flows in its kernel: 0 or 1.
+    preload "0|1" Some(0);
 }
 
 /// One option, to be changed.
@@ -258,6 +260,7 @@ impl Options {
             reloads: 0,
             helpers: 0,
             purge: 0,
+            preload: 0,
         }
         .with_what_came_later(seed)
     }
@@ -295,6 +298,7 @@ impl Options {
             reloads: rarely("reloads", 600, &[1, 2, 4]),
             helpers: rarely("helpers", 500, &[100, 500]),
             purge: rarely("purge", 700, &[1, 2, 5]),
+            preload: rarely("preload", 600, &[1]),
             ..self
         }
     }

@@ -219,6 +219,9 @@ fn write_output(f: &mut fmt::Formatter<'_>, output: &Output<'_>) -> fmt::Result 
         Output::Request(KernelRequest::Update { token, flow, timeout, .. }) => {
             write!(f, "update    {token:?} for {timeout} s: {flow}")
         }
+        Output::Request(KernelRequest::Shorten { token, flow, timeout }) => {
+            write!(f, "shorten   {token:?} {flow} for {timeout} s")
+        }
         Output::Request(KernelRequest::Relax { token, flow }) => write!(f, "relax     {token:?} {flow}"),
         Output::Request(KernelRequest::Delete { token, flow }) => write!(f, "delete    {token:?} {flow}"),
         Output::Request(KernelRequest::Find { token, flow, by }) => {

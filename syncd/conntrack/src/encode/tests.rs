@@ -68,6 +68,20 @@ fn a_relaxation_says_nothing_but_that_packets_are_taken_as_they_come() {
 }
 
 #[test]
+fn another_time_to_live_is_all_that_is_said() {
+    let mut flow = udp();
+    flow.protocol = Protocol::TCP;
+    flow.tcp_state = TcpState::ESTABLISHED;
+    flow.present = AttrSet::ALL;
+    let mut request = Vec::new();
+    shorten(&mut request, 1, &flow, 300);
+    let said = attributes(&request);
+    let kinds: Vec<u16> = said.iter().map(|attribute| attribute.kind).collect();
+    assert_eq!(kinds, [cta::TUPLE_ORIG, cta::TIMEOUT]);
+    assert_eq!(said[1].value, 300_u32.to_be_bytes());
+}
+
+#[test]
 fn a_delete_names_the_tuple_and_the_life_if_known() {
     let mut flow = udp();
     assert_eq!(kinds(|out| delete(out, 1, &flow)), [cta::TUPLE_ORIG]);

@@ -12,6 +12,13 @@ const FAILED: u16 = 1;
 const ERRNO_SHIFT: u32 = 1;
 const ERRNO_MAX: u16 = 0x3ff;
 
+/// It waits to be written to the kernel of a router that stands by.
+const WAITS: u16 = 1 << 11;
+/// It is to be written whether or not it has changed.
+const ANYWAY: u16 = 1 << 12;
+/// It was written since this router stands by.
+const WRITTEN: u16 = 1 << 13;
+
 /// At most so many failures remember the flow that was in the way; the others keep their error number only.
 const EXPLAINED: usize = 1024;
 
@@ -168,6 +175,51 @@ impl ExternalCache {
         }
     }
 
+    /// The flow in `slot` waits to be written from now on; `anyway` says that it is written also if that changes nothing.
+    /// Says whether it did not wait before.
+    pub fn wait(&mut self, slot: Slot, anyway: bool) -> bool {
+        let Some(entry) = self.table.get_mut(slot) else { return false };
+        let waits = entry.is(WAITS);
+        entry.marks |= if anyway { WAITS | ANYWAY } else { WAITS };
+        !waits
+    }
+
+    /// The flow in `slot` waits no more. Says whether it did, and whether it may be left as it was written.
+    pub fn waited(&mut self, slot: Slot) -> Option<bool> {
+        let entry = self.table.get_mut(slot).filter(|entry| entry.is(WAITS))?;
+        let as_written = entry.is(WRITTEN) && !entry.is(ANYWAY);
+        entry.marks &= !(WAITS | ANYWAY);
+        Some(as_written)
+    }
+
+    /// The flow in `slot` was written to the kernel of a router that stands by.
+    pub fn written(&mut self, slot: Slot) {
+        if let Some(entry) = self.table.get_mut(slot) {
+            entry.marks |= WRITTEN;
+            self.failed -= u32::from(entry.is(FAILED));
+            entry.marks &= !(FAILED | ERRNO_MAX << ERRNO_SHIFT);
+        }
+    }
+
+    /// The peer has said something of the flow of this key that was not written.
+    pub fn unwritten(&mut self, key: &Key) {
+        if let Some(entry) = self.table.find(key).and_then(|slot| self.table.get_mut(slot)) {
+            entry.marks &= !WRITTEN;
+        }
+    }
+
+    /// Whether it was, since this router stands by or did so.
+    #[must_use]
+    pub fn is_written(&self, slot: Slot) -> bool {
+        self.table.get(slot).is_some_and(|entry| entry.is(WRITTEN))
+    }
+
+    /// How many could not be written.
+    #[must_use]
+    pub const fn failed(&self) -> u32 {
+        self.failed
+    }
+
     /// Removes the flow in `slot`: it was committed, or swept.
     pub fn remove(&mut self, slot: Slot) {
         self.in_the_way.remove(&slot.0);
@@ -192,7 +244,7 @@ impl ExternalCache {
     pub fn fail(&mut self, slot: Slot, failure: Failure) {
         let Some(entry) = self.table.get_mut(slot) else { return };
         self.failed += u32::from(!entry.is(FAILED));
-        entry.marks &= !(ERRNO_MAX << ERRNO_SHIFT);
+        entry.marks &= !(ERRNO_MAX << ERRNO_SHIFT | WRITTEN);
         entry.marks |= FAILED | failure.errno.min(ERRNO_MAX) << ERRNO_SHIFT;
         if let Some(existing) = failure.existing
             && self.in_the_way.len() < EXPLAINED
@@ -221,11 +273,16 @@ impl ExternalCache {
     }
 
     /// Removes the flows of slots `from..from + count` that the peer has not named since the last resync was
-    /// asked for. Says how many. What we could not commit is ours, and the peer's silence about it means nothing.
-    pub fn sweep(&mut self, from: u32, count: u32) -> u32 {
+    /// asked for. Says how many. What we could not commit is ours (`keeps_failed`), and the peer's silence about it means
+    /// nothing.
+    pub fn sweep(&mut self, from: u32, count: u32, keeps_failed: bool) -> u32 {
         let mut swept = 0;
         for slot in (from..self.end().min(from.saturating_add(count))).map(Slot) {
-            if self.table.get(slot).is_some_and(|entry| entry.stamp != self.generation && !entry.is(FAILED)) {
+            if self
+                .table
+                .get(slot)
+                .is_some_and(|entry| entry.stamp != self.generation && !(keeps_failed && entry.is(FAILED)))
+            {
                 self.remove(slot);
                 swept += 1;
             }

@@ -5,6 +5,8 @@
 //! While a dump is being read, ended flows stay as tombstones: the dump may still bring their picture from before
 //! their end. A dumped flow that an event has touched since the dump began only fills in what is not known.
 
+mod births;
+mod copies;
 mod doubt;
 mod leftover;
 
@@ -13,6 +15,9 @@ use alloc::vec::Vec;
 
 use super::table::{Entry, Slot, Table};
 use crate::flow::{AttrSet, Change, ExtraSet, Flow, FlowRef, Key, Parent};
+
+pub use births::Births;
+use births::is_birth;
 
 /// Changed at least once since it was born: the peer hears UPD, not NEW (conntrackd's rule).
 const UPDATED: u16 = 1;
@@ -44,17 +49,6 @@ const CONDEMNED: u16 = 1 << 8;
 
 /// The peer has told its end while we stood by, which proves nothing.
 const SUSPECT: u16 = 1 << 9;
-
-/// Which lives are told as births.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Births {
-    /// All that the peer has not acknowledged: whoever is primary says what is.
-    All,
-    /// Of these, those that an event has told: with what is older than we, nobody knows who has it now.
-    Heard,
-    /// Of these, those that this router has got as primary: whoever stands by has no others to tell of.
-    Gained,
-}
 
 /// What a change did to the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +92,7 @@ pub struct InternalCache {
     condemned: VecDeque<Slot>,
     /// Slots that were suspected, once for each life in them; no more than the cache may hold flows.
     suspects: Vec<Slot>,
+    copies: copies::Queues,
 }
 
 impl InternalCache {
@@ -117,6 +112,7 @@ impl InternalCache {
             doubted: VecDeque::new(),
             condemned: VecDeque::new(),
             suspects: Vec::new(),
+            copies: copies::Queues::default(),
         }
     }
 
@@ -235,9 +231,7 @@ impl InternalCache {
 
     /// A flow of the peer is in our kernel, because we are primary. The peer may know it: it has told us of it.
     pub fn took_over(&mut self, key: &Key) {
-        if let Some(slot) = self.table.find(key) {
-            self.entry(slot).marks |= GAINED | TOLD;
-        }
+        self.mark_living(key, GAINED | TOLD);
     }
 
     /// Living flows from slot `from` on.
@@ -455,10 +449,12 @@ impl InternalCache {
 
     fn born(&mut self, slot: Slot, flow: FlowRef<'_>, second: u32) -> Applied {
         let entry = self.entry(slot);
-        let known = !entry.is(DEAD) && entry.is(BORN) && !is_other_life(&entry.flow, flow.flow);
+        let other = is_other_life(&entry.flow, flow.flow);
+        // The end of the life before was lost, or made no event: nor did the ends of its expectations.
+        let again = !entry.is(DEAD) && (entry.is(UNHEARD) || entry.is(BORN) && !other);
         let applied = self.reborn(slot, flow, second, BORN);
         self.said_all(slot);
-        if known { Applied::Again(slot) } else { applied }
+        if again { Applied::Again(slot) } else { applied }
     }
 
     fn reborn(&mut self, slot: Slot, flow: FlowRef<'_>, second: u32, mark: u16) -> Applied {
@@ -472,7 +468,8 @@ impl InternalCache {
         self.table.stamp(slot, self.generation, said_by(flow));
         let entry = self.entry(slot);
         (entry.created, entry.changed) = (second, second);
-        entry.marks = entry.marks & !(UPDATED | BORN | GAINED | CONDEMNED | SUSPECT) | FRESH | mark;
+        entry.marks =
+            entry.marks & !(UPDATED | BORN | GAINED | CONDEMNED | SUSPECT | copies::ALL) | FRESH | mark;
         Applied::Added(slot)
     }
 
@@ -559,15 +556,6 @@ const fn call_it(known: &mut Flow, ended: &Flow) {
     if ended.has(AttrSet::ID) {
         known.id = ended.id;
         known.present = known.present.with(AttrSet::ID);
-    }
-}
-
-/// Whether the living flow is told as a birth.
-fn is_birth(entry: &Entry, births: Births) -> bool {
-    match births {
-        Births::All => entry.is(FRESH) || !entry.is(UPDATED),
-        Births::Heard => entry.is(BORN) && (entry.is(FRESH) || !entry.is(UPDATED)),
-        Births::Gained => entry.is(GAINED) && entry.is(FRESH),
     }
 }
 

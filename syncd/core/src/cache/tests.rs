@@ -253,7 +253,7 @@ fn a_sweep_takes_what_was_not_named_since_the_question() {
     cache.apply(Change::New, &flow(2, 0, 3), 0);
     cache.begin_resync(Instant::PAST);
     cache.apply(Change::Update, &flow(2, 0, 3), 0);
-    assert_eq!(cache.sweep(0, cache.end()), 1);
+    assert_eq!(cache.sweep(0, cache.end(), true), 1);
     assert_eq!(cache.iter_from(0).next().unwrap().1.flow.original.source_port, 2);
 }
 

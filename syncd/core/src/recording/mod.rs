@@ -46,4 +46,4 @@ pub use turn::turn;
 pub const MAGIC: [u8; 8] = *b"SYNCDREC";
 
 /// What the entries hold.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;

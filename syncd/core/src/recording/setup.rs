@@ -70,6 +70,8 @@ fields!(Settings {
     commit_timeout,
     silence,
     purge,
+    preload,
+    lent_shows,
 } if |taken: &Self| takes_any_frame(taken.datagram_limit));
 
 impl Coded for Filter {

@@ -116,6 +116,8 @@ fn settings() -> Settings {
         commit_timeout,
         silence,
         purge,
+        preload: true,
+        lent_shows: true,
     }
 }
 
@@ -223,6 +225,7 @@ fn kernel_requests<'a>(whole: FlowRef<'a>, expectation: &'a Expectation) -> Vec<
         KernelRequest::Expect(ExpectRequest::Find { .. }) => 10,
         KernelRequest::Expect(ExpectRequest::Dump { .. }) => 11,
         KernelRequest::Relax { .. } => 12,
+        KernelRequest::Shorten { .. } => 13,
     };
     let (token, flow) = (Token(1), whole.flow);
     all_of(
@@ -242,6 +245,7 @@ fn kernel_requests<'a>(whole: FlowRef<'a>, expectation: &'a Expectation) -> Vec<
             KernelRequest::Expect(ExpectRequest::Find { token, expectation }),
             KernelRequest::Expect(ExpectRequest::Dump { token }),
             KernelRequest::Relax { token, flow },
+            KernelRequest::Shorten { token, flow, timeout: 300 },
         ],
         number,
     )

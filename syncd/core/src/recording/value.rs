@@ -90,6 +90,11 @@ pub(super) fn put_kernel_request(request: &KernelRequest<'_>, out: &mut Vec<u8>)
             put(12, token, out);
             flow.put(out);
         }
+        KernelRequest::Shorten { token, flow, timeout } => {
+            put(13, token, out);
+            flow.put(out);
+            timeout.put(out);
+        }
     }
 }
 
@@ -154,6 +159,10 @@ pub(super) fn take_kernel_request<'s>(
         10 => KernelRequest::Expect(ExpectRequest::Find { token, expectation: scratch.expectation(from)? }),
         11 => KernelRequest::Expect(ExpectRequest::Dump { token }),
         12 => KernelRequest::Relax { token, flow: scratch.flow(from)? },
+        13 => {
+            let flow = scratch.flow(from)?;
+            KernelRequest::Shorten { token, flow, timeout: Coded::take(from)? }
+        }
         _ => return Err(Damage::Kind),
     })
 }

@@ -113,11 +113,13 @@ impl Bulk {
         }
     }
 
-    /// Begins, or goes on while the queue is short. Only while the session is open.
+    /// Begins, or goes on while the queue is short. Without `copies`, what we have created for the peer while we stood by is
+    /// not told. Only while the session is open.
     pub(super) fn feed(
         &mut self,
         now: Instant,
         internal: &InternalCache,
+        copies: bool,
         expectations: &InternalExpectations,
         session: &mut Session,
     ) -> Option<Notice> {
@@ -139,7 +141,8 @@ impl Bulk {
         let end = internal.end();
         let cursor = if cursor >= end { 0 } else { cursor };
         let count = left.min(SLICE).min(end - cursor).min(LOW);
-        for slot in (cursor..cursor + count).map(Slot).filter(|slot| internal.is_alive(*slot)) {
+        let own = |slot: &Slot| internal.is_alive(*slot) && (copies || !internal.holds_copy(*slot));
+        for slot in (cursor..cursor + count).map(Slot).filter(own) {
             session.enqueue(slot.into());
             self.flows += 1;
         }

@@ -212,12 +212,13 @@ impl CatchUp {
         }
     }
 
-    /// Asks, or sweeps a slice. Says whether a question was asked, and what to tell.
+    /// Asks, or sweeps a slice (see [`ExternalCache::sweep`] for `keeps_failed`). Says whether a question was asked, and what to tell.
     pub(super) fn step(
         &mut self,
         now: Instant,
         external: &mut ExternalCache,
         session: &mut Session,
+        keeps_failed: bool,
     ) -> (bool, Option<Notice>) {
         match self.state {
             State::Wanted { reason, not_before } if session.is_open() && not_before <= now => {
@@ -237,7 +238,7 @@ impl CatchUp {
                 (false, self.want(now, Reason::Refused))
             }
             State::Sweeping { cursor, swept } => {
-                let swept = swept + external.sweep(cursor, SLICE);
+                let swept = swept + external.sweep(cursor, SLICE, keeps_failed);
                 let cursor = cursor.saturating_add(SLICE);
                 if cursor < external.end() {
                     self.state = State::Sweeping { cursor, swept };

@@ -233,6 +233,9 @@ impl Commit {
         if let State::Running { .. } = self.state {
             self.finish(now);
         }
+        if let Some(last) = &mut self.last {
+            last.end = last.end.or(Some(now));
+        }
         self.open.clear();
         self.lost.clear();
         self.conflicts.clear();
@@ -293,6 +296,29 @@ impl Commit {
         Some(Next::Create { token, slot, timeout })
     }
 
+    /// What is in the kernel already is taken over: see [`super::preload`].
+    pub(super) fn begin_flush(&mut self, now: Instant) {
+        self.manner = Manner::TakeOver;
+        self.last = Some(CommitStatus { begin: now, end: None, committed: 0, failed: 0 });
+    }
+
+    /// What was left to write is written.
+    pub(super) fn end_flush(&mut self, now: Instant, committed: u32, failed: u32) {
+        if let Some(last) = &mut self.last {
+            *last = CommitStatus { end: Some(now), committed, failed, ..*last };
+        }
+    }
+
+    /// What the kernel had no room for while we stood by is tried again, as after a commit.
+    pub(super) fn retry_soon(&mut self, now: Instant) {
+        self.retry = Some((now + RETRY, RETRY * 2));
+    }
+
+    /// Seconds that every flow lives which is written, where an operator says so.
+    pub(super) const fn lifetime(&self) -> Option<u32> {
+        self.lifetime
+    }
+
     /// So many seconds every flow lives that is written from now on.
     pub(super) const fn set_lifetime(&mut self, lifetime: Option<u32>) {
         self.lifetime = lifetime;
@@ -323,7 +349,7 @@ impl Commit {
         };
         match self.conflicts[index].reply(token, reply) {
             Outcome::GoesOn => Settled::Nothing,
-            Outcome::Removed => Settled::Replaced,
+            Outcome::Removed(_) => Settled::Replaced,
             Outcome::LeftOut(what) => {
                 let helper =
                     external.flow(self.conflicts[index].slot()).and_then(|flow| flow.extras?.helper());

@@ -15,7 +15,7 @@
 use super::kernel::{By, Errno, KernelReply, KernelRequest, Token};
 use super::tokens::Tokens;
 use crate::cache::Slot;
-use crate::flow::{ExtraSet, Flow, FlowRef, Whole};
+use crate::flow::{ExtraSet, Flow, FlowRef, Key, Whole};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -42,8 +42,8 @@ struct Obstacle {
 pub(super) enum Outcome {
     /// There is a next step.
     GoesOn,
-    /// What stood in the way was removed; there is a next step.
-    Removed,
+    /// This flow stood in the way and was removed; there is a next step.
+    Removed(Key),
     /// Our kernel will not have this of the flow; there is a next step, without it.
     LeftOut(ExtraSet),
     /// The flow is in the kernel.
@@ -88,11 +88,21 @@ impl Conflict {
         }
     }
 
+    /// The update of `wanted` was answered with `EBUSY`: our kernel's entry is further, so its status stays.
+    pub(super) const fn further(slot: Slot, wanted: Whole, timeout: u32) -> Self {
+        Self { step: Step::Update { with_status: false }, ..Self::new(slot, wanted, timeout) }
+    }
+
     /// It was refused because of `what`, and is tried again without. `replaces` says whether what may stand in its place
     /// gives way.
     pub(super) fn without(slot: Slot, wanted: Whole, timeout: u32, what: ExtraSet, replaces: bool) -> Self {
         let wanted = Whole::new(wanted.flow, wanted.extras.without(what));
         Self { step: Step::Create, replaces, ..Self::new(slot, wanted, timeout) }
+    }
+
+    /// The seconds that the flow is to be given.
+    pub(super) const fn timeout(&self) -> u32 {
+        self.timeout
     }
 
     /// Where the flow is in the external cache.
@@ -103,6 +113,11 @@ impl Conflict {
     /// The flow.
     pub(super) const fn wanted(&self) -> &Flow {
         &self.wanted.flow
+    }
+
+    /// Whether the last step was to bring an entry to what is wanted, not to create one.
+    pub(super) const fn has_updated(&self) -> bool {
+        matches!(self.step, Step::Update { .. })
     }
 
     /// Whether there is something to request.
@@ -140,9 +155,9 @@ impl Conflict {
         let error = reply.error();
         let done = error.is_none();
         if let Some(index) = self.obstacle(token) {
-            self.obstacles[index] = None;
+            let obstacle = self.obstacles[index].take().expect("just found").flow;
             // Where it could not be removed the creation says so.
-            return if done { Outcome::Removed } else { Outcome::GoesOn };
+            return if done { Outcome::Removed(obstacle.key()) } else { Outcome::GoesOn };
         }
         self.token = None;
         if let Some(what) = error.and_then(|error| self.cause(error)) {

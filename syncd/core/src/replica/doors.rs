@@ -6,7 +6,7 @@ use super::commit::Settled;
 use super::kernel::{Errno, KernelReply};
 use super::notice::{BulkCause, Notice};
 use super::resync::Ends;
-use super::role::Role;
+use super::role::{JobKind, Role};
 use super::status::Reason;
 use super::subject::Subject;
 use super::turn::ChannelId;
@@ -36,13 +36,22 @@ impl Replica {
         if !self.filter.accepts(&flow) {
             self.stats.kernel.filtered += 1;
             self.audit.filtered(change);
+            self.gives_back_kept_out(flow);
             return;
         }
+        let (said, lent) = self.without_lent(flow);
+        let flow = FlowRef { flow: &said, ..flow };
         let applied = self.internal.apply(change, flow, self.second(now));
         // An end may be that of a timer.
         if origin == Origin::Kernel && change != Change::Destroy {
             self.accounts.present().first_packet.get_or_insert(now);
         }
+        if lent && self.role == Role::Primary {
+            self.internal.exceeds_here(&said.key());
+        } else if lent {
+            self.internal.is_lent_by(change, &said.key());
+        }
+        self.heard_of_copy(now, origin, change, &said.key());
         match applied {
             Applied::Again(_) => {
                 self.stats.kernel.unheard_ends += 1;
@@ -131,6 +140,7 @@ impl Replica {
             }
             // Labels that no rule here uses are no loss.
             Settled::LeftOut(_) | Settled::Nothing => {}
+            Settled::NotOurs if self.preload_reply(now, reply) || self.lent_reply(reply) => {}
             Settled::NotOurs if self.expectation_reply(now, reply) => {}
             Settled::NotOurs => self.resync_reply(now, reply),
         }
@@ -143,7 +153,9 @@ impl Replica {
                 if role != self.role {
                     self.enter(now, role);
                 }
-                self.jobs.wait(id);
+                // With the peer's flows in our kernel there is nothing else that readiness needs.
+                let warm = self.preload.is_on() && role == Role::Primary && !self.jobs.has(JobKind::Commit);
+                self.jobs.wait_for(id, warm.then_some(JobKind::Flush));
                 self.jobs.answer();
             }
             Command::PeerYielded => {
@@ -183,6 +195,8 @@ impl Replica {
         }
         self.limit_ends(now);
         self.sift();
+        self.compare_copies();
+        self.release(now);
         self.feed(now);
         self.step_jobs(now);
         self.room_again(now);
@@ -356,6 +370,7 @@ impl Replica {
             slot.is_some_and(|slot| self.external.failure(slot).is_none())
         };
         let applied = self.external.apply(decoded.change, decoded.whole(), self.second(now));
+        self.warm(now, &decoded.flow.key(), applied);
         let stats = &mut self.stats.external;
         match applied {
             external::Applied::Added => stats.created += 1,
@@ -379,13 +394,26 @@ impl Replica {
         if !self.filter.accepts(&flow) {
             self.stats.kernel.filtered += 1;
             self.audit.filtered(Change::New);
+            self.gives_back_kept_out(flow);
             return;
         }
-        let applied = self.internal.apply_dumped(flow, second);
+        let applied = self.apply_picture(flow, second);
         if matches!(applied, Applied::Added(_) | Applied::Changed(_)) {
             self.resync.count_added();
         }
-        self.news(applied, Origin::Kernel);
+    }
+
+    /// Takes over a flow from a dump or a single look-up. What an earlier life of this daemon has put there for the peer is
+    /// no news of ours.
+    fn apply_picture(&mut self, flow: FlowRef<'_>, second: u32) -> Applied {
+        let (said, lent) = self.without_lent(flow);
+        let applied = self.internal.apply_dumped(FlowRef { flow: &said, ..flow }, second);
+        if lent {
+            self.found_lent(&said.key(), applied);
+        }
+        let by_us = lent && self.role != Role::Primary;
+        self.news(applied, if by_us { Origin::Ourselves } else { Origin::Kernel });
+        applied
     }
 
     /// A flow of the peer is in our kernel: it is ours now. The bulk that follows tells the peer. What few flows have is
@@ -424,16 +452,14 @@ impl Replica {
             KernelReply::Found(token, flow) if self.parents.take(token) => {
                 // Or it was looked up before the end that was heard meanwhile.
                 if self.internal.has(&flow.key()) {
-                    let applied = self.internal.apply_dumped(flow, second);
-                    self.news(applied, Origin::Kernel);
+                    self.apply_picture(flow, second);
                 }
             }
             KernelReply::Found(token, flow) => match self.resync.take_confirmed(token, &self.internal) {
                 Some(slot) if self.internal.is_unnamed(slot) => self.confirmed(slot, Some(flow), second),
                 // An event has named it meanwhile and may have said only a part: the rest is taken from here.
                 Some(slot) if self.internal.get(slot).is_some_and(|entry| entry.flow.key() == flow.key()) => {
-                    let applied = self.internal.apply_dumped(flow, second);
-                    self.news(applied, Origin::Kernel);
+                    self.apply_picture(flow, second);
                 }
                 Some(_) | None => {}
             },
@@ -490,8 +516,7 @@ impl Replica {
         self.stats.kernel.confirmations += 1;
         let key = self.internal.get(slot).map(|entry| entry.flow.key());
         if let Some(flow) = found.filter(|flow| Some(flow.key()) == key) {
-            let applied = self.internal.apply_dumped(flow, second);
-            self.news(applied, Origin::Kernel);
+            self.apply_picture(flow, second);
             return;
         }
         let applied = self.internal.sweep(slot);

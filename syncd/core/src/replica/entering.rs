@@ -12,6 +12,12 @@ use super::status::Reason;
 use crate::time::Instant;
 
 impl Replica {
+    /// Whether a take-over is under way: the peer is told of its flows by the bulk that follows, not one by one.
+    #[must_use]
+    pub fn takes_over(&self) -> bool {
+        self.jobs.flushes() || !self.commit.is_idle() && !self.commit.is_told_singly()
+    }
+
     /// The one function by which a role is entered.
     pub(super) fn enter(&mut self, now: Instant, role: Role) {
         let from = core::mem::replace(&mut self.role, role);
@@ -30,7 +36,10 @@ impl Replica {
             self.resync.want(now);
         }
         self.commit.abandon(now);
-        self.external.forgive();
+        let warm = self.takes_over_warm(from, role);
+        if !warm {
+            self.external.forgive();
+        }
         self.expectations.external.forgive();
         self.expectations.abandon_commit();
         if !role.replicates() {
@@ -41,8 +50,9 @@ impl Replica {
             self.internal.pardon();
         }
         self.twin.settle();
-        self.jobs.replace(role);
+        self.jobs.replace(role, if warm { Role::on_take_over_warm() } else { role.on_enter() });
         self.reschedule_purge(now, from);
+        self.reconsider_preload(now, from);
         self.catch_up.left_role();
         if role == Role::Backup {
             let unheard = from == Role::Primary && !self.session.is_open();
@@ -65,13 +75,21 @@ impl Replica {
                 let notice = self.catch_up.want(now, Reason::Operator);
                 self.tell(notice);
                 if step == Step::ResetExternal {
-                    self.external.forgive();
+                    if !self.keeps_warm() {
+                        self.external.forgive();
+                    }
                     self.expectations.external.forgive();
                     return self.jobs.wait_for_peer(id, self.catch_up.completed() + 1);
                 }
                 JobKind::RequestResync
             }
         };
+        if step == Step::Commit && self.keeps_warm() {
+            // It is in the kernel already, or waits for that.
+            self.preload.begin(now, false);
+            self.jobs.wait_for(id, Some(job));
+            return self.step_jobs(now);
+        }
         // A router that stands by tells nothing: the ends of what it tells would never be told.
         let is_told = step != Step::Bulk || self.role.replicates();
         if step != Step::AskPeer && is_told {
@@ -93,6 +111,7 @@ impl Replica {
         let notice = self.resync.finish(now, &self.internal);
         if notice.is_some() {
             self.audit.reloaded(now);
+            self.warm_all(now);
         }
         if first && self.resync.knows() && self.internal.unheard() > 0 {
             self.tell(Some(Notice::EndsUnheard { flows: self.internal.unheard() }));
@@ -115,6 +134,8 @@ impl Replica {
                 Some((JobKind::Commit | JobKind::Adopt, _)) => {
                     self.commit.is_idle() && self.expectations.has_written()
                 }
+                Some((JobKind::Flush, _)) => self.has_flushed(now),
+                Some((JobKind::Release, _)) => self.has_released(),
                 Some((JobKind::AwaitPeer, until)) => self.catch_up.completed() >= until,
                 Some((JobKind::ReloadInternal, until)) => {
                     self.resync.completed() >= until && self.expectations.has_read_through()
@@ -165,6 +186,14 @@ impl Replica {
                 let notice = self.catch_up.want(now, Reason::PeerYielded);
                 self.tell(notice);
                 self.catch_up.completed() + 1
+            }
+            JobKind::Flush => {
+                self.begin_flush(now);
+                0
+            }
+            JobKind::Release => {
+                self.begin_release();
+                0
             }
             JobKind::ReloadInternal => self.resync.want(now),
             JobKind::Bulk => {

@@ -24,14 +24,14 @@ pub(super) struct Jobs {
 
 impl Jobs {
     /// The jobs of a new role take the place of what was left. Whoever waited for them is told.
-    pub(super) fn replace(&mut self, role: Role) {
+    pub(super) fn replace(&mut self, role: Role, jobs: &[JobKind]) {
         let waiting = core::mem::take(&mut self.waiting).into_iter().map(|(id, _)| id);
         let asking = core::mem::take(&mut self.asking).into_iter().map(|(id, _)| id);
         for id in waiting.chain(asking) {
             self.replies.push_back((id, Reply::Refused(Refusal::Overtaken { by: role })));
         }
         self.begun = None;
-        self.queue = role.on_enter().iter().copied().collect();
+        self.queue = jobs.iter().copied().collect();
     }
 
     /// More jobs, behind those that are left. Where what they end with is to be done already, nothing is done twice: VRRP
@@ -90,6 +90,16 @@ impl Jobs {
     /// The first job was begun; `until` is what it waits for.
     pub(super) const fn begin(&mut self, until: u32) {
         self.begun = Some(until);
+    }
+
+    /// Whether what waits to be preloaded is written first, or is being written.
+    pub(super) fn flushes(&self) -> bool {
+        self.queue.front() == Some(&JobKind::Flush)
+    }
+
+    /// Whether this job is still to be done.
+    pub(super) fn has(&self, job: JobKind) -> bool {
+        self.queue.contains(&job)
     }
 
     /// The job that was begun and what it waits for.

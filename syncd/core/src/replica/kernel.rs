@@ -19,7 +19,7 @@ pub enum By {
 
 /// Something the replica wants done in the kernel.
 ///
-/// `Create`, `Update`, `Relax` and `Delete` are answered by [`KernelReply::Done`] or [`KernelReply::Failed`];
+/// `Create`, `Update`, `Relax`, `Shorten` and `Delete` are answered by [`KernelReply::Done`] or [`KernelReply::Failed`];
 /// `Find` by `Found` or `Failed` (`ENOENT` when there is none); `Dump` by `Begun`, any number of `Dumped`,
 /// then `Done` or `Failed`; `Count` by `Counted` or `Failed`; `ListenNew` by nothing.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +51,15 @@ pub enum KernelRequest<'a> {
         token: Token,
         /// Which flow.
         flow: &'a Flow,
+    },
+    /// Let a flow live for so long without traffic. Nothing else of it changes.
+    Shorten {
+        /// Name of this request.
+        token: Token,
+        /// Which flow.
+        flow: &'a Flow,
+        /// Seconds.
+        timeout: u32,
     },
     /// Remove this very life of a flow: original tuple, zone, and id when known.
     Delete {

@@ -77,7 +77,8 @@ impl Replica {
     /// The next flow to remove from our kernel: this very life of it.
     pub(super) fn poll_leftover(&mut self) -> Option<KernelRequest<'_>> {
         let slot = self.internal.take_condemned()?;
-        self.stats.kernel.leftovers_removed += 1;
+        let lent = self.internal.is_lent(slot);
+        *if lent { &mut self.stats.preload.removed } else { &mut self.stats.kernel.leftovers_removed } += 1;
         let token = self.tokens.next();
         let flow = &self.internal.get(slot).expect("just taken").flow;
         Some(KernelRequest::Delete { token, flow })

@@ -21,8 +21,10 @@ mod expectations;
 mod jobs;
 mod kernel;
 mod leftover;
+mod lent;
 mod notice;
 mod parents;
+mod preload;
 mod purge;
 mod resync;
 mod role;
@@ -35,6 +37,7 @@ mod tokens;
 mod transmit;
 mod turn;
 mod twin;
+mod warm;
 
 #[cfg(test)]
 mod tests;
@@ -48,12 +51,15 @@ use catch_up::CatchUp;
 use commit::{Commit, Next};
 use expectations::Expectations;
 use jobs::Jobs;
+use lent::Lent;
 use parents::Parents;
+use preload::Preload;
 use purge::Purge;
 use resync::Resync;
 use settings::Sifting;
 use tokens::Tokens;
 use twin::Twin;
+use warm::Release;
 
 use crate::cache::internal::Applied;
 use crate::cache::{ExternalCache, InternalCache, Slot};
@@ -69,10 +75,11 @@ pub use account::{Account, Class, REMEMBERED, Tally};
 pub use command::{Command, Refusal, Reply, RequestId, Step};
 pub use kernel::{By, Errno, ExpectRequest, KernelReply, KernelRequest, Token};
 pub use notice::{BulkCause, Notice};
+pub use preload::LEAST as LENT;
 pub use resync::Ends;
 pub use role::{JobKind, Role};
 pub use settings::Settings;
-pub use stats::{CacheStats, CommitStats, FtfwStats, KernelStats, LinkStats, Stats};
+pub use stats::{CacheStats, CommitStats, FtfwStats, KernelStats, LinkStats, PreloadStats, Stats};
 pub use status::{CommitStatus, Divergence, Progress, Reason, Status, Sync};
 pub use turn::{ChannelId, Outside, turn};
 
@@ -144,6 +151,9 @@ pub struct Replica {
     unsaid: u32,
     sifting: Sifting,
     purge: Purge,
+    preload: Preload,
+    lent: Lent,
+    release: Release,
 }
 
 impl Replica {
@@ -189,6 +199,9 @@ impl Replica {
             unsaid: 0,
             sifting: Sifting::default(),
             purge: Purge::default(),
+            preload: Preload::default(),
+            lent: Lent::default(),
+            release: Release::default(),
         }
     }
 
@@ -210,6 +223,20 @@ impl Replica {
             }
             Some(Next::Conflict { index }) => return Some(self.commit.conflict(index, &mut self.tokens)),
             None => {}
+        }
+        if let Some(next) = self.next_preload(now) {
+            return Some(self.preload_request(next));
+        }
+        if self.jobs.flushes() {
+            // Whatever else there is waits until this router is ready.
+            return if self.expectations.has_written() {
+                None
+            } else {
+                self.poll_expectations(now).map(KernelRequest::Expect)
+            };
+        }
+        if self.lent_request_due().is_some_and(|due| due <= now) {
+            return self.poll_lent(now);
         }
         if self.removes_leftovers() {
             return self.poll_leftover();
@@ -272,9 +299,10 @@ impl Replica {
             self.audit.due(),
             expectations,
             parents,
-            self.sifting.due(),
+            self.sifting_due(),
             self.leftover_due(),
             self.purge.due(),
+            self.preload_due(),
             self.twin.due(),
         ];
         core::iter::once(Some(self.session.due())).chain(jobs).flatten().min()
@@ -353,12 +381,6 @@ impl Replica {
         wrong.or_else(|| leaks.then_some("an ended flow keeps its slot and nobody waits for it"))
     }
 
-    /// Whether a take-over is under way: the peer is told of its flows by the bulk that follows, not one by one.
-    #[must_use]
-    pub fn takes_over(&self) -> bool {
-        !self.commit.is_idle() && !self.commit.is_told_singly()
-    }
-
     /// The second in which the caches say something happened at `now`.
     #[must_use]
     pub fn second(&self, now: Instant) -> u32 {
@@ -376,6 +398,7 @@ impl Replica {
             sync_since: if sync == self.sync.0 { self.sync.1 } else { now },
             progress: self.progress(sync),
             commit: self.commit.status(),
+            preload: self.preload.is_on().then(|| self.preload_waits()),
             internal: self.internal.len(),
             external: self.external.len(),
             internal_expectations: self.expectations.internal.len(),
@@ -448,7 +471,7 @@ impl Replica {
                 *if added { &mut stats.created } else { &mut stats.updated } += 1;
                 // A flow that ended and lives again must not be told as ended by what waits.
                 let item = Item::from(slot);
-                let told = self.session.holds(item);
+                let told = added && self.session.holds(item);
                 // After a take-over a bulk tells all there is; of what is written singly our kernel's version is told.
                 let news = origin == Origin::Kernel || told || self.commit.is_told_singly();
                 if self.role.replicates() && news {
@@ -529,8 +552,9 @@ impl Replica {
         if !self.session.is_open() {
             return;
         }
+        let copies = self.role == Role::Primary;
         let notice = if self.knows_kernel() {
-            self.bulk.feed(now, &self.internal, &self.expectations.internal, &mut self.session)
+            self.bulk.feed(now, &self.internal, copies, &self.expectations.internal, &mut self.session)
         } else {
             None
         };
@@ -547,13 +571,15 @@ impl Replica {
             let doubted = self.catch_up.decide(now, &self.external, self.session.peer_keeps());
             self.stats.ftfw.resyncs_doubted += u64::from(doubted);
         }
-        let (asked, notice) = self.catch_up.step(now, &mut self.external, &mut self.session);
+        let keeps_failed = !self.keeps_warm();
+        let (asked, notice) = self.catch_up.step(now, &mut self.external, &mut self.session, keeps_failed);
         self.stats.ftfw.resyncs_asked += u64::from(asked);
         if asked {
             self.expectations.external.begin_resync();
         }
         if let Some(Notice::CaughtUp { swept, .. }) = notice {
             self.stats.external.swept += u64::from(swept);
+            self.warm_all(now);
             self.stats.external_expectations.swept += u64::from(self.expectations.external.sweep());
         }
         self.tell(notice);

@@ -74,7 +74,7 @@ impl Replica {
     pub(super) fn reschedule_purge(&mut self, now: Instant, from: Role) {
         if self.role.replicates() {
             self.purge.call_off();
-        } else if from == Role::Primary {
+        } else if from == Role::Primary && !self.preload.is_on() {
             let notice = self.purge.left_primary(now);
             self.tell(notice);
         }

@@ -22,6 +22,10 @@ pub enum Role {
 pub enum JobKind {
     /// External cache into the kernel.
     Commit,
+    /// What still waits to be preloaded, into the kernel.
+    Flush,
+    /// What was taken over so, out of the external cache.
+    Release,
     /// Kernel into the internal cache.
     ReloadInternal,
     /// Internal cache to the peer.
@@ -43,6 +47,13 @@ impl Role {
             Self::Primary => &[JobKind::Commit, JobKind::ReloadInternal, JobKind::Bulk],
             Self::Backup => &[JobKind::RequestResync],
         }
+    }
+
+    /// The jobs of a router that has just become primary, where the peer's flows are in its kernel already. Whoever waits for
+    /// the role waits for the first job only.
+    #[must_use]
+    pub const fn on_take_over_warm() -> &'static [JobKind] {
+        &[JobKind::Flush, JobKind::ReloadInternal, JobKind::Bulk, JobKind::Release]
     }
 
     /// The jobs of a router that is primary when the other one, which was primary too, steps back. VRRP tells it

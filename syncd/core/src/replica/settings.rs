@@ -39,6 +39,11 @@ pub struct Settings {
     pub silence: Duration,
     /// So long after this router was primary its kernel is emptied of what it had then; none: never.
     pub purge: Option<Duration>,
+    /// Whether the peer's flows are kept in the kernel while this router stands by.
+    pub preload: bool,
+    /// Whether the kernel gives no flow 17 days or more by itself, so that the time which a router that stands by lends to
+    /// them shows. Where it does not show, nothing is lent.
+    pub lent_shows: bool,
 }
 
 /// Looking for flows that the filter keeps out since it was changed.
@@ -79,6 +84,8 @@ impl Replica {
         self.commit.set_lifetime(*commit_timeout);
         self.session.set_silence(settings.silence);
         self.purge.set(settings.purge);
+        self.lent.set_shows(settings.lent_shows);
+        self.set_preload(now, settings.preload && settings.lent_shows);
         if self.filter != *filter {
             self.change_filter(now, filter.clone());
         }
@@ -90,6 +97,9 @@ impl Replica {
         // Whatever is let in since now: a dump that is under way was partly read with the filter of before.
         let read = self.resync.want(now);
         self.sifting = Sifting { cursor: Some(0), doubts: true, asks: Some(read) };
+        if self.keeps_warm() {
+            self.preload.begin(now, true);
+        }
         let (_, _, helpers_before) = before.parts();
         let (_, _, helpers) = self.filter.parts();
         if helpers_before != helpers && self.filter.wants_expectations() {
@@ -97,6 +107,12 @@ impl Replica {
             let notice = self.catch_up.want(now, Reason::Reconfigured);
             self.tell(notice);
         }
+    }
+
+    /// When the next flows are looked at: at once, or when what was lent to the last is given back.
+    pub(super) fn sifting_due(&self) -> Option<Instant> {
+        let due = self.sifting.due();
+        if self.lent.has_room() { due } else { due.and(self.lent_request_due()) }
     }
 
     /// Looks at the next flows, and lets those go that are kept out.
@@ -108,6 +124,14 @@ impl Replica {
         let kept_out: Vec<Slot> =
             alive.filter(|(_, entry)| !self.filter.accepts(&entry.flow)).map(|(slot, _)| slot).collect();
         for slot in kept_out {
+            if self.internal.is_lent(slot) {
+                if !self.lent.has_room() {
+                    self.sifting.cursor = Some(slot.0);
+                    return;
+                }
+                // Nobody will tell of its end any more.
+                self.lent.give_back_kept_out(self.internal.get(slot).expect("it lives").flow);
+            }
             let applied = self.internal.sweep(slot);
             self.news(applied, Origin::Kernel);
         }

@@ -19,6 +19,8 @@ pub struct Stats {
     pub ftfw: FtfwStats,
     /// Commits.
     pub commit: CommitStats,
+    /// Keeping the peer's flows in the kernel while this router stands by.
+    pub preload: PreloadStats,
 }
 
 /// What happened in one cache, of flows or of expectations.
@@ -184,4 +186,39 @@ pub struct CommitStats {
     pub expectations_failed: u64,
     /// Expectations of our kernel that had to give way.
     pub expectations_replaced: u64,
+}
+
+/// What was done to keep the peer's flows in the kernel while this router stood by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PreloadStats {
+    /// Flows created in the kernel.
+    pub created: u64,
+    /// Flows of the kernel brought to what the peer says of them.
+    pub updated: u64,
+    /// Times the peer said again what is in the kernel already, so that nothing was written.
+    pub unchanged: u64,
+    /// Times the peer said something of a flow that waited to be written.
+    pub gathered: u64,
+    /// Flows removed because the peer has them no more.
+    pub removed: u64,
+    /// Flows that the peer has no more and that live here by themselves: packets come.
+    pub spared: u64,
+    /// Flows that ended here without a word of the peer: they are written again.
+    pub ended_here: u64,
+    /// Flows that found their place taken and were looked up.
+    pub conflicts: u64,
+    /// Entries of our kernel that had to give way.
+    pub replaced: u64,
+    /// Flows that could not be written.
+    pub refused: u64,
+    /// Flows written without their helper, which our kernel does not have.
+    pub without_helper: u64,
+    /// Flows written without their parent, which is not in our kernel.
+    pub without_parent: u64,
+    /// Times this router became primary with the flows in its kernel.
+    pub takeovers: u64,
+    /// Flows that still waited then, and were written first.
+    pub flushed: u64,
+    /// Flows that were given the time of their protocol after that, because no packet had done so.
+    pub shortened: u64,
 }

@@ -21,6 +21,8 @@ pub struct Status {
     pub progress: Option<Progress>,
     /// The last commit, if there was one.
     pub commit: Option<CommitStatus>,
+    /// Where the peer's flows are kept in the kernel while we stand by: how many of them wait to be written.
+    pub preload: Option<u32>,
     /// Flows in the internal cache.
     pub internal: u32,
     /// Flows in the external cache.

@@ -22,6 +22,7 @@ mod backlog;
 mod certainty;
 mod leftover;
 mod order;
+mod preload;
 mod purge;
 mod settings;
 mod split;
@@ -427,7 +428,9 @@ fn conflict(
             asked.push(std::format!("find by {by:?}"));
             Some(found.map_or(Played::Failed(token, Errno::ENOENT), |flow| Played::Found(token, flow)))
         }
-        KernelRequest::Relax { .. } => panic!("nothing is adopted"),
+        KernelRequest::Relax { .. } | KernelRequest::Shorten { .. } => {
+            panic!("nothing is adopted, or was lent")
+        }
         KernelRequest::Delete { token, flow } => {
             asked.push(std::format!("delete {}", flow.original.source_port));
             Some(Played::Done(token))

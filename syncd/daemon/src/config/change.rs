@@ -46,6 +46,7 @@ impl Config {
             ("sync-queue-size", self.channel_buffer != newer.channel_buffer),
             ("cache-limit", self.cache_limit != newer.cache_limit),
             ("purge-timeout", self.purge_timeout != newer.purge_timeout),
+            ("disable-external-cache", self.preload != newer.preload),
             ("commit-timeout", self.commit_timeout != newer.commit_timeout),
             ("peer-timeout", self.peer_timeout != newer.peer_timeout),
             ("metrics.listen", self.metrics != newer.metrics),

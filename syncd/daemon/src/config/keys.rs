@@ -227,8 +227,9 @@ pub(crate) const KEYS: &[Key] = &[
         path: "disable-external-cache",
         value: Value::Switch,
         default: "off",
-        says: "In conntrackd: the peer's flows go to the kernel at once. Not built in syncd: they wait in the \
-               external cache and are committed at the failover, and a remark says so.",
+        says: "Recommended. While this router stands by, the peer's flows are in its kernel, too, so that a takeover has \
+               nothing left to write. They are still shown in the external cache, with their true timeouts. It takes as \
+               many entries of the kernel's table as the peer has flows, on both routers, and purge-timeout never applies.",
         vyos: Some("yes"),
         reload: Reload::InPlace,
     },

@@ -65,8 +65,11 @@ pub(crate) struct Config {
     /// Seconds after which the kernel of a router that was primary is emptied; none: never.
     pub(crate) purge_timeout: Option<u32>,
     purge_path: node::Path,
+    preload_path: node::Path,
     /// Whether packets that belong to no known flow are dropped during a commit.
     pub(crate) gate: bool,
+    /// Whether the peer's flows are kept in the kernel while this router stands by.
+    pub(crate) preload: bool,
     /// What the daemon says; none: nothing.
     pub(crate) log: Option<Level>,
     /// What is right and probably not meant.

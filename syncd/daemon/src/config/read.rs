@@ -14,7 +14,7 @@ use syncd_core::flow::{Family, Protocol};
 use super::node::{Node, Part, Source};
 use super::problem::{Invalid, Problem};
 use super::tree::{Cursor, Fields, Noted, Reader};
-use super::{Config, Failover, Transport, expect, keys, links, metrics, node};
+use super::{Config, Failover, Link, Transport, expect, keys, links, metrics, node};
 use crate::journal::Level;
 
 const ACCEPTED: &[(&str, Protocol)] = &[
@@ -72,21 +72,7 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
     };
     let fields = reader.fields(section, "")?;
     let group = links::group(reader, fields.get("mcast-group"));
-    let links = match fields.get("interface") {
-        Some(cursor) => links::links(reader, cursor, group),
-        None => {
-            let remedy = "name the dedicated link: 'interface: { eth2: {} }'";
-            reader.note(section, Part::Key, "no interface", remedy);
-            Vec::new()
-        }
-    };
-    if let Some(cursor) = fields.get("mcast-group")
-        && !links.is_empty()
-        && links.iter().all(|link| matches!(link.transport, Transport::Unicast(_)))
-    {
-        let remedy = "leave it out, or give no interface a peer";
-        reader.remark(cursor, Part::Key, "every interface has a peer, so no group is used", remedy);
-    }
+    let links = interfaces(reader, section, &fields, group);
     let list = |key| fields.get(key);
     let listen = list("listen-address").map_or_else(Vec::new, |cursor| links::listen(reader, cursor, &links));
     let accepted = list("accept-protocol").map_or_else(Vec::new, |cursor| protocols(reader, cursor));
@@ -108,6 +94,7 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
     let log = log(reader, &fields);
     without_effect(reader, &fields);
     let metrics = fields.get("metrics").and_then(|cursor| metrics::section(reader, cursor));
+    let path = |key| fields.get(key).map(|cursor| cursor.path.clone()).unwrap_or_default();
     Some(Config {
         links,
         listen,
@@ -120,7 +107,9 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
         commit_timeout,
         peer_timeout,
         purge_timeout,
-        purge_path: fields.get("purge-timeout").map(|cursor| cursor.path.clone()).unwrap_or_default(),
+        preload: preload(reader, &fields),
+        preload_path: path("disable-external-cache"),
+        purge_path: path("purge-timeout"),
         gate: !fields.get("disable-gate").is_some_and(|cursor| switch(reader, cursor)),
         log,
         metrics,
@@ -128,6 +117,39 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
         file: file.to_owned(),
         source: reader.source().clone(),
     })
+}
+
+/// The dedicated links; `group` is that of those without a peer.
+fn interfaces(
+    reader: &mut Reader<'_>,
+    section: &Cursor<'_>,
+    fields: &Fields<'_>,
+    group: IpAddr,
+) -> Vec<Link> {
+    let Some(cursor) = fields.get("interface") else {
+        let remedy = "name the dedicated link: 'interface: { eth2: {} }'";
+        reader.note(section, Part::Key, "no interface", remedy);
+        return Vec::new();
+    };
+    let links = links::links(reader, cursor, group);
+    if let Some(cursor) = fields.get("mcast-group")
+        && !links.is_empty()
+        && links.iter().all(|link| matches!(link.transport, Transport::Unicast(_)))
+    {
+        let remedy = "leave it out, or give no interface a peer";
+        reader.remark(cursor, Part::Key, "every interface has a peer, so no group is used", remedy);
+    }
+    links
+}
+
+/// Whether the peer's flows are kept in the kernel while this router stands by.
+fn preload(reader: &mut Reader<'_>, fields: &Fields<'_>) -> bool {
+    let preload = fields.get("disable-external-cache").is_some_and(|cursor| switch(reader, cursor));
+    if let Some(cursor) = fields.get("purge-timeout").filter(|_| preload) {
+        let reason = "with disable-external-cache nothing waits for it: what the other router has no more goes at once";
+        reader.remark(cursor, Part::Key, reason, "leave it out");
+    }
+    preload
 }
 
 /// What the daemon says: no level when it shall say nothing.
@@ -150,18 +172,6 @@ fn log(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Level> {
 fn without_effect(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     if let Some(cursor) = fields.get("startup-resync") {
         startup_resync(reader, cursor);
-    }
-    if let Some(cursor) = fields.get("disable-external-cache")
-        && switch(reader, cursor)
-    {
-        let reason =
-            "not built: the peer's flows wait in the external cache and are committed at the failover";
-        reader.remark(
-            cursor,
-            Part::Key,
-            reason,
-            "none is needed: no flow is lost by it; leave it out for silence",
-        );
     }
 }
 

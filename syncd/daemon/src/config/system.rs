@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use syncd_core::flow::{Address, Family};
+use syncd_core::replica::LENT;
 
 use super::keepalived::Beside;
 use super::links::is_link_local;
@@ -16,6 +17,7 @@ use super::masters::{self, Master};
 use super::node::{Part, Path};
 use super::problem::{self, Invalid, Problem};
 use super::{Config, Link, Listen, Transport};
+use crate::kernel;
 
 /// An interface of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +102,7 @@ impl Config {
                 Err(problem) => problems.push(problem),
             }
         }
+        problems.extend(self.check_preload(kernel::longest_timeout()));
         let mut remarks = self.check_keepalived(keepalived, &mut problems);
         remarks.extend(self.check_purge(interfaces));
         remarks.extend(self.links.iter().filter_map(|link| self.check_master(link, interfaces)));
@@ -176,9 +179,21 @@ impl Config {
         Some(self.problem(&link.path, Part::Key, &format!("interface.{name}"), &reason, &remedy))
     }
 
+    /// A kernel that gives a flow as much time by itself as a router that stands by lends to it.
+    pub(super) fn check_preload(&self, longest: Option<(String, u32)>) -> Option<Problem> {
+        let (name, seconds) = longest.filter(|(_, seconds)| self.preload && *seconds >= LENT)?;
+        let days = LENT / 86_400;
+        let reason = format!(
+            "{name} is {seconds}: a time of {days} days or more is how syncd knows which entries it has put into the kernel for \
+             the peer"
+        );
+        let remedy = format!("set {name} below {LENT}, on both routers");
+        Some(self.problem(&self.preload_path, Part::Key, "disable-external-cache", &reason, &remedy))
+    }
+
     /// Connections of this router itself, which a purge would cut.
     fn check_purge(&self, interfaces: &[Interface]) -> Option<Problem> {
-        let seconds = self.purge_timeout?;
+        let seconds = self.purge_timeout.filter(|_| !self.preload)?;
         let (_, ignored, _) = self.filter.parts();
         let replicated = |address: &&IpAddr| {
             let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };

@@ -377,6 +377,22 @@ fn the_machine_must_have_what_is_named() {
 }
 
 #[test]
+fn the_kernel_must_not_give_as_much_time_as_is_lent() {
+    let refused = |key: &str, seconds: u32| {
+        let longest = Some(("nf_conntrack_tcp_timeout_established".to_owned(), seconds));
+        valid(&with(&format!("  interface: {{ eth2: {{}} }}\n{key}")))
+            .check_preload(longest)
+            .map(|problem| format!("{}; {}", problem.reason, problem.remedy))
+    };
+    let key = "  disable-external-cache: true\n";
+    assert_eq!(refused(key, 432_000), None);
+    assert_eq!(refused("", 1_728_000), None);
+    let said = refused(key, 1_728_000).expect("it cannot be told from what is lent");
+    assert!(said.contains("nf_conntrack_tcp_timeout_established is 1728000"), "{said}");
+    assert!(said.contains("below 1468800"), "{said}");
+}
+
+#[test]
 fn our_address_on_a_link() {
     let own = |section: &str| valid(&with(section)).check_system(&machine(), None).expect("it fits").own;
     assert_eq!(own("  interface: { eth2: {} }\n"), [Ipv4Addr::new(192, 0, 2, 1)]);

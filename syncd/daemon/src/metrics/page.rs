@@ -50,6 +50,7 @@ pub(crate) fn write(facts: &Facts<'_>) -> String {
     kernel(&mut text, facts);
     resyncs(&mut text, facts);
     commits(&mut text, facts);
+    preload(&mut text, facts);
     text.finish()
 }
 
@@ -290,4 +291,21 @@ fn commits(text: &mut Text, facts: &Facts<'_>) {
         .sample(&[("table", "ct"), ("result", "failed")], commit.failed)
         .sample(&[("table", "expect"), ("result", "committed")], commit.expectations_committed)
         .sample(&[("table", "expect"), ("result", "failed")], commit.expectations_failed);
+}
+
+fn preload(text: &mut Text, facts: &Facts<'_>) {
+    let preload = &facts.statistics.preload;
+    if let Some(waiting) = facts.status.preload_waiting {
+        let help =
+            "Flows of the peer that wait to be written to the kernel of a router that stands by, or removed.";
+        text.single("syncd_preload_waiting", Gauge, help, u64::from(waiting));
+    }
+    let help = "What was done to keep the peer's flows in the kernel of a router that stands by, by kind.";
+    text.family("syncd_preload_total", Counter, help)
+        .sample(&[("kind", "created")], preload.created)
+        .sample(&[("kind", "updated")], preload.updated)
+        .sample(&[("kind", "removed")], preload.removed)
+        .sample(&[("kind", "refused")], preload.refused)
+        .sample(&[("kind", "ended_here")], preload.ended_here)
+        .sample(&[("kind", "shortened")], preload.shortened);
 }

@@ -95,6 +95,7 @@ fn page_of(sync: Sync, past: bool) -> String {
         sync_since: at(1500),
         progress: matches!(sync, Sync::CatchingUp(_)).then_some(Progress { done: 1250, of: Some(5000) }),
         commit: past.then_some(commit),
+        preload: Some(3),
         internal: 40,
         external: 1,
         internal_expectations: 2,

@@ -31,6 +31,7 @@ fn facts() -> Facts {
             sync_since: at(2000),
             progress: None,
             commit: None,
+            preload: None,
             internal: 3,
             external: 1000,
             internal_expectations: 0,

@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use syncd_core::replica::PreloadStats;
+
 use super::view::{CacheView, LinkTraffic, StatisticsView};
 
 /// `show conntrack-sync statistics`; with `detail` everything that we count besides.
@@ -129,6 +131,22 @@ fn ours(out: &mut String, view: &StatisticsView) {
             ("Gates closed", view.daemon.gates_closed, "Gates failed", view.daemon.gates_failed),
         ],
     );
+    let preload = &view.preload;
+    if *preload != PreloadStats::default() {
+        pair(
+            out,
+            "preload:",
+            &[
+                ("Created", preload.created, "Updated", preload.updated),
+                ("Removed", preload.removed, "Refused", preload.refused),
+                ("Gathered", preload.gathered, "Unchanged", preload.unchanged),
+                ("Replaced", preload.replaced, "Takeovers", preload.takeovers),
+                ("Without helper", preload.without_helper, "Without parent", preload.without_parent),
+                ("Ended here", preload.ended_here, "Spared", preload.spared),
+                ("Shortened", preload.shortened, "Conflicts", preload.conflicts),
+            ],
+        );
+    }
 }
 
 /// What travels beside flows, and what the dialect has no words for.

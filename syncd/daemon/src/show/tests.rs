@@ -58,6 +58,7 @@ fn status(sync: Sync) -> StatusView {
             _ => None,
         },
         commit: Some(commit),
+        preload: None,
         internal: 211,
         external: 1,
         internal_expectations: 2,

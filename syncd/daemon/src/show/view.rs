@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 use syncd_core::replica::{
-    CacheStats, CommitStats, CommitStatus, FtfwStats, KernelStats, LinkStats, Progress, Role, Stats, Status,
-    Sync,
+    CacheStats, CommitStats, CommitStatus, FtfwStats, KernelStats, LinkStats, PreloadStats, Progress, Role,
+    Stats, Status, Sync,
 };
 use syncd_core::time::Instant;
 
@@ -54,6 +54,8 @@ pub(crate) struct StatusView {
     pub(crate) keepalived: KeepalivedView,
     /// The last commit.
     pub(crate) commit: Option<CommitView>,
+    /// Flows of the peer that wait to be written to our kernel, or removed; none without disable-external-cache.
+    pub(crate) preload_waiting: Option<u32>,
     /// Flows of our kernel.
     pub(crate) internal_flows: u32,
     /// Flows of the peer.
@@ -182,6 +184,7 @@ impl StatusView {
             not_ready: standing.reasons.iter().map(ReasonView::new).collect(),
             keepalived: KeepalivedView::new(standing),
             commit: status.commit.as_ref().map(CommitView::new),
+            preload_waiting: status.preload,
             internal_flows: status.internal,
             external_flows: status.external,
             internal_expectations: status.internal_expectations,
@@ -257,6 +260,9 @@ pub(crate) struct StatisticsView {
     /// What commits did.
     #[serde(with = "CommitStatsFields")]
     pub(crate) commit: CommitStats,
+    /// What was done to keep the peer's flows in the kernel of a router that stands by.
+    #[serde(with = "PreloadStatsFields")]
+    pub(crate) preload: PreloadStats,
     /// What only the daemon knows.
     pub(crate) daemon: DaemonView,
 }
@@ -347,6 +353,7 @@ impl StatisticsView {
             link: stats.link,
             ftfw: stats.ftfw,
             commit: stats.commit,
+            preload: stats.preload,
             daemon,
         }
     }
@@ -454,4 +461,24 @@ struct CommitStatsFields {
     expectations_committed: u64,
     expectations_failed: u64,
     expectations_replaced: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "PreloadStats")]
+struct PreloadStatsFields {
+    created: u64,
+    updated: u64,
+    unchanged: u64,
+    gathered: u64,
+    removed: u64,
+    spared: u64,
+    ended_here: u64,
+    conflicts: u64,
+    replaced: u64,
+    refused: u64,
+    without_helper: u64,
+    without_parent: u64,
+    takeovers: u64,
+    flushed: u64,
+    shortened: u64,
 }

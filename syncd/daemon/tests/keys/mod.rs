@@ -12,18 +12,36 @@ fn check_here(router: &Router) -> (bool, String) {
 }
 
 #[test]
-fn keys_without_effect_are_read_and_remarked() {
-    lab::run("keys::keys_without_effect_are_read_and_remarked", || {
-        flows_cross_with(MULTICAST, MULTICAST, "  disable-external-cache: true\n  startup-resync: true\n");
-        // The configuration is still there.
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_syncd"))
-            .args(["check", "/run/r1/syncd.yaml"])
-            .output()
-            .expect("syncd starts");
-        let said = String::from_utf8(output.stdout).expect("text");
-        assert!(output.status.success(), "{said}");
-        assert!(said.contains("conntrack-sync.disable-external-cache: "), "{said}");
+fn with_disable_external_cache_the_flows_are_in_the_kernel_that_stands_by() {
+    lab::run("keys::with_disable_external_cache_the_flows_are_in_the_kernel_that_stands_by", || {
+        let (mut r1, mut r2) = two_routers();
+        r2.add_to_configuration("  disable-external-cache: true\n  startup-resync: true\n");
+        r1.start(MULTICAST);
+        r2.start(MULTICAST);
+        r2.notify("GROUP \"G1\" BACKUP 0\n");
+        wait_for("backup", || r2.json(&["show", "conntrack-sync", "status"])["role"] == "backup");
+        insert(&r1, &one_of_each());
+        let there = kernel(&r1);
+        wait_for("the flows are in the kernel", || kernel(&r2) == there);
+        assert_eq!(cache(&r2, "external-cache"), there);
+        assert!(timeouts(&r2).iter().all(|left| *left > 1_000_000), "nobody refreshes them here");
+
+        let output = r2.syncd(&["role", "primary"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(kernel(&r2), there);
+        let status = r2.json(&["show", "conntrack-sync", "status"]);
+        assert_eq!((&status["commit"]["committed"], &status["commit"]["failed"]), (&0.into(), &0.into()));
+        wait_for("their own time", || timeouts(&r2).iter().all(|left| *left <= 432_000));
+        wait_for("they are r2's own", || cache(&r2, "external-cache").is_empty());
+        assert_eq!(kernel(&r2), there);
     });
+}
+
+/// Seconds that are left of the IPv4 flows of a router's kernel.
+fn timeouts(router: &Router) -> Vec<u64> {
+    let table = router.table("ipv4");
+    let flows = table["flows"].as_array().expect("a list");
+    flows.iter().map(|flow| flow["timeout"].as_u64().expect("a number")).collect()
 }
 
 #[test]

@@ -94,5 +94,7 @@ fn settings(choice: u8) -> Settings {
         commit_timeout: (choice & 64 != 0).then_some(60),
         silence: Duration::from_secs(2 + u64::from(choice >> 7)),
         purge: (choice & 96 == 96).then_some(Duration::from_secs(1)),
+        preload: choice & 1 != 0,
+        lent_shows: choice & 8 == 0,
     }
 }

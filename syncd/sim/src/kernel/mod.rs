@@ -242,6 +242,8 @@ impl Kernel {
     /// Packets keep a flow alive; nobody is told.
     pub fn refresh(&mut self, now: Instant, name: &Name) {
         if let Some(entry) = self.entries.get_mut(name) {
+            // Whoever stood by may have lent it time; the kernel goes by the protocol.
+            entry.flow.timeout = if is_lent(&entry.flow) { LONGEST } else { entry.flow.timeout };
             entry.expires = now + Duration::from_secs(u64::from(entry.flow.timeout));
         }
     }
@@ -328,6 +330,21 @@ impl Kernel {
         let name = *self.tuples.get(&Name::of(flow)).ok_or(Errno::ENOENT)?;
         self.refuse(&[Errno::EAGAIN, Errno::ENOMEM])?;
         let said = self.entries.get(&name).expect("each tuple belongs to an entry").flow.present;
+        self.tell(Origin::Ourselves, Change::Update, &name, said);
+        Ok(())
+    }
+
+    /// Gives a flow so much time.
+    ///
+    /// # Errors
+    /// `ENOENT`, or at times that there is no memory.
+    pub fn shorten(&mut self, now: Instant, flow: &Flow, timeout: u32) -> Result<(), Errno> {
+        let name = *self.tuples.get(&Name::of(flow)).ok_or(Errno::ENOENT)?;
+        self.refuse(&[Errno::EAGAIN, Errno::ENOMEM])?;
+        let entry = self.entries.get_mut(&name).expect("each tuple belongs to an entry");
+        entry.flow.timeout = timeout;
+        entry.expires = now + Duration::from_secs(u64::from(timeout));
+        let said = AttrSet::REPLY.with(AttrSet::STATUS).with(AttrSet::TIMEOUT).with(AttrSet::ID);
         self.tell(Origin::Ourselves, Change::Update, &name, said);
         Ok(())
     }
@@ -459,6 +476,15 @@ impl Kernel {
             Fate::Lost | Fate::Delivered => Missed::default(),
         };
     }
+}
+
+/// The longest time that traffic gives a flow, in seconds.
+const LONGEST: u32 = 3600;
+
+/// Whether a flow has more time than any kernel gives one by itself.
+#[must_use]
+pub const fn is_lent(flow: &Flow) -> bool {
+    flow.timeout > 432_000
 }
 
 /// What ctnetlink says of a flow; what is not said is not there either.

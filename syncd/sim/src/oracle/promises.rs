@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use syncd_core::cache::InternalCache;
 use syncd_core::filter::Filter;
 use syncd_core::flow::{Flow, TcpState};
 use syncd_core::replica::{Replica, Role};
@@ -15,7 +16,8 @@ use crate::trace::Side;
 
 impl Oracle {
     /// `side` is about to be told that it is primary.
-    pub fn takes_over(&mut self, side: Side, hosts: &[Host; 2], now: Instant) -> Verdict {
+    /// What it `preloads` is in its kernel, and leaves its external cache later than a commit is done.
+    pub fn takes_over(&mut self, side: Side, hosts: &[Host; 2], now: Instant, preloads: bool) -> Verdict {
         let Some(replica) = hosts[side.index()].replica() else { return Ok(()) };
         if replica.role() == Role::Primary {
             return Ok(());
@@ -29,18 +31,25 @@ impl Oracle {
         }
         let host = &hosts[side.other().index()];
         let kernel = &host.kernel;
+        let internal = host.replica().map(Replica::internal);
+        let copy = |internal: &InternalCache, flow: &Flow| {
+            internal.slot(&flow.key()).is_some_and(|slot| internal.holds_copy(slot))
+        };
+        let keeps = |flow: &Flow| internal.is_some_and(|internal| copy(internal, flow));
         // A later life of the same flow was not acknowledged.
         let lives = |(name, at): &(&Name, &Instant)| match &peer.last_will {
             Some(will) => will.get(name).is_some_and(|born| born <= at),
             None => {
-                kernel.get(name).is_some()
+                // What it merely keeps for `side` is nothing of its own.
+                kernel.get(name).is_some_and(|flow| !keeps(flow))
                     && !host.overlooks(name)
                     && kernel.born(name).is_some_and(|born| born <= **at)
             }
         };
         let promised: BTreeSet<Name> = acknowledged.iter().filter(lives).map(|(name, _)| *name).collect();
         let held = external_names(replica);
-        if let Some(name) = promised.iter().find(|name| !held.contains(name)) {
+        let here = |name: &Name| preloads && hosts[side.index()].kernel.lived_since(name, now);
+        if let Some(name) = promised.iter().find(|name| !(held.contains(name) || here(name))) {
             return Err(format!("{} takes over and lacks the acknowledged {name:?}", self.name(side)));
         }
         self.takes_over_expectations(side, replica, &promised, host, now)?;
@@ -55,7 +64,10 @@ impl Oracle {
         if self.sides[side.index()].adopting.is_some() {
             return;
         }
-        let flows = replica.external().iter_from(0).map(|(_, entry)| entry.flow);
+        // What it has written while it stood by was in its kernel, and has ended there: what lives on its peer names.
+        let external = replica.external();
+        let unwritten = external.iter_from(0).filter(|(slot, _)| !external.is_written(*slot));
+        let flows = unwritten.map(|(_, entry)| entry.flow);
         let free = |tuple: Name| host.kernel.find(&tuple).is_none();
         // What ended here a moment ago, and nobody has said so yet, it takes for living.
         let unknown = |flow: &Flow| !replica.internal().has(&flow.key());
@@ -63,7 +75,9 @@ impl Oracle {
             .filter(|flow| !is_over(flow) && unknown(flow) && free(Name::of(flow)) && free(Name::reply(flow)))
             .map(|flow| Name::of(&flow))
             // Of a life that its daemon has not heard of, the peer has not told: what is held is of one before.
-            .filter(|name| peer.kernel.get(name).is_some() && !peer.lags_behind(name));
+            .filter(|name| {
+                peer.kernel.get(name).is_some() && !peer.lags_behind(name) && !peer.overlooks(name)
+            });
         self.sides[side.index()].adopting = Some((now, names.collect()));
     }
 

@@ -194,7 +194,10 @@ impl World {
     pub(super) fn command_role(&mut self, side: Side, role: Role, door: &'static str) -> Verdict {
         let (now, local) = (self.now, self.local(side));
         if role == Role::Primary {
-            self.oracle.takes_over(side, &self.hosts, now)?;
+            // What was in the kernel before may have ended there since the packets came.
+            let preloads = self.options.preload > 0;
+            let since = self.owned_since[side.index()].filter(|_| preloads);
+            self.oracle.takes_over(side, &self.hosts, since.unwrap_or(now), preloads)?;
         }
         let Host { kernel, daemon, .. } = &mut self.hosts[side.index()];
         match daemon {
@@ -246,7 +249,9 @@ impl World {
             let name = self.hosts[side.index()].name;
             return Err(format!("{name}: a flow was destroyed although no commit takes over"));
         }
-        self.oracle.removed(side, &turned.removed, self.options.purge > 0, &self.hosts)?;
+        if self.options.preload == 0 {
+            self.oracle.removed(side, &turned.removed, self.options.purge > 0, &self.hosts)?;
+        }
         self.oracle.follows_other_numbers(side, &turned.notices, now);
         for bytes in turned.sent {
             self.oracle.sent(side, &bytes, &self.hosts, now)?;

@@ -24,6 +24,13 @@ impl World {
         // Sometimes a burst, sometimes a pause.
         let pause = self.chance.pick(&[mean / 8, mean / 4, mean, mean * 2]);
         self.plan(self.now + Duration::from_micros(pause.max(1)), Event::Traffic);
+        for side in Side::BOTH {
+            let (owns, since) = (self.owners[side.index()], self.owned_since[side.index()]);
+            // What ended while it had them a stalled daemon hears later.
+            let unheard = self.now < self.hosts[side.index()].stalled_until;
+            self.owned_since[side.index()] =
+                if owns { since.or(Some(self.now)) } else { since.filter(|_| unheard) };
+        }
         if self.options.traffic > 0
             && let Some(side) = self.owner()
         {
@@ -175,7 +182,8 @@ impl World {
             host.start_conntrackd(self.now, first, self.filter.clone(), rule);
         } else {
             let settings = settings(&self.options, self.filter.clone());
-            host.start(self.now, config, entropy, (self.options.purge > 0).then_some(&settings));
+            let otherwise = self.options.purge > 0 || self.options.preload > 0;
+            host.start(self.now, config, entropy, otherwise.then_some(&settings));
             let life = host.life;
             if self.options.silent > 0 || self.options.reliable == 1 {
                 self.plan(self.now + DROPS, Event::LookAtDrops(side, life));
@@ -196,5 +204,7 @@ fn settings(options: &Options, filter: Filter) -> Settings {
         commit_timeout: None,
         silence: SILENCE,
         purge: (options.purge > 0).then(|| Duration::from_secs(u64::from(options.purge))),
+        preload: options.preload > 0,
+        lent_shows: true,
     }
 }

@@ -152,6 +152,8 @@ pub struct World {
     vrrp: [Role; 2],
     /// Who has the addresses; with both, each gets some of the packets.
     owners: [bool; 2],
+    /// When the first packet came after that; none while others have them.
+    owned_since: [Option<Instant>; 2],
     /// The routers do not hear each other's adverts.
     split: bool,
     /// When that began.
@@ -203,6 +205,7 @@ impl World {
             hosts,
             vrrp: [Role::Primary, Role::Backup],
             owners: [true, false],
+            owned_since: [None; 2],
             split: false,
             parted: Instant::PAST,
             untold: Untold::default(),
@@ -270,6 +273,8 @@ impl World {
                 concealed: self.options.mute > 0
                     || (self.options.silent > 0 && self.now.since(end) < CONCEALED),
                 coarse: self.options.silent > 0 && self.options.uncounted == 1,
+                preload: self.options.preload > 0,
+                kernel_limit: self.options.kernel_limit as usize,
             };
             match convergence::judge(&self.hosts, known, self.now) {
                 Progress::Converged => {

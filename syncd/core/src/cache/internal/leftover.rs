@@ -1,6 +1,7 @@
 //! Flows that are left over in our kernel, as far as it is known, and wait to be removed. Which they are is the replica's to
 //! say (`replica/leftover.rs`, `replica/purge.rs`), and tested there.
 
+use super::copies::COPY;
 use super::{BORN, CONDEMNED, DEAD, GAINED, InternalCache, SUSPECT};
 use crate::cache::table::{Entry, Slot};
 use crate::flow::{AttrSet, Flow, Key};
@@ -15,7 +16,8 @@ impl InternalCache {
         let Some(slot) = self.table.find(&ended.key()) else { return false };
         let entry = self.entry(slot);
         let same = entry.flow.reply == ended.reply && entry.flow.has(AttrSet::ID);
-        let own = entry.is(BORN) && !entry.is(GAINED);
+        // A copy goes by the peer's word alone, and that is of the life of now.
+        let own = entry.is(BORN) && !entry.is(GAINED) || entry.is(COPY);
         if entry.is(DEAD) || entry.is(CONDEMNED) || !same || own {
             return false;
         }

@@ -17,7 +17,14 @@ pub(super) fn settings(filter: Filter) -> Settings {
         commit_timeout: None,
         silence: crate::ftfw::SILENCE,
         purge: None,
+        preload: false,
+        lent_shows: true,
     }
+}
+
+/// As [`config`], and the peer's flows in the kernel of a router that stands by, or not.
+pub(super) fn preloading(preload: bool) -> Settings {
+    Settings { preload, ..settings(Filter::default()) }
 }
 
 /// As [`config`], and a kernel that is emptied.

@@ -146,7 +146,7 @@ fn a_bulk_goes_on_over_slots_that_are_empty() {
     bulk.demand(at(0), &internal);
     let mut feeds = 0;
     while bulk.due(&session).is_some_and(|due| due <= at(0)) {
-        bulk.feed(at(0), &internal, &expectations, &mut session);
+        bulk.feed(at(0), &internal, true, &expectations, &mut session);
         feeds += 1;
         assert!(feeds < 100, "it comes to an end");
     }

@@ -92,9 +92,8 @@ fn mode(draft: &mut Draft, node: &Node, above: Above<'_>, fates: &mut Vec<Fate>)
         "startupresync" => (NotCarried, "a router that starts always asks for the peer's flows".to_owned()),
         "disableexternalcache" if is_on(node) => {
             Draft::add(&mut draft.switches, "disable-external-cache");
-            let reason =
-                "kept as disable-external-cache and without effect: the peer's flows wait until the failover";
-            (NotCarried, reason.to_owned())
+            let reason = "disable-external-cache; updates and ends reach the kernel too, no flow dies early, the cache is still shown";
+            (Better, reason.to_owned())
         }
         "disableinternalcache" if is_on(node) => {
             (NotCarried, "the internal cache is what is sent again when it was lost".to_owned())

@@ -38,6 +38,7 @@ fn status() -> Status {
         sync_since: at(160),
         progress: None,
         commit: None,
+        preload: None,
         internal: 2,
         external: 200_000,
         internal_expectations: 0,

@@ -3,18 +3,21 @@
 //! A seed keeps its meaning only as long as nothing else draws from its streams; when that changes, the name says
 //! what to look for again.
 
+mod preload;
+
 use clap::{Args as _, Command, FromArgMatches as _};
 use syncd_sim::options::Overrides;
 use syncd_sim::sweep::run;
 
-/// What was added to the simulator after a seed was found draws nothing in it; reloads, purges and helpers never, see [`holds_with`].
+/// What was added to the simulator after a seed was found draws nothing in it; reloads, purges, helpers and preloading never, see
+/// [`holds_with`].
 const AS_IT_WAS: &str = "--reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 \
                          --wishes 0";
 
 /// Runs a seed with options as a sweep prints them.
 fn holds_with(seed: u64, options: &str) {
-    let neutral = ["--reloads", "--purge", "--helpers"].into_iter().filter(|name| !options.contains(name));
-    let neutral = neutral.flat_map(|name| [name, "0"]);
+    let names = ["--reloads", "--purge", "--helpers", "--preload"];
+    let neutral = names.into_iter().filter(|name| !options.contains(name)).flat_map(|name| [name, "0"]);
     let words = ["sim"].into_iter().chain(neutral).chain(options.split_whitespace());
     let matches = Overrides::augment_args(Command::new("sim")).try_get_matches_from(words);
     let overrides = Overrides::from_arg_matches(&matches.expect("options as a sweep prints them"));

@@ -1,0 +1,171 @@
+//! What was found of keeping the peer's flows in the kernel of the router that stands by (`preload`).
+
+use super::holds_with;
+
+/// Asked for while the router stood by, answered when it was primary, and shown by no dump after.
+#[test]
+fn time_lent_before_a_router_became_primary_is_taken_back() {
+    holds_with(
+        2593,
+        "--seconds 5 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         0 --stalls 0 --failovers 0 --traffic 150 --pool 39 --ends 105 --nat 333 --events 32 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 0 --early-drop 0 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 0 --operators 2 --strangers 0 --replacements 1 --wishes 0 --reloads 0 \
+         --helpers 117 --purge 0 --preload 1",
+    );
+}
+
+/// The event of the creation came after the answer, and was taken for another life, which nobody had lent anything.
+#[test]
+fn a_birth_told_late_does_not_hide_what_was_lent() {
+    holds_with(
+        4112,
+        "--seconds 15 --loss 128 --duplicate 104 --reorder 0 --delay 200 --cuts 0 --crashes 0 \
+         --router-crashes 0 --stalls 1 --failovers 4 --traffic 300 --pool 4 --ends 208 --nat 39 --events \
+         32 --missed 23 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 500 --early-drop 0 \
+         --refusals 0 --freezes 2 --jumps 0 --splits 0 --operators 1 --strangers 0 --replacements 0 \
+         --wishes 0 --reloads 1 --helpers 0 --purge 0 --preload 1",
+    );
+}
+
+/// Told as news, and not named by the bulk that followed, so that the peer forgot them.
+#[test]
+fn copies_of_an_earlier_life_of_the_daemon_are_no_news() {
+    holds_with(
+        4467,
+        "--seconds 20 --loss 250 --duplicate 194 --reorder 0 --delay 50 --cuts 0 --crashes 1 \
+         --router-crashes 0 --stalls 0 --failovers 3 --traffic 300 --pool 4 --ends 455 --nat 0 --events \
+         500 --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals \
+         0 --freezes 0 --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 1 --wishes 0 \
+         --reloads 1 --helpers 500 --purge 0 --preload 1",
+    );
+}
+
+/// It stepped back, and no bulk named them any more.
+#[test]
+fn copies_of_an_earlier_life_are_its_own_where_it_is_primary_from_the_start() {
+    holds_with(
+        4166,
+        "--seconds 5 --loss 0 --duplicate 0 --reorder 0 --delay 20000 --cuts 1 --crashes 2 \
+         --router-crashes 0 --stalls 0 --failovers 4 --traffic 5 --pool 2 --ends 191 --nat 0 --events 500 \
+         --missed 1 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals \
+         0 --freezes 2 --jumps 0 --splits 1 --operators 0 --strangers 0 --replacements 0 --wishes 0 \
+         --reloads 1 --helpers 0 --purge 0 --preload 1 --without 22,25",
+    );
+}
+
+/// Primary for a moment: packets had come, and the copies still counted as the peer's.
+#[test]
+fn a_takeover_that_was_broken_off_leaves_no_flow_unnamed() {
+    holds_with(
+        4909,
+        "--seconds 18 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         0 --stalls 0 --failovers 0 --traffic 100 --pool 40 --ends 117 --nat 0 --events 500 --missed 1 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 296 --freezes 0 \
+         --jumps 0 --splits 2 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 0 \
+         --helpers 0 --purge 0 --preload 1",
+    );
+}
+
+/// Its record was released later than a commit would have removed it.
+#[test]
+fn what_has_ended_since_it_was_taken_over_is_not_adopted() {
+    holds_with(
+        2277,
+        "--seconds 15 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         2 --stalls 0 --failovers 0 --traffic 23 --pool 15 --ends 113 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 292 --freezes 0 \
+         --jumps 0 --splits 1 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 0 \
+         --helpers 0 --purge 0 --preload 1",
+    );
+}
+
+/// With the flow its expectations had ended, and no event told of either.
+#[test]
+fn the_next_life_of_a_flow_without_events_shows_the_end_of_the_last() {
+    holds_with(
+        1608,
+        "--seconds 4 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         0 --stalls 2 --failovers 3 --traffic 300 --pool 4 --ends 408 --nat 317 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 0 --early-drop 0 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 1 --operators 2 --strangers 0 --replacements 0 --wishes 0 --reloads 0 \
+         --helpers 41 --purge 0 --preload 1 --without 15,20,21,40",
+    );
+}
+
+/// The peer's end of a flow that was here before is believed only after a look, for which the kernel had no memory.
+#[test]
+fn a_look_up_that_failed_does_not_leave_what_was_lent() {
+    holds_with(
+        2379,
+        "--seconds 12 --loss 50 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 \
+         --router-crashes 0 --stalls 0 --failovers 2 --traffic 100 --pool 40 --ends 193 --nat 492 \
+         --events 500 --missed 21 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit \
+         1000 --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 499 --early-drop 0 \
+         --refusals 50 --freezes 0 --jumps 0 --splits 0 --operators 0 --strangers 1 --replacements 0 \
+         --wishes 2 --reloads 2 --helpers 46 --purge 0 --preload 1",
+    );
+}
+
+/// The mark was lost with the last life, and each dump showed the long time.
+#[test]
+fn another_life_does_not_keep_what_was_lent_to_the_last() {
+    holds_with(
+        16881,
+        "--seconds 7 --loss 0 --duplicate 0 --reorder 0 --delay 1000 --cuts 0 --crashes 1 \
+         --router-crashes 0 --stalls 1 --failovers 4 --traffic 20 --pool 1 --ends 439 --nat 0 --events 4 \
+         --missed 24 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 2 --lag 0 --early-drop 0 --refusals \
+         0 --freezes 0 --jumps 0 --splits 0 --operators 4 --strangers 0 --replacements 0 --wishes 0 \
+         --reloads 1 --helpers 0 --purge 0 --preload 1 --without 40,42",
+    );
+}
+
+/// A conntrackd names a flow that has ended, and the one that has its port now: each was written ten times a second.
+#[test]
+fn two_flows_of_the_peer_do_not_take_each_others_place_for_ever() {
+    holds_with(
+        19923,
+        "--seconds 10 --loss 0 --duplicate 0 --reorder 0 --delay 20000 --cuts 0 --crashes 3 \
+         --router-crashes 0 --stalls 1 --failovers 0 --traffic 100 --pool 16 --ends 228 --nat 586 \
+         --events 4 --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit \
+         1000 --conntrackd 1 --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 0 --early-drop 0 \
+         --refusals 0 --freezes 0 --jumps 2 --splits 1 --operators 0 --strangers 0 --replacements 0 \
+         --wishes 0 --reloads 0 --helpers 0 --purge 0 --preload 1 --without 5,30",
+    );
+}
+
+/// A flow that was created for the peer ended there at once, and was remembered without its translation.
+#[test]
+fn what_ended_before_it_was_heard_of_is_not_told() {
+    holds_with(
+        11125,
+        "--seconds 3 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         0 --stalls 0 --failovers 0 --traffic 20 --pool 40 --ends 157 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 2 \
+         --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 1 --wishes 0 --reloads 2 \
+         --helpers 0 --purge 0 --preload 1 --without 25",
+    );
+}
+
+/// It was marked as known to the peer after its end, and kept its place for ever.
+#[test]
+fn a_flow_that_ended_while_it_was_flushed_is_buried() {
+    holds_with(
+        10676,
+        "--seconds 15 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         0 --stalls 0 --failovers 0 --traffic 148 --pool 9 --ends 47 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 2 \
+         --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 1 --wishes 0 --reloads 0 \
+         --helpers 45 --purge 0 --preload 1 --without 25",
+    );
+}
