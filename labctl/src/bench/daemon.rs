@@ -36,6 +36,17 @@ pub(super) struct Caches {
     pub(super) external: u64,
 }
 
+/// What a daemon is configured for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needs {
+    /// How many flows it must hold.
+    pub(super) flows: u32,
+    /// Whether the real root runs it.
+    pub(super) root: bool,
+    /// Whether the peer's flows shall be in the kernel of the router that stands by; only syncd's.
+    pub(super) preload: bool,
+}
+
 impl Daemon {
     /// The program.
     pub(super) const fn actor(self) -> Actor {
@@ -45,22 +56,16 @@ impl Daemon {
         }
     }
 
-    /// The file a node's daemon reads, and the arguments that make it do so. `flows` is how many it must hold;
-    /// `root` whether the real root runs it.
-    pub(super) fn configuration(
-        self,
-        node: &str,
-        address: &str,
-        flows: u32,
-        root: bool,
-    ) -> (Step, Vec<String>) {
+    /// The file a node's daemon reads, and the arguments that make it do so.
+    pub(super) fn configuration(self, node: &str, address: &str, needs: Needs) -> (Step, Vec<String>) {
         let (name, text, arguments) = match self {
             Self::Syncd => {
                 let file = format!("{}/syncd.yaml", Step::directory(node));
-                ("syncd.yaml", SYNCD.to_owned(), vec!["run".into(), "--config".into(), file])
+                let preload = if needs.preload { "  disable-external-cache: true\n" } else { "" };
+                ("syncd.yaml", format!("{SYNCD}{preload}"), vec!["run".into(), "--config".into(), file])
             }
             Self::Conntrackd => {
-                let text = conntrackd_text(node, address, flows, root);
+                let text = conntrackd_text(node, address, needs.flows, needs.root);
                 ("conntrackd.conf", text, vec!["-C".into(), conntrackd::config(node)])
             }
         };
@@ -107,6 +112,20 @@ impl Daemon {
                 Ok(start.elapsed())
             }
         }
+    }
+
+    /// Makes the node's router primary, as keepalived's script does, and says how long it was until it was ready.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub(super) fn take_over(self, node: &Node, name: &str) -> Result<Duration> {
+        let words: &[&str] = match self {
+            Self::Syncd => &["role", "primary"],
+            Self::Conntrackd => &["-c"],
+        };
+        let start = Instant::now();
+        self.ask(node, name, words)?;
+        Ok(start.elapsed())
     }
 
     /// Tells it that its router is the one that stands by; conntrackd is what it is.

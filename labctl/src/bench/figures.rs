@@ -50,6 +50,7 @@ pub(crate) fn rows(plan: &Plan, samples: &[Sample]) -> Vec<Row> {
     let mut rows = takeover::takeover(&only(samples, Sample::taken_over));
     let (committed, alone) = (only(samples, Sample::committed), only(samples, Sample::alone));
     rows.extend(sizes::commits(plan, &committed, &alone));
+    rows.extend(sizes::preloads(plan, &only(samples, Sample::preloaded)));
     rows.extend(sizes::bulks(plan, &only(samples, Sample::bulk)));
     rows.extend(sizes::memory(plan, &only(samples, Sample::filled)));
     rows.extend(loads::insert(plan, &only(samples, Sample::inserted)));
@@ -169,6 +170,7 @@ mod tests {
     use super::super::flows::Kind;
     use super::super::full::{Bulk, Filled};
     use super::super::measure::{Committed, Inserted, Sides};
+    use super::super::preload::Preloaded;
     use super::{Daemon, Plan, Sample, grouped, rows, spread, table};
 
     fn commit(daemon: Daemon, milliseconds: f64, committed: u64) -> Sample {
@@ -227,6 +229,21 @@ mod tests {
         assert_eq!(all.iter().map(|row| row.met).collect::<Vec<_>>(), [Some(true), Some(true), Some(false)]);
         let short = [bulk(Daemon::Syncd, 900.0, 999_999), samples[3]];
         assert_eq!(rows(&plan(), &short)[0].met, Some(false));
+    }
+
+    #[test]
+    fn a_takeover_is_quick_only_with_all_flows_and_in_every_repetition() {
+        let seen = |daemon, ready_milliseconds, held| {
+            Sample::Preloaded(Preloaded { daemon, flows: 1_000_000, held, ready_milliseconds, cpu: 4.0 })
+        };
+        let met = |ours: [(f64, u64); 2]| {
+            let mut samples = ours.map(|(ready, held)| seen(Daemon::Syncd, ready, held)).to_vec();
+            samples.push(seen(Daemon::Conntrackd, 13_900.0, 999_000));
+            rows(&plan(), &samples).iter().filter_map(|row| row.met).collect::<Vec<_>>()
+        };
+        assert_eq!(met([(6.0, 1_000_000), (49.0, 1_000_000)]), [true]);
+        assert_eq!(met([(6.0, 1_000_000), (50.0, 1_000_000)]), [false]);
+        assert_eq!(met([(6.0, 1_000_000), (6.0, 999_999)]), [false]);
     }
 
     #[test]

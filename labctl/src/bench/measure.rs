@@ -17,11 +17,12 @@ use super::lossy::{self, Weathered};
 use super::paced::{self, Paced};
 use super::pair::{Pair, R1, R2};
 use super::passage::{self, Audience, Passed};
+use super::preload::{self, Preloaded};
 use super::takeover::TakenOver;
 use super::{Figure, Plan};
 
 /// How fast flows are born where only what happens afterwards is measured: slow enough for both daemons.
-const GENTLY: u32 = 40_000;
+pub(super) const GENTLY: u32 = 40_000;
 /// How often conntrackd may try again to hold everything.
 const OTHER_TRIES: u32 = 2;
 
@@ -47,6 +48,8 @@ pub(crate) enum Sample {
     Weathered(Weathered),
     /// Of a router that died.
     TakenOver(TakenOver),
+    /// Of a router that becomes primary with the flows in its kernel already.
+    Preloaded(Preloaded),
 }
 
 impl Sample {
@@ -68,6 +71,11 @@ impl Sample {
     /// If it is of a router that died.
     pub(crate) const fn taken_over(&self) -> Option<TakenOver> {
         if let Self::TakenOver(it) = self { Some(*it) } else { None }
+    }
+
+    /// If it is of flows that were in the kernel already.
+    pub(crate) const fn preloaded(&self) -> Option<Preloaded> {
+        if let Self::Preloaded(it) = self { Some(*it) } else { None }
     }
 
     /// If it is of flows at full speed.
@@ -154,6 +162,13 @@ pub(crate) fn measure(plan: &Plan, tell: &mut dyn FnMut(Sample)) -> Result<()> {
                         tell(Sample::Committed(commit(daemon, kind, *flows, plan)?));
                     }
                     tell(Sample::Alone(kernel::alone(kind, *flows, plan)?));
+                }
+            }
+        }
+        for flows in &plan.sizes {
+            for daemon in order {
+                if plan.wants(Figure::Preload) {
+                    tell(Sample::Preloaded(preload::preload(daemon, *flows, plan)?));
                 }
             }
         }

@@ -28,6 +28,7 @@ mod outside;
 mod paced;
 mod pair;
 mod passage;
+mod preload;
 mod sender;
 mod takeover;
 mod tap;
@@ -79,6 +80,8 @@ pub(crate) struct Options {
 pub(crate) enum Figure {
     /// The external cache into the kernel
     Commit,
+    /// Flows that are in the standby's kernel already, and until it is ready
+    Preload,
     /// Flows at full speed, and how many get lost
     Insert,
     /// A full table: resident memory per flow

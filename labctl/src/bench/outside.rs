@@ -22,6 +22,7 @@ use super::lossy::Weathered;
 use super::measure::{self, Committed, Inserted, Sample, Sides};
 use super::paced::Paced;
 use super::passage::Passed;
+use super::preload::Preloaded;
 use super::takeover::{self, TakenOver};
 use super::{Figure, Options, Plan, figures, folder, others};
 use crate::programs;
@@ -102,12 +103,26 @@ fn said(sample: &Sample) -> String {
             )
         }
         Sample::TakenOver(TakenOver {
-            daemon, loose, flows_before, streams, lost, gap_ms, vrrp_ms, ..
+            daemon,
+            loose,
+            preload,
+            flows_before,
+            streams,
+            lost,
+            gap_ms,
+            vrrp_ms,
+            ..
         }) => {
-            let loose = u8::from(*loose);
+            let (loose, preload) = (u8::from(*loose), if *preload { ", preload" } else { "" });
             format!(
-                "{daemon:?}: {lost} of {streams} streams lost with {flows_before} flows and tcp_loose={loose}; longest \
-                 gap {gap_ms:.0} ms, VRRP {vrrp_ms:.0} ms"
+                "{daemon:?}: {lost} of {streams} streams lost with {flows_before} flows and tcp_loose={loose}{preload}; \
+                 longest gap {gap_ms:.0} ms, VRRP {vrrp_ms:.0} ms"
+            )
+        }
+        Sample::Preloaded(Preloaded { daemon, flows, held, ready_milliseconds, cpu }) => {
+            format!(
+                "{daemon:?}: {held} of {flows} flows in the kernel, ready {ready_milliseconds:.1} ms after the order to take \
+                 over; {cpu:.2} us per flow before"
             )
         }
         Sample::Inserted(Inserted { daemon, flows, per_second, settled_milliseconds, missing, .. }) => {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::daemon::{Caches, Daemon};
+use super::daemon::{Caches, Daemon, Needs};
 use super::flows::{self, Writing};
 use super::measure::Sides;
 use super::meters::{self, Cost};
@@ -44,8 +44,7 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(super) struct Pair {
     daemon: Daemon,
     nodes: Nodes,
-    flows: u32,
-    root: bool,
+    needs: Needs,
     running: [Option<Running>; 2],
     link: Option<Link>,
 }
@@ -106,13 +105,25 @@ impl Pair {
         Self::build_over(daemon, flows, root, false)
     }
 
+    /// As [`Self::start`], with syncd; the router that stands by keeps the flows in its kernel.
+    ///
+    /// # Errors
+    /// What failed, with its step.
+    pub(super) fn start_preloading(flows: u32, root: bool) -> Result<Self> {
+        let mut pair = Self::build(Daemon::Syncd, flows, root)?;
+        pair.needs.preload = true;
+        pair.start_daemons(0)?;
+        Ok(pair)
+    }
+
     /// The same; if `carried`, with a dedicated link that labctl carries, so that it may have weather.
     ///
     /// # Errors
     /// What failed, with its step.
     pub(super) fn build_over(daemon: Daemon, flows: u32, root: bool, carried: bool) -> Result<Self> {
         let running = [None, None];
-        let mut pair = Self { daemon, nodes: Nodes::new(), flows, root, running, link: None };
+        let needs = Needs { flows, root, preload: false };
+        let mut pair = Self { daemon, nodes: Nodes::new(), needs, running, link: None };
         pair.extend(network(carried)?)?;
         if carried {
             let ns = pair.net(SWITCH)?;
@@ -169,7 +180,7 @@ impl Pair {
     /// When it does not.
     pub(super) fn start_daemon(&mut self, name: &str) -> Result<()> {
         let (place, address) = place(name);
-        let (file, arguments) = self.daemon.configuration(name, address, self.flows, self.root);
+        let (file, arguments) = self.daemon.configuration(name, address, self.needs);
         apply::execute(&mut self.nodes, &file)?;
         let running = Running::start(self.node(name)?, name, self.daemon.actor(), &arguments)?;
         self.wait_ready(name, &running)?;
@@ -279,6 +290,15 @@ impl Pair {
         let took = self.daemon.commit(self.node(R2)?, R2)?;
         let cpu = self.cost(R2)?.time.saturating_sub(before.time);
         Ok((took, cpu, flows::count(self.net(R2)?)?))
+    }
+
+    /// Kills the first router's daemon and makes the second router primary; how long it was until that was ready.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub(super) fn take_over(&mut self) -> Result<Duration> {
+        self.kill_daemon(R1)?;
+        self.daemon.take_over(self.node(R2)?, R2)
     }
 
     /// Ends everything, and the routers' flows first, which would otherwise be removed during the next measurement.

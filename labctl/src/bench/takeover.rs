@@ -31,6 +31,8 @@ pub(crate) struct TakenOver {
     pub(crate) daemon: Daemon,
     /// Whether `nf_conntrack_tcp_loose` was on.
     pub(crate) loose: bool,
+    /// Whether the router that stood by had the flows in its kernel already; only with syncd.
+    pub(crate) preload: bool,
     /// Other flows, as the scenario says; none of theirs is a stream.
     pub(crate) flows_before: u64,
     /// Streams that were opened.
@@ -55,8 +57,13 @@ pub(super) fn takeover(
     syncd: &Path,
     tell: &mut dyn FnMut(TakenOver),
 ) -> Result<()> {
-    for (loose, name, text) in SCENARIOS {
-        let sources = sources(daemon, if plan.is_full() { Scale::Full } else { Scale::Usual }, name, text);
+    let runs = SCENARIOS.into_iter().flat_map(|scenario| {
+        let manners = if daemon == Daemon::Syncd { &[false, true][..] } else { &[false] };
+        manners.iter().map(move |preload| (scenario, *preload))
+    });
+    for ((loose, name, text), preload) in runs {
+        let text = if preload { preloading(text) } else { text.to_owned() };
+        let sources = sources(daemon, if plan.is_full() { Scale::Full } else { Scale::Usual }, name, &text);
         let mut client = Client::start(&format!("{name}-{}", process::id()), Some(syncd))?;
         client.ask(&Request::Build(Box::new(sources)), |_| {})?;
         let mut document = None;
@@ -67,7 +74,7 @@ pub(super) fn takeover(
             }
         })?;
         let document = document.context("the lab told no outcome")?;
-        tell(read(daemon, loose, &document).with_context(|| format!("{name}: {document}"))?);
+        tell(read(daemon, (loose, preload), &document).with_context(|| format!("{name}: {document}"))?);
     }
     Ok(())
 }
@@ -86,8 +93,15 @@ fn sources(daemon: Daemon, scale: Scale, name: &str, text: &str) -> Sources {
     }
 }
 
+/// The scenario with syncd keeping the peer's flows in the kernel of the router that stands by.
+fn preloading(text: &str) -> String {
+    format!(
+        "{text}\nsyncd:\n  r1: {{ disable-external-cache: true }}\n  r2: {{ disable-external-cache: true }}\n"
+    )
+}
+
 /// Out of a scenario's document.
-fn read(daemon: Daemon, loose: bool, document: &Value) -> Result<TakenOver> {
+fn read(daemon: Daemon, (loose, preload): (bool, bool), document: &Value) -> Result<TakenOver> {
     let number = |pointer: &str| {
         let value = document.pointer(pointer).and_then(Value::as_u64);
         value.with_context(|| format!("the document says no {pointer}"))
@@ -100,6 +114,7 @@ fn read(daemon: Daemon, loose: bool, document: &Value) -> Result<TakenOver> {
     Ok(TakenOver {
         daemon,
         loose,
+        preload,
         flows_before: number("/failover/flows_before")?,
         streams,
         lost: streams - alive,
@@ -118,7 +133,7 @@ const fn whole(milliseconds: u64) -> f64 {
 mod tests {
     use serde_json::json;
 
-    use super::{Daemon, SCENARIOS, Scale, read, sources};
+    use super::{Daemon, SCENARIOS, Scale, preloading, read, sources};
     use crate::scenario::load;
 
     #[test]
@@ -130,16 +145,19 @@ mod tests {
             },
             "failover": { "vrrp_ms": 320, "commit_begin_ms": null, "commit_end_ms": null, "flows_before": 502_000 },
         });
-        let seen = read(Daemon::Conntrackd, true, &document).unwrap();
+        let seen = read(Daemon::Conntrackd, (true, false), &document).unwrap();
         assert_eq!((seen.streams, seen.lost, seen.gap_ms, seen.commit_ms), (2000, 11, 950.0, None));
-        assert!(read(Daemon::Syncd, false, &json!({})).is_err());
+        assert!(read(Daemon::Syncd, (false, true), &json!({})).is_err());
     }
 
     #[test]
     fn both_can_be_run_with_both_daemons_at_both_sizes() {
         for (_, name, text) in SCENARIOS {
             for daemon in [Daemon::Syncd, Daemon::Conntrackd] {
-                for scale in [Scale::Usual, Scale::Full] {
+                let texts = [text.to_owned(), preloading(text)];
+                let texts = &texts[..if daemon == Daemon::Syncd { 2 } else { 1 }];
+                for (text, scale) in texts.iter().flat_map(|text| [(text, Scale::Usual), (text, Scale::Full)])
+                {
                     let scenario = load::check(&sources(daemon, scale, name, text)).unwrap();
                     assert!(
                         scenario.transfers_of("idle").is_none() && scenario.traffic.contains_key("active")

@@ -8,6 +8,7 @@ use super::super::flows::Kind;
 use super::super::full::{Bulk, Filled};
 use super::super::kernel::Alone;
 use super::super::measure::Committed;
+use super::super::preload::Preloaded;
 use super::{Row, grouped, spread};
 
 /// A commit of fewer flows than [`MANY`] takes at most so much of conntrackd's time.
@@ -16,6 +17,8 @@ const COMMIT_RATIO: f64 = 0.6;
 const MANY_RATIO: f64 = 1.0 / 3.0;
 /// From so many flows on.
 const MANY: u32 = 1_000_000;
+/// With the flows in the kernel already a router is ready after so many milliseconds, however many there are.
+const READY: f64 = 50.0;
 /// At most so many times what the kernel takes by itself.
 const KERNEL_RATIO: f64 = 1.2;
 /// A bulk takes at most so much of the time in which conntrackd sends it without keeping what was not acknowledged.
@@ -60,6 +63,21 @@ fn commit(kind: Kind, flows: u32, samples: &[Committed], alone: &[Alone]) -> Vec
         })
     });
     [time, share, Row::of("  CPU time on r2", "ms", cpu)].into_iter().flatten().collect()
+}
+
+/// A takeover whose flows are in the kernel already, for every size, and what it costs to have them there.
+pub(super) fn preloads(plan: &Plan, samples: &[Preloaded]) -> Vec<Row> {
+    let rows = |flows: &u32| {
+        let seen: Vec<&Preloaded> = samples.iter().filter(|it| it.flows == *flows).collect();
+        // Quick because something was left out is not quick.
+        let whole = seen.iter().all(|it| it.daemon != Daemon::Syncd || it.held == u64::from(it.flows));
+        let figure = format!("takeover, preload, {} flows", grouped(*flows));
+        let ready = Row::of(figure, "ms", seen.iter().map(|it| (it.daemon, it.ready_milliseconds)));
+        let ready =
+            ready.map(|row| row.aim(format!("under {READY:.0} ms"), |row| whole && row.syncd.max < READY));
+        [ready, Row::of("  CPU time on r2 before it", "us/flow", seen.iter().map(|it| (it.daemon, it.cpu)))]
+    };
+    plan.sizes.iter().flat_map(rows).flatten().collect()
 }
 
 /// A standby that was restarted, for every size.

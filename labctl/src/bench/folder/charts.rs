@@ -67,9 +67,14 @@ fn sizes(samples: &[Sample]) -> Option<String> {
         let it = sample.filled().filter(|it| it.daemon == daemon)?;
         Some((it.flows, it.memory.r1 * f64::from(it.flows) / 1e6))
     };
+    let ready = |sample: &Sample, daemon| {
+        let it = sample.preloaded().filter(|it| it.daemon == daemon)?;
+        Some((it.flows, it.ready_milliseconds))
+    };
     let kernel = Line { name: "kernel alone", colour: KERNELS, points: alone };
     let panels = [
         panel("commit of plain flows, ms", &commit, Some(kernel)),
+        panel("takeover until ready (syncd: preload), ms", &ready, None),
         panel("standby restarted until complete, ms", &bulk, None),
         panel("memory on the primary, MB", &memory, None),
     ];
