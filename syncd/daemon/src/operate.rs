@@ -31,8 +31,9 @@ pub(crate) fn show(show: &Show, out: &mut impl Write) -> anyhow::Result<()> {
         Show::Conntrack { what: Conntrack::Statistics(output) } => Ok(print::processors(output.json, out)?),
         Show::Conntrack { what: Conntrack::Table(kernel) } => {
             let style = style(kernel.output.json, kernel.xml, kernel.format);
-            let part = Part { selection: kernel.part.selection.clone(), limit: kernel.part.limit, from: 0 };
-            Ok(print::table(kernel.family.family(), style, &part, out)?)
+            let part = Part { from: kernel.from, ..kernel.part.clone().into() };
+            let next = print::table(kernel.family.family(), style, &part, out)?;
+            tell_next(next.filter(|_| style != Style::Json), out)
         }
     }
 }
@@ -61,12 +62,15 @@ fn show_sync(what: &Sync, out: &mut impl Write) -> anyhow::Result<()> {
     let mut client = Client::connect(&caching.question.control.socket)?;
     let style: Style<CacheFormat> =
         style(caching.question.output.json, caching.xml, caching.format.unwrap_or(format));
-    let part =
-        Part { selection: caching.part.selection.clone(), limit: caching.part.limit, from: caching.from };
+    let part = Part { from: caching.from, ..caching.part.clone().into() };
     let next = print::cache(&mut client, cache, style, &part, out)?;
-    if let Some(next) = next.filter(|_| style != Style::Json) {
+    tell_next(next.filter(|_| style != Style::Json), out)
+}
+
+/// Not among the flows: whoever counts lines counts flows. JSON says it itself.
+fn tell_next(next: Option<u32>, out: &mut impl Write) -> anyhow::Result<()> {
+    if let Some(next) = next {
         out.flush()?;
-        // Not among the flows: whoever counts lines counts flows.
         drop(writeln!(io::stderr(), "syncd: there may be more: go on with --from {next}"));
     }
     Ok(())

@@ -212,14 +212,14 @@ impl CatchUp {
         }
     }
 
-    /// Asks, or sweeps a slice (see [`ExternalCache::sweep`] for `keeps_failed`). Says whether a question was asked, and what to tell.
+    /// Asks, or sweeps a slice (see [`ExternalCache::sweep`] for `keeps_failed`). Says why a question was asked, if one was, and what to tell.
     pub(super) fn step(
         &mut self,
         now: Instant,
         external: &mut ExternalCache,
         session: &mut Session,
         keeps_failed: bool,
-    ) -> (bool, Option<Notice>) {
+    ) -> (Option<Reason>, Option<Notice>) {
         match self.state {
             State::Wanted { reason, not_before } if session.is_open() && not_before <= now => {
                 external.begin_resync(now);
@@ -227,30 +227,30 @@ impl CatchUp {
                 session.ask_resync();
                 let lost = core::mem::take(&mut self.suspect);
                 self.state = State::Asked { reason, at: now, doubted: false, lost, answered: false };
-                (true, None)
+                (Some(reason), None)
             }
             State::Asked { at, .. } if now.since(at) >= PATIENCE => {
                 self.state = State::Wanted { reason: Reason::NoAnswer, not_before: now };
-                (false, Some(Notice::CatchingUp(Reason::NoAnswer)))
+                (None, Some(Notice::CatchingUp(Reason::NoAnswer)))
             }
             State::InSync if self.refused > 0 && now.since(self.refused_at) >= LONGEST_PAUSE => {
                 // It may have been a stranger's, or the peer speaks clearly by now.
-                (false, self.want(now, Reason::Refused))
+                (None, self.want(now, Reason::Refused))
             }
             State::Sweeping { cursor, swept } => {
                 let swept = swept + external.sweep(cursor, SLICE, keeps_failed);
                 let cursor = cursor.saturating_add(SLICE);
                 if cursor < external.end() {
                     self.state = State::Sweeping { cursor, swept };
-                    return (false, None);
+                    return (None, None);
                 }
                 self.state = State::InSync;
                 self.completed += 1;
                 self.pause = bulk::SPACING;
                 let took = now.since(external.resync_began());
-                (false, Some(Notice::CaughtUp { flows: external.len(), swept, took }))
+                (None, Some(Notice::CaughtUp { flows: external.len(), swept, took }))
             }
-            _ => (false, None),
+            _ => (None, None),
         }
     }
 

@@ -558,8 +558,8 @@ impl Replica {
         } else {
             None
         };
-        if let Some(Notice::BulkBegun { .. }) = notice {
-            self.stats.ftfw.bulks += 1;
+        if let Some(Notice::BulkBegun { cause, .. }) = notice {
+            self.stats.ftfw.begin_bulk(cause);
         }
         self.tell(notice);
         if !self.commit.is_idle() {
@@ -573,8 +573,8 @@ impl Replica {
         }
         let keeps_failed = !self.keeps_warm();
         let (asked, notice) = self.catch_up.step(now, &mut self.external, &mut self.session, keeps_failed);
-        self.stats.ftfw.resyncs_asked += u64::from(asked);
-        if asked {
+        if let Some(reason) = asked {
+            self.stats.ftfw.ask_resync(reason);
             self.expectations.external.begin_resync();
         }
         if let Some(Notice::CaughtUp { swept, .. }) = notice {

@@ -170,3 +170,18 @@ pub enum BulkCause {
     /// Frames of the peer were lost for good; one of them may have asked.
     PeerUnheard,
 }
+
+impl BulkCause {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ourselves, Self::PeerStarted, Self::PeerAsked, Self::PeerUnheard];
+
+    /// In a word, for machines.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ourselves => "ourselves",
+            Self::PeerStarted => "peer-started",
+            Self::PeerAsked => "peer-asked",
+            Self::PeerUnheard => "peer-unheard",
+        }
+    }
+}

@@ -1,5 +1,8 @@
 //! Everything that is counted: one struct. Counters only grow, and wrap never in practice (64 bits).
 
+use super::notice::BulkCause;
+use super::status::Reason;
+
 /// Counters since the start of the daemon. Unless said otherwise the unit is events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -149,14 +152,33 @@ pub struct FtfwStats {
     pub peer_lost: u64,
     /// Resyncs asked of the peer.
     pub resyncs_asked: u64,
+    /// Of these, by reason: in the order of [`Reason::ASKING`].
+    pub asked_because: [u64; Reason::ASKING.len()],
     /// Resyncs that could not be trusted because a gap was open meanwhile.
     pub resyncs_doubted: u64,
     /// Resyncs the peer asked of us.
     pub resyncs_received: u64,
     /// Bulks sent.
     pub bulks: u64,
+    /// Of these, by what caused them: in the order of [`BulkCause::ALL`].
+    pub bulks_because: [u64; BulkCause::ALL.len()],
     /// Ends of flows the peer was never told.
     pub ends_forgotten: u64,
+}
+
+impl FtfwStats {
+    /// The peer was asked for a resync.
+    pub(super) fn ask_resync(&mut self, reason: Reason) {
+        let place = Reason::ASKING.iter().position(|asking| *asking == reason);
+        self.resyncs_asked += 1;
+        self.asked_because[place.expect("nothing else makes us ask")] += 1;
+    }
+
+    /// A bulk was begun.
+    pub(super) fn begin_bulk(&mut self, cause: BulkCause) {
+        self.bulks += 1;
+        self.bulks_because[cause as usize] += 1;
+    }
 }
 
 /// What commits did.

@@ -162,6 +162,50 @@ impl fmt::Display for Divergence {
     }
 }
 
+impl Reason {
+    /// Those for which the peer is asked for all it has; the others end by themselves.
+    pub const ASKING: [Self; 13] = [
+        Self::Starting,
+        Self::PeerHello,
+        Self::PeerReturned,
+        Self::BecameBackup,
+        Self::GapDuringResync,
+        Self::NoAnswer,
+        Self::ReceivingStuck,
+        Self::LargeGap,
+        Self::RoomAgain,
+        Self::Refused,
+        Self::Reconfigured,
+        Self::PeerYielded,
+        Self::Operator,
+    ];
+
+    /// In a word, for machines.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::AwaitingFlows => "awaiting-flows",
+            Self::PeerHello => "peer-hello",
+            Self::PeerReturned => "peer-returned",
+            Self::BecameBackup => "became-backup",
+            Self::GapDuringResync => "gap-during-resync",
+            Self::NoAnswer => "no-answer",
+            Self::ReceivingStuck => "receiving-stuck",
+            Self::GapOpen => "gap-open",
+            Self::ReadingKernel => "reading-kernel",
+            Self::Sending => "sending",
+            Self::Unacknowledged => "unacknowledged",
+            Self::Backlog => "backlog",
+            Self::LargeGap => "large-gap",
+            Self::RoomAgain => "room-again",
+            Self::Refused => "refused",
+            Self::Reconfigured => "reconfigured",
+            Self::PeerYielded => "peer-yielded",
+            Self::Operator => "operator",
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -121,6 +121,12 @@ pub(crate) struct Part {
     pub(crate) limit: Option<u64>,
 }
 
+impl From<Part> for crate::show::print::Part {
+    fn from(part: Part) -> Self {
+        Self { selection: part.selection, limit: part.limit, from: 0 }
+    }
+}
+
 /// For clap: how many.
 fn at_least_one<N: FromStr + From<u8> + PartialOrd>(word: &str) -> Result<N, String> {
     word.parse().ok().filter(|number| *number >= N::from(1)).ok_or_else(|| "a number from 1 on".to_owned())
@@ -178,6 +184,10 @@ pub(crate) struct Kernel {
     /// Which flows.
     #[command(flatten)]
     pub(crate) part: Part,
+    /// Only flows with this id or a higher one, where a limited list said that it could go on. A limited list is in the
+    /// order of ids, and each walks through the whole table.
+    #[arg(long, value_name = "ID", default_value_t = 0)]
+    pub(crate) from: u32,
     /// How to answer.
     #[command(flatten)]
     pub(crate) output: Output,

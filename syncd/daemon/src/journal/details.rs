@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use syncd_core::replica::{BulkCause, Notice};
+use syncd_core::replica::Notice;
 
 /// The word, and what belongs to it.
 pub(super) fn details(notice: &Notice) -> (&'static str, Map<String, Value>) {
@@ -18,13 +18,7 @@ pub(super) fn details(notice: &Notice) -> (&'static str, Map<String, Value>) {
         }
         Notice::CatchingUp(reason) => ("catching-up", json!({ "reason": reason.to_string() })),
         Notice::BulkBegun { flows, cause } => {
-            let cause = match cause {
-                BulkCause::Ourselves => "ourselves",
-                BulkCause::PeerStarted => "peer-started",
-                BulkCause::PeerAsked => "peer-asked",
-                BulkCause::PeerUnheard => "peer-unheard",
-            };
-            ("bulk-begun", json!({ "flows": flows, "cause": cause }))
+            ("bulk-begun", json!({ "flows": flows, "cause": cause.word() }))
         }
         Notice::BulkDone { flows, took } => {
             ("bulk-done", json!({ "flows": flows, "took_s": seconds(*took) }))

@@ -4,6 +4,7 @@
 //! holds `docs/metrics.md`, the rules and the dashboard against it.
 
 use syncd_core::ftfw::{LAG_BOUNDS, Lag};
+use syncd_core::replica::{BulkCause, Reason};
 
 use super::handovers::Handovers;
 use super::text::Kind::{Counter, Gauge, Histogram};
@@ -262,11 +263,15 @@ fn kernel(text: &mut Text, facts: &Facts<'_>) {
 fn resyncs(text: &mut Text, facts: &Facts<'_>) {
     let ftfw = &facts.statistics.ftfw;
     let help = "Resyncs: asked of the peer, of these not trusted because of a gap, asked by the peer, and tables sent.";
-    text.family("syncd_resync_total", Counter, help)
-        .sample(&[("kind", "asked")], ftfw.resyncs_asked)
-        .sample(&[("kind", "doubted")], ftfw.resyncs_doubted)
-        .sample(&[("kind", "received")], ftfw.resyncs_received)
-        .sample(&[("kind", "bulk_sent")], ftfw.bulks);
+    let mut family = text.family("syncd_resync_total", Counter, help);
+    for (reason, count) in Reason::ASKING.iter().zip(ftfw.asked_because) {
+        family.sample(&[("kind", "asked"), ("reason", reason.word())], count);
+    }
+    family.sample(&[("kind", "doubted"), ("reason", Reason::GapDuringResync.word())], ftfw.resyncs_doubted);
+    family.sample(&[("kind", "received"), ("reason", BulkCause::PeerAsked.word())], ftfw.resyncs_received);
+    for (cause, count) in BulkCause::ALL.iter().zip(ftfw.bulks_because) {
+        family.sample(&[("kind", "bulk_sent"), ("reason", cause.word())], count);
+    }
 }
 
 fn commits(text: &mut Text, facts: &Facts<'_>) {

@@ -64,7 +64,9 @@ fn counted() -> Stats {
     (stats.ftfw.lost, stats.ftfw.resent, stats.ftfw.requeued) = (7, 6, 5);
     (stats.ftfw.before, stats.ftfw.stale_hello, stats.link.expectations_skipped) = (3, 2, 1);
     (stats.ftfw.resyncs_asked, stats.ftfw.resyncs_doubted, stats.ftfw.resyncs_received) = (4, 1, 2);
+    (stats.ftfw.asked_because[0], stats.ftfw.asked_because[4]) = (3, 1);
     (stats.ftfw.bulks, stats.ftfw.peer_lost) = (3, 1);
+    stats.ftfw.bulks_because = [1, 0, 2, 0];
     (stats.commit.begun, stats.commit.committed, stats.commit.failed) = (1, 200, 1);
     (stats.commit.expectations_committed, stats.commit.expectations_failed) = (2, 1);
     stats
@@ -218,6 +220,25 @@ fn every_metric_is_documented_with_its_type_and_labels() {
         assert_eq!((&told, words), (&labels, labels.len()), "labels of {name}");
     }
     assert_eq!(named(&docs).difference(&families(&page).into_keys().collect()).count(), 0);
+}
+
+/// Each kind and reason of a resync is told, and no other.
+#[test]
+fn every_reason_of_a_resync_is_documented() {
+    let (page, docs) = (whole(), file("docs/metrics.md"));
+    let shown: Vec<[&str; 2]> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("syncd_resync_total{kind=\"")?.split_once("\",reason=\""))
+        .map(|(kind, rest)| [kind, rest.split('"').next().expect("a reason")])
+        .collect();
+    let (_, section) = docs.split_once("### Reasons of a resync").expect("a section");
+    let told: Vec<[&str; 2]> = section
+        .lines()
+        .skip_while(|line| !line.starts_with("| ---"))
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"))
+        .map(|(kind, rest)| [kind, rest.split('`').next().expect("a reason")])
+        .collect();
+    assert_eq!(told, shown);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The operator's views: what the daemon knows, as text and as JSON.
 //!
 //! [`view`] and [`ready`] make values of the state, [`text`], [`statistics`], [`table`] and [`xml`] make lines of values,
-//! [`mod@print`] writes any of them. JSON is a contract: every document says `"version": 1` and has a schema in
+//! [`mod@print`] writes any of them, a `stretch` is what it needs of a long table. JSON is a contract: every document says `"version": 1` and has a schema in
 //! `docs/schema`, times are monotonic nanoseconds, and fields are only ever added.
 
 pub(crate) mod done;
@@ -16,6 +16,7 @@ pub(crate) mod processors;
 pub(crate) mod ready;
 pub(crate) mod selection;
 pub(crate) mod statistics;
+mod stretch;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod view;

@@ -12,6 +12,7 @@ use syncd_core::flow::Family;
 use super::flows::FlowView;
 use super::processors::ProcessorsView;
 use super::selection::Selection;
+use super::stretch::Stretch;
 use super::table::{self, CacheFormat, TableFormat};
 use super::{statistics as counters, text};
 use crate::clock;
@@ -57,7 +58,7 @@ pub(crate) struct Part {
     pub(crate) selection: Selection,
     /// At most so many.
     pub(crate) limit: Option<u64>,
-    /// From this slot of the cache on.
+    /// From this slot of a cache on, or from this id in the kernel's table.
     pub(crate) from: u32,
 }
 
@@ -167,22 +168,22 @@ fn show_page<W: Write>(
     Ok(())
 }
 
-/// `show conntrack table ipv4|ipv6`: the kernel's own table in this network namespace; no daemon is needed.
+/// `show conntrack table ipv4|ipv6`: the kernel's own table in this network namespace; no daemon is needed. Says with which
+/// id it could go on, if the limit ended it.
 pub(crate) fn table(
     family: Family,
     style: Style<TableFormat>,
     part: &Part,
     out: &mut impl Write,
-) -> Result<(), ShowError> {
+) -> Result<Option<u32>, ShowError> {
     let chosen = part.selection.read().map_err(ShowError::Selection)?;
     chosen.require(family).map_err(ShowError::Selection)?;
-    let limit = part.limit.unwrap_or(u64::MAX);
+    let wanted = |flow: &Decoded| {
+        flow.flow.family == family && flow.flow.id >= part.from && chosen.admits(flow.whole())
+    };
     let mut list = List::begin(out, style == Style::Json, "flows")?;
-    let (mut shown, mut written) = (0, Ok(()));
-    let mut take = |flow: &Decoded| -> Result<(), ShowError> {
-        if flow.flow.family != family || shown == limit || !chosen.admits(flow.whole()) {
-            return Ok(());
-        }
+    let (mut shown, mut written) = (0_u64, Ok(()));
+    let mut show = |flow: &Decoded| -> Result<(), ShowError> {
         shown += 1;
         match style {
             Style::Json => list.object(&FlowView::of_kernel(flow)),
@@ -195,16 +196,24 @@ pub(crate) fn table(
             }
         }
     };
-    QuerySocket::open()?.dump_carried(|flow| {
-        if written.is_ok() {
-            written = take(flow);
-        }
+    let mut stretch = part.limit.map(|most| Stretch::new(part.from, most));
+    QuerySocket::open()?.dump_carried(|flow| match &mut stretch {
+        _ if !wanted(flow) => {}
+        Some(stretch) => stretch.take(flow),
+        None if written.is_ok() => written = show(flow),
+        None => {}
     })?;
     written?;
+    let mut next = None;
+    if let Some((mut flows, more)) = stretch.map(Stretch::finish) {
+        flows.try_for_each(|flow| show(&flow))?;
+        next = more;
+    }
     if shown == 0 && matches!(style, Style::Text(TableFormat::Table | TableFormat::Wide)) {
         writeln!(list.out, "{}", table::NOTHING)?;
     }
-    list.end(None)
+    list.end(next)?;
+    Ok(next)
 }
 
 /// `show conntrack statistics`.

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 use syncd_core::replica::{
-    CacheStats, CommitStats, CommitStatus, FtfwStats, KernelStats, LinkStats, PreloadStats, Progress, Role,
-    Stats, Status, Sync,
+    BulkCause, CacheStats, CommitStats, CommitStatus, FtfwStats, KernelStats, LinkStats, PreloadStats,
+    Progress, Reason, Role, Stats, Status, Sync,
 };
 use syncd_core::time::Instant;
 
@@ -440,9 +440,14 @@ struct FtfwStatsFields {
     foreign_hellos: u64,
     peer_lost: u64,
     resyncs_asked: u64,
+    /// Only for the metrics, which the daemon writes itself.
+    #[serde(skip)]
+    asked_because: [u64; Reason::ASKING.len()],
     resyncs_doubted: u64,
     resyncs_received: u64,
     bulks: u64,
+    #[serde(skip)]
+    bulks_because: [u64; BulkCause::ALL.len()],
     ends_forgotten: u64,
 }
 

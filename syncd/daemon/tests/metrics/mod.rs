@@ -105,6 +105,15 @@ fn a_failover_is_seen_by_whoever_scrapes() {
         assert!(page["syncd_last_transition_timestamp_seconds"] > 1_700_000_000.0);
         assert_eq!(page[external], 0.0);
 
+        let resyncs = |page: &BTreeMap<String, f64>, kind: &str, reason: &str| {
+            page[&format!("syncd_resync_total{{kind=\"{kind}\",reason=\"{reason}\"}}")]
+        };
+        assert!(resyncs(&page, "asked", "starting") >= 1.0, "{page:?}");
+        assert_eq!(resyncs(&page, "asked", "operator"), 0.0, "{page:?}");
+        assert!(resyncs(&page, "bulk_sent", "ourselves") >= 1.0, "{page:?}");
+        assert!(r2.syncd(&["reset", "conntrack-sync", "external-cache"]).status.success());
+        wait_for("the question is counted by its reason", || resyncs(&second(), "asked", "operator") == 1.0);
+
         assert_eq!(r1.end(Signal::SIGKILL), None);
         wait_for("the peer is lost", || {
             second()["syncd_peer_state{peer=\"225.0.0.50\",state=\"lost\"}"] > 0.0
