@@ -259,10 +259,11 @@ impl Oracle {
         // told.
         let told = |name: &&Name| held.contains(name) && !peer.lags_behind(name);
         known.acknowledged.extend(names.iter().filter(told).map(|name| (*name, now)));
-        // What has ended meanwhile a resync may have swept: a peer that stands by tells no ends.
-        let lost = |name: &&Name| {
-            !held.contains(name) && host.kernel.born(name).is_none() && peer.kernel.get(name).is_some()
-        };
+        // What has ended meanwhile a resync may have swept: a peer that stands by tells no ends. Nor does it name, when it is
+        // asked, what it only keeps as a copy, although it may have told of an earlier life of that.
+        let keeps = |flow: &Flow| peer.replica().is_some_and(|replica| holds_copy(replica, flow));
+        let lives = |name: &Name| peer.kernel.get(name).is_some_and(|flow| !keeps(flow));
+        let lost = |name: &&Name| !held.contains(name) && host.kernel.born(name).is_none() && lives(name);
         if now.since(known.started) < GRACE {
             return Ok(());
         }
@@ -446,6 +447,12 @@ impl Oracle {
 
 fn peer_bound(known: &Known, name: &Name) -> usize {
     known.bound.get(name).copied().unwrap_or(0)
+}
+
+/// Whether a router has created the flow for its peer, and nothing else.
+fn holds_copy(replica: &Replica, flow: &Flow) -> bool {
+    let internal = replica.internal();
+    internal.slot(&flow.key()).is_some_and(|slot| internal.holds_copy(slot))
 }
 
 fn external_names(replica: &Replica) -> BTreeSet<Name> {

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use syncd_core::cache::InternalCache;
 use syncd_core::filter::Filter;
 use syncd_core::flow::{Flow, TcpState};
 use syncd_core::replica::{Replica, Role};
 use syncd_core::time::Instant;
 
-use super::{Known, Oracle, Verdict, external_names};
+use super::{Known, Oracle, Verdict, external_names, holds_copy};
 use crate::host::Host;
 use crate::kernel::Name;
 use crate::trace::Side;
@@ -31,11 +30,7 @@ impl Oracle {
         }
         let host = &hosts[side.other().index()];
         let kernel = &host.kernel;
-        let internal = host.replica().map(Replica::internal);
-        let copy = |internal: &InternalCache, flow: &Flow| {
-            internal.slot(&flow.key()).is_some_and(|slot| internal.holds_copy(slot))
-        };
-        let keeps = |flow: &Flow| internal.is_some_and(|internal| copy(internal, flow));
+        let keeps = |flow: &Flow| host.replica().is_some_and(|replica| holds_copy(replica, flow));
         // A later life of the same flow was not acknowledged.
         let lives = |(name, at): &(&Name, &Instant)| match &peer.last_will {
             Some(will) => will.get(name).is_some_and(|born| born <= at),

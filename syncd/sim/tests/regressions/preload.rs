@@ -169,3 +169,18 @@ fn a_flow_that_ended_while_it_was_flushed_is_buried() {
          --helpers 45 --purge 0 --preload 1 --without 25",
     );
 }
+
+/// It was primary, and told of a flow that had ended unheard. Its copy of an earlier life, whose primary was dead, it does not
+/// name when it is asked.
+#[test]
+fn a_copy_whose_flow_was_told_before_is_not_named() {
+    holds_with(
+        53949,
+        "--seconds 4 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         0 --stalls 3 --failovers 2 --traffic 298 --pool 1 --ends 326 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 35 --freezes 0 \
+         --jumps 3 --splits 1 --operators 0 --strangers 0 --replacements 1 --wishes 0 --reloads 0 \
+         --helpers 0 --purge 0 --preload 1 --without 20",
+    );
+}
