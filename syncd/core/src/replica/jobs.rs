@@ -34,12 +34,13 @@ impl Jobs {
         self.queue = jobs.iter().copied().collect();
     }
 
-    /// More jobs, behind those that are left. Where what they end with is to be done already, nothing is done twice: VRRP
-    /// repeats itself.
+    /// More jobs, behind those that are left. What is left to do in their order already is not done twice, because VRRP
+    /// repeats itself. But it is done again where something that comes before it was begun: that has not seen what the
+    /// peer, which may have been primary all the time, has told since.
     pub(super) fn append(&mut self, jobs: &[JobKind]) {
-        if jobs.last().is_some_and(|last| !self.queue.contains(last)) {
-            self.queue.extend(jobs);
-        }
+        let mut left = self.queue.iter();
+        let known = jobs.iter().take_while(|job| left.any(|queued| queued == *job)).count();
+        self.queue.extend(&jobs[known..]);
     }
 
     /// Somebody waits for the end of the jobs.

@@ -66,13 +66,18 @@ impl Oracle {
         let free = |tuple: Name| host.kernel.find(&tuple).is_none();
         // What ended here a moment ago, and nobody has said so yet, it takes for living.
         let unknown = |flow: &Flow| !replica.internal().has(&flow.key());
+        let history = &self.sides[side.other().index()].history;
+        // What is held is of the life before, whose end is on its way. Of one that was born since, the peer may hear when
+        // it stands by already, and tell of it when it is asked.
+        let ends = |name: &Name| history.get(name).is_some_and(|told| told.last() == Some(&None));
         let names = flows
             .filter(|flow| !is_over(flow) && unknown(flow) && free(Name::of(flow)) && free(Name::reply(flow)))
             .map(|flow| Name::of(&flow))
             // Of a life that its daemon has not heard of, the peer has not told: what is held is of one before.
             .filter(|name| {
                 peer.kernel.get(name).is_some() && !peer.lags_behind(name) && !peer.overlooks(name)
-            });
+            })
+            .filter(|name| !ends(name));
         self.sides[side.index()].adopting = Some((now, names.collect()));
     }
 

@@ -184,3 +184,31 @@ fn a_copy_whose_flow_was_told_before_is_not_named() {
          --helpers 0 --purge 0 --preload 1 --without 20",
     );
 }
+
+/// VRRP says several times that the peer yields. The last time the flows of an adoption were done, and its expectations not.
+#[test]
+fn what_the_peer_tells_at_the_end_of_an_adoption_is_adopted() {
+    holds_with(
+        49641,
+        "--seconds 20 --loss 132 --duplicate 0 --reorder 13 --delay 200 --cuts 0 --crashes 0 \
+         --router-crashes 0 --stalls 0 --failovers 0 --traffic 300 --pool 16 --ends 174 --nat 0 --events \
+         4 --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals \
+         0 --freezes 3 --jumps 0 --splits 1 --operators 0 --strangers 0 --replacements 0 --wishes 0 \
+         --reloads 0 --helpers 496 --purge 0 --preload 1 --without 25,26",
+    );
+}
+
+/// Of a flow that was born since, nobody had told when it was answered.
+#[test]
+fn a_question_from_before_the_peer_yielded_does_not_count() {
+    holds_with(
+        94393,
+        "--seconds 17 --loss 290 --duplicate 66 --reorder 0 --delay 200 --cuts 0 --crashes 0 \
+         --router-crashes 0 --stalls 0 --failovers 0 --traffic 100 --pool 4 --ends 366 --nat 0 --events \
+         500 --missed 4 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 0 --early-drop 0 --refusals \
+         50 --freezes 3 --jumps 1 --splits 1 --operators 0 --strangers 0 --replacements 0 --wishes 2 \
+         --reloads 0 --helpers 500 --purge 0 --preload 1",
+    );
+}

@@ -71,6 +71,32 @@ fn the_survivor_takes_over_what_it_has_not_and_nothing_gives_way() {
     assert!(replies.len() == 3 && replies.iter().all(|(_, reply)| *reply == Reply::Done), "{replies:?}");
 }
 
+/// What the peer was asked before it yielded it may have answered as a primary. (The simulator found it.)
+#[test]
+fn a_peer_that_yields_while_it_is_asked_is_asked_again() {
+    let (mut replica, mut peer) = healed();
+    let question = |replica: &mut Replica, now| {
+        let sent = transmitted(replica, now);
+        sent.iter().find(|(.., frame)| *frame == Frame::Control(Control::Resync)).map(|sent| sent.0)
+    };
+    replica.handle_command(at(6), RequestId(7), Command::PeerYielded);
+    created(&mut replica, at(6));
+    let first = question(&mut replica, at(7)).expect("asked");
+    replica.handle_command(at(8), RequestId(8), Command::PeerYielded);
+    assert_eq!(created(&mut replica, at(8)), [], "nothing is known that was not");
+    peer.says(&mut replica, at(9), Control::Ack(wire_range(first)), Flags::NONE);
+    transmitted(&mut replica, at(9));
+    created(&mut replica, at(9));
+    let second = question(&mut replica, at(9)).expect("asked again");
+    peer.tells(&mut replica, at(10), Change::Update, &flow(5));
+    peer.says(&mut replica, at(10), Control::Ack(wire_range(second)), Flags::NONE);
+    transmitted(&mut replica, at(10));
+    created(&mut replica, at(10));
+    assert!(replica.internal().has(&flow(5).key()));
+    let replies: Vec<_> = core::iter::from_fn(|| replica.poll_reply()).filter(|(id, _)| id.0 >= 7).collect();
+    assert_eq!(replies.len(), 2, "{replies:?}");
+}
+
 #[test]
 fn only_a_primary_takes_over() {
     let (mut replica, mut peer) = settled();
