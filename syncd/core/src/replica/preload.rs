@@ -59,7 +59,8 @@ const RETRY: Duration = Duration::from_secs(10);
 struct Open {
     token: Token,
     slot: Slot,
-    key: Key,
+    /// As it was asked for: the peer may have told otherwise by the time of the answer.
+    wanted: Flow,
     timeout: u32,
     updates: bool,
 }
@@ -88,8 +89,8 @@ pub(super) enum Settled {
     Replaced,
     /// Our kernel will not have this of a flow, which is tried again without.
     LeftOut(ExtraSet),
-    /// The flow is in the kernel; whether it was created, and whether it was given [`STANDBY`].
-    Written { key: Key, created: bool, lent: bool },
+    /// The flow is in the kernel as it is here; whether it was created, and whether it was given [`STANDBY`].
+    Written { flow: Flow, created: bool, lent: bool },
     /// The flow is not in the kernel, for the reason that the external cache keeps.
     Refused,
 }
@@ -277,7 +278,7 @@ impl Preload {
                 continue;
             }
             let (token, timeout) = (tokens.next(), life(external, slot));
-            self.open.push_back(Open { token, slot, key, timeout, updates });
+            self.open.push_back(Open { token, slot, wanted: *wanted.flow, timeout, updates });
             return Some(if updates {
                 Next::Update { token, slot, timeout }
             } else {
@@ -330,8 +331,7 @@ impl Preload {
                 let conflict = self.conflicts.swap_remove(index);
                 // Whether an entry stood there already is found by looking only where creating failed.
                 let created = !conflict.has_updated();
-                let (slot, key) = (conflict.slot(), conflict.wanted().key());
-                self.written(slot, key, created, conflict.timeout(), external)
+                self.written(conflict.slot(), *conflict.wanted(), created, conflict.timeout(), external)
             }
             Outcome::Failed { error, existing } => {
                 let conflict = self.conflicts.swap_remove(index);
@@ -348,8 +348,11 @@ impl Preload {
         reply: KernelReply<'_>,
         external: &mut ExternalCache,
     ) -> Settled {
-        let Open { slot, key, timeout, updates, .. } = open;
-        let Some(error) = reply.error() else { return self.written(slot, key, !updates, timeout, external) };
+        let Open { slot, wanted, timeout, updates, .. } = open;
+        let key = wanted.key();
+        let Some(error) = reply.error() else {
+            return self.written(slot, wanted, !updates, timeout, external);
+        };
         let Some(wanted) = still_wanted(slot, &key, external) else { return Settled::Nothing };
         let conflict = match error {
             Errno::EEXIST => Conflict::new(slot, wanted, timeout),
@@ -380,16 +383,16 @@ impl Preload {
     fn written(
         &mut self,
         slot: Slot,
-        key: Key,
+        flow: Flow,
         created: bool,
         timeout: u32,
         external: &mut ExternalCache,
     ) -> Settled {
         self.flushed += u32::from(self.flushing);
-        if external.get(slot).is_some_and(|entry| entry.flow.key() == key) {
+        if external.get(slot).is_some_and(|entry| entry.flow.key() == flow.key()) {
             external.written(slot);
         }
-        Settled::Written { key, created, lent: timeout == STANDBY }
+        Settled::Written { flow, created, lent: timeout == STANDBY }
     }
 
     fn refused(
@@ -410,7 +413,7 @@ impl Preload {
     }
 
     fn is_under_way(&self, key: &Key) -> bool {
-        self.open.iter().any(|open| open.key == *key)
+        self.open.iter().any(|open| open.wanted.key() == *key)
             || self.conflicts.iter().any(|conflict| conflict.wanted().key() == *key)
     }
 

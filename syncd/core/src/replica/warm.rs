@@ -10,7 +10,7 @@ use super::rounds::remaining;
 use super::status::CommitStatus;
 use crate::cache::external::Applied;
 use crate::cache::{ExternalCache, Slot};
-use crate::flow::{AttrSet, Change, ExtraSet, Key, Origin};
+use crate::flow::{AttrSet, Change, ExtraSet, Flow, Key, Origin};
 use crate::time::Instant;
 
 /// Slots looked at in one go.
@@ -188,34 +188,33 @@ impl Replica {
             // Labels that no rule here uses are no loss.
             Settled::LeftOut(_) | Settled::Nothing => {}
             Settled::Refused => stats.refused += 1,
-            Settled::Written { key, created, lent } => {
+            Settled::Written { flow, created, lent } => {
                 *if created { &mut stats.created } else { &mut stats.updated } += 1;
-                self.preloaded(now, &key, created);
+                self.preloaded(now, &flow, created);
                 if lent && self.role.replicates() {
                     // It was asked for while we stood by, and no dump need show it any more.
-                    self.internal.exceeds_here(&key);
+                    self.internal.exceeds_here(&flow.key());
                 }
             }
         }
         true
     }
 
-    /// A flow of the peer is in our kernel.
-    fn preloaded(&mut self, now: Instant, key: &Key, created: bool) {
-        let second = self.second(now);
-        let known = self.external.find(key).and_then(|slot| self.external.get(slot));
-        let Some(flow) = known.map(|entry| entry.flow) else {
+    /// A flow of the peer is in our kernel, as it is here.
+    fn preloaded(&mut self, now: Instant, flow: &Flow, created: bool) {
+        let key = flow.key();
+        if self.external.find(&key).is_none() {
             // It has ended there meanwhile. One that our cache does not have yet goes when its birth is heard.
-            self.mark_written(key, created);
-            return self.internal.give_back(key);
-        };
-        if !self.filter.accepts(&flow) {
+            self.mark_written(&key, created);
+            return self.internal.give_back(&key);
+        }
+        if !self.filter.accepts(flow) {
             return;
         }
-        let mut copy = flow;
+        let mut copy = *flow;
         copy.present = copy.present.without(AttrSet::ID.with(AttrSet::EXTRAS));
-        let applied = self.internal.adopt(&copy, second);
-        self.mark_written(key, created);
+        let applied = self.internal.adopt(&copy, self.second(now));
+        self.mark_written(&key, created);
         self.news(applied, Origin::Ourselves);
     }
 

@@ -212,3 +212,17 @@ fn a_question_from_before_the_peer_yielded_does_not_count() {
          --reloads 0 --helpers 500 --purge 0 --preload 1",
     );
 }
+
+/// The peer ended the flow and began it again with another translation while a conflict was resolved.
+#[test]
+fn what_was_written_is_not_what_the_peer_has_told_since() {
+    holds_with(
+        65166,
+        "--seconds 19 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 1 --router-crashes \
+         2 --stalls 0 --failovers 0 --traffic 298 --pool 39 --ends 351 --nat 390 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 3 \
+         --helpers 0 --purge 0 --preload 1",
+    );
+}
