@@ -550,11 +550,11 @@ impl InternalCache {
     }
 }
 
-/// It is this life that has ended, also where the id was not known, as of a flow that we have just written ourselves: a
-/// picture of another one is not older than its end.
-const fn call_it(known: &mut Flow, ended: &Flow) {
-    if ended.has(AttrSet::ID) {
-        known.id = ended.id;
+/// It is this life that has ended or was found, also where the id was not known, as of a flow that we have just written
+/// ourselves: a picture of another one is not older than its end.
+const fn call_it(known: &mut Flow, said: &Flow) {
+    if said.has(AttrSet::ID) {
+        known.id = said.id;
         known.present = known.present.with(AttrSet::ID);
     }
 }

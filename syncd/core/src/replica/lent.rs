@@ -231,10 +231,10 @@ impl Replica {
             && self.is_here(&open)
             && (self.external.find(&open.key).is_none() || !self.preload.is_on())
         {
-            let known = &self.internal.get(open.slot).expect("it is here").flow;
-            let same = found.key() == open.key && found.id == known.id && found.has(AttrSet::ID);
+            // The event that would have told its id may be lost: so it is this one that goes, and that no other is hit.
+            let same = found.key() == open.key && found.has(AttrSet::ID);
             if same && is_lent(found.flow) {
-                self.internal.condemn_copy(open.slot);
+                self.internal.condemn_found(open.slot, found.flow);
             } else {
                 self.stats.preload.spared += 1;
             }

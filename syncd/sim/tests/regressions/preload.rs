@@ -226,3 +226,17 @@ fn what_was_written_is_not_what_the_peer_has_told_since() {
          --helpers 0 --purge 0 --preload 1",
     );
 }
+
+/// The event of the creation was lost, and the peer's end was looked up: the id that was found was not the one that was known.
+#[test]
+fn time_lent_to_a_flow_whose_id_nobody_has_told_is_taken_back() {
+    holds_with(
+        70836,
+        "--seconds 11 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         0 --stalls 0 --failovers 0 --traffic 50 --pool 39 --ends 304 --nat 0 --events 32 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 708 --uncounted 1 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 0 --operators 3 --strangers 0 --replacements 0 --wishes 0 --reloads 0 \
+         --helpers 0 --purge 0 --preload 1 --without 40",
+    );
+}

@@ -3,9 +3,9 @@
 
 use alloc::collections::VecDeque;
 
-use super::{CONDEMNED, DEAD, GAINED, InternalCache, TOLD};
+use super::{CONDEMNED, DEAD, GAINED, InternalCache, TOLD, call_it};
 use crate::cache::table::{Entry, Slot};
-use crate::flow::{Change, Key};
+use crate::flow::{Change, Flow, Key};
 
 /// We have created it while we stood by: it lives as long as the peer has it.
 pub(super) const COPY: u16 = 1 << 10;
@@ -129,6 +129,12 @@ impl InternalCache {
             entry.marks |= CONDEMNED;
             self.condemned.push_back(slot);
         }
+    }
+
+    /// As [`Self::condemn_copy`], the very life that a look-up has `found`.
+    pub fn condemn_found(&mut self, slot: Slot, found: &Flow) {
+        call_it(&mut self.entry(slot).flow, found);
+        self.condemn_copy(slot);
     }
 
     /// Whether such a flow waits to be looked up.
