@@ -75,8 +75,9 @@ pub fn create<'a>(out: &mut Vec<u8>, seq: u32, flow: impl Into<FlowRef<'a>>, tim
 /// Appends a request to bring the existing entry of `flow` to what `flow` says, and to keep it for `timeout` seconds.
 /// `ENOENT` when there is none.
 ///
-/// The lookup takes the original tuple in either direction, so it may find an entry whose *reply* it is. A mark that
-/// was said is sent also when it is 0, because the entry may still carry an older one.
+/// The lookup takes the original tuple in either direction, so it may find an entry whose *reply* it is. A mark is sent
+/// also when it is 0, because the entry may still carry an older one; and where none was said it is 0, because events leave
+/// it out then.
 pub fn update<'a>(out: &mut Vec<u8>, seq: u32, flow: impl Into<FlowRef<'a>>, timeout: u32) {
     put_update(out, seq, flow.into(), timeout, true);
 }
@@ -95,9 +96,7 @@ fn put_update(out: &mut Vec<u8>, seq: u32, whole: FlowRef<'_>, timeout: u32, wit
             put_status(out, flow);
         }
         put(out, cta::TIMEOUT, &timeout.to_be_bytes());
-        if flow.has(AttrSet::MARK) {
-            put(out, cta::MARK, &flow.mark.to_be_bytes());
-        }
+        put(out, cta::MARK, &flow.mark.to_be_bytes());
         put_protoinfo(out, flow, extras);
         if let Some(extras) = extras {
             rare::put_changing(out, extras);

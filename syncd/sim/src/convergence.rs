@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use syncd_core::cache::expect::ExpectEntry;
 use syncd_core::filter::Filter;
-use syncd_core::flow::{AttrSet, ExpectKey, Expectation, Flow, Status};
+use syncd_core::flow::{ExpectKey, Expectation, Flow, Status};
 use syncd_core::replica::{Divergence, Replica, Role, Sync};
 use syncd_core::time::Instant;
 
@@ -146,9 +146,7 @@ fn kernels_differ(mine: &Host, peer: &Host, known: Circumstances<'_>) -> Option<
                 return Some(format!("{} translates {copy} where its peer has {flow}", peer.name));
             }
             Some(copy) if copy.tcp_state != flow.tcp_state && !is_lent(copy) => {}
-            Some(copy)
-                if copy.tcp_state != flow.tcp_state || flow.has(AttrSet::MARK) && copy.mark != flow.mark =>
-            {
+            Some(copy) if copy.tcp_state != flow.tcp_state || copy.mark != flow.mark => {
                 return Some(format!("{} keeps {copy} where its peer has {flow}", peer.name));
             }
             Some(_) => {}

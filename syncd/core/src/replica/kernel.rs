@@ -33,7 +33,8 @@ pub enum KernelRequest<'a> {
         /// Seconds it shall live without traffic.
         timeout: u32,
     },
-    /// Change state, timeout, mark and what else can change of an existing flow: not translation, helper and parent.
+    /// Change state, timeout, mark (0 where none was said) and what else can change of an existing flow: not translation,
+    /// helper and parent.
     Update {
         /// Name of this request.
         token: Token,

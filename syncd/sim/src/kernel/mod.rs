@@ -309,9 +309,7 @@ impl Kernel {
             }
             entry.flow.status = Status(entry.flow.status.0 | wanted.status.0 & sticky);
         }
-        if wanted.has(AttrSet::MARK) {
-            entry.flow.mark = wanted.mark;
-        }
+        entry.flow.mark = wanted.mark;
         if wanted.has(AttrSet::TCP_STATE) {
             entry.flow.tcp_state = wanted.tcp_state;
         }

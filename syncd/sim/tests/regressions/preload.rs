@@ -240,3 +240,18 @@ fn time_lent_to_a_flow_whose_id_nobody_has_told_is_taken_back() {
          --helpers 0 --purge 0 --preload 1 --without 40",
     );
 }
+
+/// The peer tells no mark where there is none. So the difference stayed, was written after each dump, and overran the buffer
+/// of events, after which there was another dump.
+#[test]
+fn a_mark_of_an_earlier_life_gives_way() {
+    holds_with(
+        81930,
+        "--seconds 9 --loss 173 --duplicate 0 --reorder 40 --delay 1000 --cuts 1 --crashes 3 \
+         --router-crashes 2 --stalls 2 --failovers 2 --traffic 100 --pool 16 --ends 80 --nat 0 --events 4 \
+         --missed 1 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 2 --lag 0 --early-drop 0 --refusals \
+         0 --freezes 0 --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 --wishes 7 \
+         --reloads 0 --helpers 0 --purge 0 --preload 1 --without 5,6,10,15,20,55,56,57,58,59",
+    );
+}
