@@ -36,7 +36,7 @@ pub(super) fn group(reader: &mut Reader<'_>, cursor: Option<&Cursor<'_>>) -> IpA
 
 /// The dedicated links, and what they must not have in common.
 pub(super) fn links(reader: &mut Reader<'_>, cursor: &Cursor<'_>, group: IpAddr) -> Vec<Link> {
-    let Some(entries) = reader.entries(cursor) else { return Vec::new() };
+    let Some(entries) = reader.entries(cursor, names) else { return Vec::new() };
     if entries.is_empty() {
         reader.note(cursor, Part::Value, "no interface", "name the dedicated link: '{ eth2: {} }'");
     }
@@ -64,6 +64,29 @@ pub(super) fn links(reader: &mut Reader<'_>, cursor: &Cursor<'_>, group: IpAddr)
         }
     }
     read.into_iter().map(|read| read.link).collect()
+}
+
+/// What whoever writes names of interfaces as a word or a list means.
+fn names(node: &Node) -> Option<String> {
+    let names: Vec<&str> = match node {
+        Node::Text(name) => name.split([',', ' ']).filter(|name| !name.is_empty()).collect(),
+        Node::List(items) => items
+            .iter()
+            .map(|item| if let Node::Text(name) = item { Some(name.as_str()) } else { None })
+            .collect::<Option<_>>()?,
+        _ => return Some("interface: { eth2: {} }".to_owned()),
+    };
+    let all_names = !names.is_empty() && names.iter().all(|name| is_interface_name(name));
+    let links: Vec<String> = names.iter().map(|name| format!("{name}: {{}}")).collect();
+    all_names.then(|| format!("interface: {{ {} }}", links.join(", ")))
+}
+
+/// What whoever writes an address behind an interface means.
+fn told_peer(interface: &str, node: &Node) -> Option<String> {
+    let Node::Text(word) = node else { return None };
+    let peer: IpAddr = word.split('%').next()?.parse().ok()?;
+    let peer = if peer.is_ipv6() { format!("\"{peer}\"") } else { peer.to_string() };
+    Some(format!("{interface}: {{ peer: {peer} }}"))
 }
 
 impl Link {
@@ -96,7 +119,7 @@ fn link(reader: &mut Reader<'_>, cursor: &Cursor<'_>, group: IpAddr) -> Option<R
     }
     let fields = match cursor.node {
         Node::Nothing => None,
-        _ => Some(reader.fields(cursor, "interface.*")?),
+        _ => Some(reader.fields(cursor, "interface.*", |node| told_peer(name, node))?),
     };
     let field = |key| fields.as_ref().and_then(|fields| fields.get(key));
     let is_meant = |key| fields.as_ref().is_some_and(|fields| fields.is_meant(key));

@@ -30,7 +30,11 @@ impl fmt::Display for MetricsSocket {
 
 /// The section; nothing where it says something wrong.
 pub(super) fn section(reader: &mut Reader<'_>, cursor: &Cursor<'_>) -> Option<MetricsSocket> {
-    let fields = reader.fields(cursor, "metrics")?;
+    let listen = |node: &Node| match node {
+        Node::Text(word) if socket(word).is_ok() => Some(format!("metrics: {{ listen: \"{word}\" }}")),
+        _ => None,
+    };
+    let fields = reader.fields(cursor, "metrics", listen)?;
     let Some(listen) = fields.get("listen") else {
         if !fields.is_meant("listen") {
             let remedy = "add 'listen: unix:/run/syncd/metrics.sock' or 'listen: 127.0.0.1:9716', or leave 'metrics' out: \

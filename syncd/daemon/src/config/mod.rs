@@ -6,6 +6,7 @@
 
 mod change;
 mod expect;
+mod foreign;
 pub(crate) mod keepalived;
 pub(crate) mod keys;
 mod links;

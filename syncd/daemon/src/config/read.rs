@@ -14,7 +14,7 @@ use syncd_core::flow::{Family, Protocol};
 use super::node::{Node, Part, Source};
 use super::problem::{Invalid, Problem};
 use super::tree::{Cursor, Fields, Noted, Reader};
-use super::{Config, Failover, Link, Transport, expect, keys, links, metrics, node};
+use super::{Config, Failover, Link, Transport, expect, foreign, keys, links, metrics, node};
 use crate::journal::Level;
 
 const ACCEPTED: &[(&str, Protocol)] = &[
@@ -28,7 +28,13 @@ const ACCEPTED: &[(&str, Protocol)] = &[
 
 /// Reads a whole file.
 pub(super) fn config(file: &Path, text: &str) -> Result<Config, Invalid> {
-    let root = node::parse(text).map_err(|error| Invalid::new(file, text, vec![syntax(text, &error)], 0))?;
+    let parsed = node::parse(text);
+    if !matches!(&parsed, Ok(Node::Map(entries)) if entries.iter().any(|(key, _)| key == keys::TOP))
+        && let Some(problem) = foreign::recognise(file, text)
+    {
+        return Err(Invalid::new(file, text, vec![problem], 0));
+    }
+    let root = parsed.map_err(|error| Invalid::new(file, text, vec![syntax(text, &error)], 0))?;
     let source = Source::new(text.to_owned());
     let mut reader = Reader::new(&source);
     let config = top(&mut reader, file, &Cursor::root(&root));
@@ -67,10 +73,13 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
     }
     let sections = reader.sections(root)?;
     let Some(section) = sections.get(keys::TOP) else {
+        if sections.is_meant(keys::TOP) {
+            return None;
+        }
         reader.note(root, Part::Value, "'conntrack-sync' is missing", "put all keys below 'conntrack-sync:'");
         return None;
     };
-    let fields = reader.fields(section, "")?;
+    let fields = reader.fields(section, "", |_| None)?;
     let group = links::group(reader, fields.get("mcast-group"));
     let links = interfaces(reader, section, &fields, group);
     let list = |key| fields.get(key);
@@ -80,6 +89,7 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
     let expect_sync = list("expect-sync").map_or_else(Vec::new, |cursor| expect::words(reader, cursor));
     let failover = match fields.get("failover-mechanism") {
         Some(cursor) => failover(reader, cursor),
+        None if fields.is_meant("failover-mechanism") => Failover::default(),
         None => {
             let remedy = "add 'failover-mechanism: { vrrp: { sync-group: NAME } }'";
             reader.note(section, Part::Key, "no VRRP sync-group defined", remedy);
@@ -127,6 +137,9 @@ fn interfaces(
     group: IpAddr,
 ) -> Vec<Link> {
     let Some(cursor) = fields.get("interface") else {
+        if fields.is_meant("interface") {
+            return Vec::new();
+        }
         let remedy = "name the dedicated link: 'interface: { eth2: {} }'";
         reader.note(section, Part::Key, "no interface", remedy);
         return Vec::new();
@@ -244,15 +257,28 @@ pub(super) fn network(word: &str) -> Result<Network, String> {
 }
 
 fn failover(reader: &mut Reader<'_>, cursor: &Cursor<'_>) -> Failover {
-    let Some(mechanisms) = reader.fields(cursor, "failover-mechanism") else { return Failover::default() };
+    let whole = |_: &Node| Some("failover-mechanism: { vrrp: { sync-group: NAME } }".to_owned());
+    let Some(mechanisms) = reader.fields(cursor, "failover-mechanism", whole) else {
+        return Failover::default();
+    };
     let Some(vrrp) = mechanisms.get("vrrp") else {
+        if mechanisms.is_meant("vrrp") {
+            return Failover::default();
+        }
         let remedy = "add 'vrrp: { sync-group: NAME }': vrrp is the only mechanism";
         reader.note(cursor, Part::Key, "no failover mechanism", remedy);
         return Failover::default();
     };
-    let Some(fields) = reader.fields(vrrp, "failover-mechanism.vrrp") else { return Failover::default() };
+    let named = |node: &Node| {
+        let name = if let Node::Text(name) = node { name } else { "NAME" };
+        Some(format!("vrrp: {{ sync-group: {name} }}"))
+    };
+    let Some(fields) = reader.fields(vrrp, "failover-mechanism.vrrp", named) else {
+        return Failover::default();
+    };
     let (sync_group, path) = match fields.get("sync-group") {
         Some(cursor) => (sync_group(reader, cursor), cursor.path.clone()),
+        None if fields.is_meant("sync-group") => (String::new(), Vec::new()),
         None => {
             let remedy = "add 'sync-group: NAME', the name of keepalived's vrrp_sync_group";
             reader.note(vrrp, Part::Key, "no VRRP sync-group defined", remedy);

@@ -136,6 +136,50 @@ fn everything_wrong_is_shown_at_once() {
 }
 
 #[test]
+fn what_was_meant_is_said() {
+    let links = "conntrack-sync:\n  failover-mechanism: vrrp\n";
+    shows("interface-as-a-word", &format!("{links}  interface: eth1\n  metrics: unix:/run/metrics\n"));
+    shows("interface-as-a-list", &format!("{links}  interface: [eth1, eth2]\n"));
+    shows("interface-as-a-number", &format!("{links}  interface: 1\n"));
+    let vrrp = "conntrack-sync:\n  failover-mechanism: { vrrp: syncgrp }\n";
+    shows(
+        "peer-behind-an-interface",
+        &format!("{vrrp}  interface: {{ eth1: 192.0.2.2, eth2: \"fe80::2%eth2\" }}\n"),
+    );
+    // What is misspelt is not missing, too.
+    let misspelt =
+        "conntrack-sync:\n  interfaces: { eth1: {} }\n  failover-mechanisms: { vrrp: { sync-group: G } }\n";
+    shows("misspelt", misspelt);
+    shows(
+        "misspelt-inside",
+        "conntrack-sync:\n  interface: { eth1: {} }\n  failover-mechanism: { vrp: { sync-group: G } }\n",
+    );
+    let interface = "conntrack-sync:\n  interface: { eth1: {} }\n";
+    shows("misspelt-group", &format!("{interface}  failover-mechanism: {{ vrrp: {{ syncgroup: G }} }}\n"));
+    shows("misspelt-at-the-top", "conntracksync:\n  interface: { eth1: {} }\n");
+}
+
+#[test]
+fn a_file_of_another_program_is_recognised() {
+    shows("foreign-vyos", include_str!("../../tests/import/current.vyos"));
+    for (name, text) in [
+        ("conntrackd", include_str!("../../tests/import/00-multicast.conf")),
+        ("vyos-rendered", include_str!("../../tests/import/vyos-rendered.conf")),
+        ("puppet", include_str!("../../tests/import/puppet.conf")),
+        ("ansible", include_str!("../../tests/import/ansible.conf")),
+    ] {
+        let invalid = read::config(Path::new("conntrackd.conf"), text).unwrap_err();
+        let said = invalid.to_string();
+        assert!(said.contains("this is a conntrackd.conf") && said.contains("1 problem"), "{name}: {said}");
+        assert!(said.contains("'syncd import conntrackd conntrackd.conf' prints"), "{name}: {said}");
+    }
+    // Ours is ours, whatever it says.
+    let said =
+        read::config(Path::new("a"), "conntrack-sync:\n  General: {}\nSync: {}\n").unwrap_err().to_string();
+    assert!(!said.contains("import"), "{said}");
+}
+
+#[test]
 fn a_limit_that_no_cache_can_have_is_refused() {
     for limit in [1_000, 100_000_000] {
         let text = with(&format!("  interface: {{ eth2: {{}} }}\n  cache-limit: {limit}\n"));

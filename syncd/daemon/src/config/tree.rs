@@ -116,11 +116,20 @@ impl<'t> Reader<'t> {
         self.noted.problems.push(Problem::new(None, "", reason, remedy));
     }
 
-    /// All entries below `cursor`; each repetition of a key is noted and left out.
-    pub(super) fn entries<'n>(&mut self, cursor: &Cursor<'n>) -> Option<Vec<Cursor<'n>>> {
+    /// All entries below `cursor`; each repetition of a key is noted and left out. `meant` is what was probably to be
+    /// written, if a value that stands there instead tells it.
+    pub(super) fn entries<'n>(
+        &mut self,
+        cursor: &Cursor<'n>,
+        meant: impl FnOnce(&Node) -> Option<String>,
+    ) -> Option<Vec<Cursor<'n>>> {
         let Node::Map(map) = cursor.node else {
             let reason = format!("keys with values are expected here, not {}", kind(cursor.node));
-            self.note(cursor, Part::Value, &reason, "write 'key: value' lines below it, or { key: value }");
+            let remedy = match meant(cursor.node) {
+                Some(meant) => format!("write '{meant}'"),
+                None => "write 'key: value' lines below it, or { key: value }".to_owned(),
+            };
+            self.note(cursor, Part::Value, &reason, &remedy);
             return None;
         };
         let (mut entries, mut met) = (Vec::new(), HashSet::new());
@@ -135,18 +144,25 @@ impl<'t> Reader<'t> {
         Some(entries)
     }
 
-    /// The entries below `cursor` that the table of keys has below `path`; every other key is noted.
-    pub(super) fn fields<'n>(&mut self, cursor: &Cursor<'n>, path: &str) -> Option<Fields<'n>> {
-        self.known(cursor, &keys::below(path))
+    /// The entries below `cursor` that the table of keys has below `path`; every other key is noted. For `meant` see
+    /// [`Self::entries`].
+    pub(super) fn fields<'n>(
+        &mut self,
+        cursor: &Cursor<'n>,
+        path: &str,
+        meant: impl FnOnce(&Node) -> Option<String>,
+    ) -> Option<Fields<'n>> {
+        let entries = self.entries(cursor, meant)?;
+        Some(self.known(entries, &keys::below(path)))
     }
 
     /// The entries of the document: there is one.
     pub(super) fn sections<'n>(&mut self, root: &Cursor<'n>) -> Option<Fields<'n>> {
-        self.known(root, &[keys::TOP])
+        let entries = self.entries(root, |_| None)?;
+        Some(self.known(entries, &[keys::TOP]))
     }
 
-    fn known<'n>(&mut self, cursor: &Cursor<'n>, known: &[&str]) -> Option<Fields<'n>> {
-        let entries = self.entries(cursor)?;
+    fn known<'n>(&mut self, entries: Vec<Cursor<'n>>, known: &[&str]) -> Fields<'n> {
         let (there, unknown): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| known.contains(&entry.key()));
         let mut meant = Vec::new();
@@ -159,7 +175,7 @@ impl<'t> Reader<'t> {
             self.note(entry, Part::Key, "unknown key", &remedy);
             meant.extend(near.map(str::to_owned));
         }
-        Some(Fields { there, meant })
+        Fields { there, meant }
     }
 
     /// The items of a list; a single value counts as a list of one, as VyOS writes it.

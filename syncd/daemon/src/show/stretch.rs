@@ -7,49 +7,82 @@
 
 use std::collections::BTreeMap;
 
-use syncd_conntrack::Decoded;
+use syncd_conntrack::{Carried, Decoded};
+use syncd_core::flow::{Change, Extras, Flow, Origin};
 
 /// A stretch in the making.
 #[derive(Debug)]
 pub(super) struct Stretch {
     from: u32,
-    most: u64,
-    kept: BTreeMap<u32, Vec<Decoded>>,
-    count: u64,
+    most: usize,
+    /// By id, and a number among those with the same one.
+    kept: BTreeMap<(u32, u32), Kept>,
     /// The least id that did not fit.
     next: Option<u32>,
 }
 
+/// A flow with what it has carried. What few flows have would take four times as much, and few have it.
+#[derive(Debug)]
+struct Kept {
+    flow: Flow,
+    extras: Option<Box<Extras>>,
+    carried: [Carried; 2],
+}
+
 impl Stretch {
     /// At most so many flows from this id on.
-    pub(super) const fn new(from: u32, most: u64) -> Self {
-        Self { from, most, kept: BTreeMap::new(), count: 0, next: None }
+    pub(super) fn new(from: u32, most: u64) -> Self {
+        Self { from, most: usize::try_from(most).unwrap_or(usize::MAX), kept: BTreeMap::new(), next: None }
     }
 
     /// One more flow of the table. A dump may list one twice that moves meanwhile.
-    pub(super) fn take(&mut self, flow: &Decoded) {
-        let id = flow.flow.id;
+    pub(super) fn take(&mut self, of: &Decoded) {
+        let id = of.flow.id;
         if id < self.from || self.next.is_some_and(|next| id >= next) {
             return;
         }
-        let same = self.kept.entry(id).or_default();
-        if same.iter().any(|other| other.flow.key() == flow.flow.key()) {
-            return;
+        let mut number = 0;
+        for ((_, last), other) in self.kept.range((id, 0)..=(id, u32::MAX)) {
+            if other.flow.key() == of.flow.key() {
+                return;
+            }
+            number = last + 1;
         }
-        same.push(*flow);
-        self.count += 1;
-        // Flows with the same id stay together, because the next stretch begins with an id: there are a few such pairs among
-        // a million flows, and if there are more of them than are wanted the stretch is longer.
-        while self.count > self.most && self.kept.len() > 1 {
-            let (id, flows) = self.kept.pop_last().expect("there is more than one");
-            self.count -= flows.len() as u64;
-            self.next = Some(id);
+        let extras = (of.extras != Extras::default()).then(|| Box::new(of.extras));
+        self.kept.insert((id, number), Kept { flow: of.flow, extras, carried: of.carried });
+        if self.kept.len() > self.most {
+            self.drop_last();
+        }
+    }
+
+    /// Flows with the same id stay together, because the next stretch begins with an id: there are a few such pairs among a
+    /// million flows. A stretch of one id only is longer than what is wanted.
+    fn drop_last(&mut self) {
+        let (Some(&(first, _)), Some(&(last, _))) = (self.kept.keys().next(), self.kept.keys().next_back())
+        else {
+            return;
+        };
+        if first != last {
+            while self.kept.last_key_value().is_some_and(|(key, _)| key.0 == last) {
+                self.kept.pop_last();
+            }
+            self.next = Some(last);
         }
     }
 
     /// The flows, and the id with which the next stretch begins.
     pub(super) fn finish(self) -> (impl Iterator<Item = Decoded>, Option<u32>) {
-        (self.kept.into_values().flatten(), self.next)
+        let flows = self.kept.into_values().map(|Kept { flow, extras, carried }| Decoded {
+            flow,
+            extras: extras.map(|extras| *extras).unwrap_or_default(),
+            carried,
+            // As every entry of a dump.
+            change: Change::Update,
+            origin: Origin::Kernel,
+            skipped: 0,
+            measured: 0,
+        });
+        (flows, self.next)
     }
 }
 
@@ -118,7 +151,7 @@ mod tests {
         let mut stretch = Stretch::new(0, 10);
         for flow in (1..=1000).map(decoded) {
             stretch.take(&flow);
-            assert!(stretch.count <= 10 && stretch.kept.len() <= 10);
+            assert!(stretch.kept.len() <= 10);
         }
     }
 }
