@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What to try.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Only these pages and those that are tried in their labs, as in docs/migration.md
+    /// Only these pages, as docs/migration.md; the page in whose lab one of them is tried is followed first
     pages: Vec<String>,
 }
 
@@ -112,8 +112,11 @@ pub(crate) fn is_page(path: &str) -> bool {
     path == "README.md" || path.starts_with("docs/") && path.ends_with(".md")
 }
 
-/// These pages, or all, in the order of their paths.
+/// These pages and those in whose labs they are tried, or all, in the order of their paths.
 fn read_pages(workspace: &Workspace, only: &[String]) -> Result<Vec<Page>> {
+    if let Some(path) = only.iter().find(|path| !is_page(path)) {
+        bail!("{path} is no page; pages are README.md and docs/*.md, named from the clone");
+    }
     let mut paths = only.to_vec();
     if paths.is_empty() {
         paths.push("README.md".to_owned());
@@ -121,25 +124,30 @@ fn read_pages(workspace: &Workspace, only: &[String]) -> Result<Vec<Page>> {
             paths.push(format!("docs/{}", entry?.file_name().to_string_lossy()));
         }
     }
-    paths.sort();
-    let mut pages = Vec::new();
-    for path in paths.into_iter().filter(|path| is_page(path)) {
-        let text =
-            fs::read_to_string(workspace.root.join(&path)).with_context(|| format!("cannot read {path}"))?;
-        let (page, mistakes) = read_page(&path, &text);
-        if let Some((line, what)) = mistakes.first() {
-            bail!("{path}:{line}: {what}");
+    let mut pages: Vec<Page> = Vec::new();
+    while let Some(path) = paths.pop() {
+        if !is_page(&path) || pages.iter().any(|page| page.path == path) {
+            continue;
+        }
+        let page = read_file(workspace, &path)?;
+        if let Place::After(after) = &page.lab {
+            paths.push(after.clone());
         }
         pages.push(page);
     }
+    pages.sort_by(|one, other| one.path.cmp(&other.path));
     lend(workspace, &mut pages)?;
-    if let Some((page, after)) = pages.iter().find_map(|page| match &page.lab {
-        Place::After(after) if !pages.iter().any(|other| other.path == *after) => Some((page, after)),
-        _ => None,
-    }) {
-        bail!("{}: there is no page {after}, in whose lab it could be tried", page.path);
-    }
     Ok(pages)
+}
+
+fn read_file(workspace: &Workspace, path: &str) -> Result<Page> {
+    let text =
+        fs::read_to_string(workspace.root.join(path)).with_context(|| format!("cannot read {path}"))?;
+    let (page, mistakes) = read_page(path, &text);
+    if let Some((line, what)) = mistakes.first() {
+        bail!("{path}:{line}: {what}");
+    }
+    Ok(page)
 }
 
 /// Puts the files of other pages where a page has them by name only.

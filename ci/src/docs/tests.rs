@@ -2,7 +2,8 @@
 
 use super::blocks::{Lab, Run, Step, What, read};
 use super::compare::holds;
-use super::{booted, groups, links};
+use super::{booted, groups, links, read_pages};
+use crate::workspace::Workspace;
 
 fn mistakes(text: &str) -> Vec<(usize, String)> {
     read("docs/page.md", text).1
@@ -130,4 +131,22 @@ fn the_group_that_we_are_in_is_found_on_every_kind_of_host() {
     let unified = "0::/user.slice/session:1.scope\n";
     let places = ["name=systemd", ""].map(|hierarchy| groups::place(unified, hierarchy));
     assert_eq!(places, [None, Some("/user.slice/session:1.scope")]);
+}
+
+#[test]
+fn a_page_that_is_asked_for_brings_the_one_in_whose_lab_it_is_tried() {
+    let workspace = Workspace::load().unwrap();
+    let paths = |only: &[&str]| -> Vec<String> {
+        let only: Vec<String> = only.iter().map(|path| (*path).to_owned()).collect();
+        read_pages(&workspace, &only).unwrap().into_iter().map(|page| page.path).collect()
+    };
+    assert_eq!(paths(&["docs/handover.md"]), ["docs/getting-started.md", "docs/handover.md"]);
+    assert_eq!(paths(&["docs/getting-started.md"]), ["docs/getting-started.md"]);
+    assert_eq!(paths(&["docs/counters.md"]), ["docs/counters.md"]);
+    assert!(paths(&[]).len() > 12);
+    // A name that is none would otherwise look like a page on which all is well.
+    for wrong in ["handover.md", "docs/handover"] {
+        let refused = read_pages(&workspace, &[wrong.to_owned()]).unwrap_err().to_string();
+        assert!(refused.contains("is no page"), "{refused}");
+    }
 }
