@@ -3,7 +3,7 @@
 //! Both get what a VyOS router gives conntrackd: the same protocols, the same group, the same buffers. Knows them as an
 //! operator does, by file and command. Driven by `pair.rs`; tested below and through `labctl bench`.
 
-use std::process::Output;
+use std::process::{Child, Output};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -177,18 +177,32 @@ impl Daemon {
         Ok(())
     }
 
-    fn ask(self, node: &Node, name: &str, words: &[&str]) -> Result<Vec<u8>> {
+    /// Begins to print the external cache, a line for each flow.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub(super) fn read_external(self, node: &Node, name: &str) -> Result<Child> {
+        match self {
+            Self::Syncd => self.begin(node, name, &["show", "conntrack-sync", "external-cache"]),
+            Self::Conntrackd => self.begin(node, name, &["-e"]),
+        }
+    }
+
+    fn begin(self, node: &Node, name: &str, words: &[&str]) -> Result<Child> {
         let config = conntrackd::config(name);
         let own = match self {
             Self::Syncd => words.to_vec(),
             Self::Conntrackd => [&["-C", &config][..], words].concat(),
         };
         let arguments: Vec<String> = own.iter().map(|word| (*word).to_owned()).collect();
-        let Output { status, stdout, stderr } =
-            answer::output(actors::begin(node, self.actor(), &arguments)?, PATIENCE)?;
+        actors::begin(node, self.actor(), &arguments)
+    }
+
+    fn ask(self, node: &Node, name: &str, words: &[&str]) -> Result<Vec<u8>> {
+        let Output { status, stdout, stderr } = answer::output(self.begin(node, name, words)?, PATIENCE)?;
         if !status.success() {
             let said = String::from_utf8_lossy(&stderr);
-            bail!("{} {}: {status}: {}", self.actor().program(), own.join(" "), said.trim());
+            bail!("{} {}: {status}: {}", self.actor().program(), words.join(" "), said.trim());
         }
         Ok(stdout)
     }

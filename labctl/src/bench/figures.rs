@@ -53,6 +53,7 @@ pub(crate) fn rows(plan: &Plan, samples: &[Sample]) -> Vec<Row> {
     rows.extend(sizes::preloads(plan, &only(samples, Sample::preloaded)));
     rows.extend(sizes::bulks(plan, &only(samples, Sample::bulk)));
     rows.extend(sizes::memory(plan, &only(samples, Sample::filled)));
+    rows.extend(sizes::readings(&only(samples, Sample::read)));
     rows.extend(loads::insert(plan, &only(samples, Sample::inserted)));
     rows.extend(loads::lossy(&only(samples, Sample::weathered)));
     rows.extend(loads::traffic(&only(samples, Sample::passed)));
@@ -171,6 +172,7 @@ mod tests {
     use super::super::full::{Bulk, Filled};
     use super::super::measure::{Committed, Inserted, Sides};
     use super::super::preload::Preloaded;
+    use super::super::reading::Read;
     use super::{Daemon, Plan, Sample, grouped, rows, spread, table};
 
     fn commit(daemon: Daemon, milliseconds: f64, committed: u64) -> Sample {
@@ -244,6 +246,21 @@ mod tests {
         assert_eq!(met([(6.0, 1_000_000), (49.0, 1_000_000)]), [true]);
         assert_eq!(met([(6.0, 1_000_000), (50.0, 1_000_000)]), [false]);
         assert_eq!(met([(6.0, 1_000_000), (6.0, 999_999)]), [false]);
+    }
+
+    #[test]
+    fn a_reader_is_small_only_if_it_has_read_all() {
+        let seen = |daemon, shown, reader| {
+            let (flows, grown, milliseconds, table) = (990_000, 2.0, 30.0, 9.0);
+            Sample::Read(Read { daemon, flows, shown, reader, grown, milliseconds, table, paged: None })
+        };
+        let met = |shown, reader| {
+            let samples = [seen(Daemon::Syncd, shown, reader), seen(Daemon::Conntrackd, 1, 600.0)];
+            rows(&plan(), &samples).iter().filter_map(|row| row.met).collect::<Vec<_>>()
+        };
+        assert_eq!(met(990_001, 9.0), [true, true]);
+        assert_eq!(met(990_000, 16.0), [false, true]);
+        assert_eq!(met(989_999, 9.0), [false, false]);
     }
 
     #[test]

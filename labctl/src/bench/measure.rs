@@ -18,6 +18,7 @@ use super::paced::{self, Paced};
 use super::pair::{Pair, R1, R2};
 use super::passage::{self, Audience, Passed};
 use super::preload::{self, Preloaded};
+use super::reading::{self, Read};
 use super::takeover::TakenOver;
 use super::{Figure, Plan};
 
@@ -50,6 +51,8 @@ pub(crate) enum Sample {
     TakenOver(TakenOver),
     /// Of a router that becomes primary with the flows in its kernel already.
     Preloaded(Preloaded),
+    /// Of a table that somebody read.
+    Read(Read),
 }
 
 impl Sample {
@@ -76,6 +79,11 @@ impl Sample {
     /// If it is of flows that were in the kernel already.
     pub(crate) const fn preloaded(&self) -> Option<Preloaded> {
         if let Self::Preloaded(it) = self { Some(*it) } else { None }
+    }
+
+    /// If it is of a table that somebody read.
+    pub(crate) const fn read(&self) -> Option<Read> {
+        if let Self::Read(it) = self { Some(*it) } else { None }
     }
 
     /// If it is of flows at full speed.
@@ -182,6 +190,11 @@ pub(crate) fn measure(plan: &Plan, tell: &mut dyn FnMut(Sample)) -> Result<()> {
                 if plan.wants(Figure::Memory) || plan.wants(Figure::Bulk) {
                     full::full(daemon, *flows, plan, tell)?;
                 }
+            }
+        }
+        for daemon in order {
+            if plan.wants(Figure::Reading) {
+                tell(Sample::Read(reading::reading(daemon, plan)?));
             }
         }
         if plan.wants(Figure::Traffic) {

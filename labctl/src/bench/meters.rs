@@ -42,6 +42,16 @@ impl Cost {
     }
 }
 
+/// The most memory that a process ever held, in bytes.
+///
+/// # Errors
+/// When it has ended.
+pub(super) fn peak(process: u32) -> Result<u64> {
+    let path = format!("/proc/{process}/status");
+    let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    bytes_of(&status, "VmHWM:").context("/proc tells no VmHWM")
+}
+
 /// Events of the connection tracking that the kernel could not deliver to the sockets of a namespace so far.
 ///
 /// # Errors
@@ -63,7 +73,11 @@ pub(super) fn frames(ns: BorrowedFd<'_>, interface: &str) -> io::Result<u64> {
 
 /// `VmRSS:     2964 kB` of proc(5), `status`.
 pub(crate) fn resident(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    bytes_of(status, "VmRSS:")
+}
+
+fn bytes_of(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
@@ -92,11 +106,12 @@ fn through(table: &str, interface: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{dropped, on_processor, resident, through};
+    use super::{bytes_of, dropped, on_processor, resident, through};
 
     #[test]
     fn a_process_tells_its_memory_and_its_time() {
         assert_eq!(resident("VmHWM:\t 3000 kB\nVmRSS:\t    2964 kB\n"), Some(2964 * 1024));
+        assert_eq!(bytes_of("VmHWM:\t 3000 kB\nVmRSS:\t    2964 kB\n", "VmHWM:"), Some(3000 * 1024));
         assert_eq!(on_processor("1234567 89 10\n"), Some(1_234_567));
     }
 

@@ -29,6 +29,7 @@ mod paced;
 mod pair;
 mod passage;
 mod preload;
+mod reading;
 mod sender;
 mod takeover;
 mod tap;
@@ -94,6 +95,8 @@ pub(crate) enum Figure {
     Rates,
     /// Flows over a dedicated link that loses and swaps frames
     Lossy,
+    /// A full table that somebody reads while replication goes on
+    Reading,
     /// Streams beside half a million flows when the primary is killed
     Takeover,
 }

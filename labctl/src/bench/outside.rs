@@ -125,6 +125,7 @@ fn said(sample: &Sample) -> String {
                  over; {cpu:.2} us per flow before"
             )
         }
+        Sample::Read(read) => read.to_string(),
         Sample::Inserted(Inserted { daemon, flows, per_second, settled_milliseconds, missing, .. }) => {
             let Sides { r1, r2 } = missing;
             format!(

@@ -9,6 +9,7 @@ use super::super::full::{Bulk, Filled};
 use super::super::kernel::Alone;
 use super::super::measure::Committed;
 use super::super::preload::Preloaded;
+use super::super::reading::{MEANWHILE, Read};
 use super::{Row, grouped, spread};
 
 /// A commit of fewer flows than [`MANY`] takes at most so much of conntrackd's time.
@@ -27,6 +28,8 @@ const BULK_RATIO: f64 = 1.5;
 const COMPLETE: f64 = 2_000.0;
 /// A flow of a full table takes at most so many bytes on either side.
 const MEMORY: f64 = 160.0;
+/// Whoever reads a table, however long, holds at most so many megabytes.
+const READER: f64 = 16.0;
 
 /// Every size of both kinds, and beside each what it is of the kernel's own time.
 pub(super) fn commits(plan: &Plan, samples: &[Committed], alone: &[Alone]) -> Vec<Row> {
@@ -109,4 +112,21 @@ pub(super) fn memory(plan: &Plan, samples: &[Filled]) -> Vec<Row> {
     };
     let sides = |flows: &u32| [side(*flows, "r1", |it| it.memory.r1), side(*flows, "r2", |it| it.memory.r2)];
     plan.sizes.iter().flat_map(sides).flatten().collect()
+}
+
+/// The largest table, read while replication goes on.
+pub(super) fn readings(samples: &[Read]) -> Vec<Row> {
+    let Some(flows) = samples.iter().map(|it| it.flows).max() else { return Vec::new() };
+    // Small because something was left out is not small.
+    let whole = samples.iter().all(|it| it.daemon != Daemon::Syncd || it.shown >= u64::from(it.flows));
+    let row = |figure: String, unit, value: fn(&Read) -> f64| {
+        Row::of(figure, unit, samples.iter().map(|it| (it.daemon, value(it))))
+    };
+    let small = |row: Row| row.aim(format!("under {READER:.0} MB"), |row| whole && row.syncd.max < READER);
+    let cache = row(format!("external cache of {} read: reader", grouped(flows)), "MB", |it| it.reader);
+    let grown = row("  the daemon's memory grows by".to_owned(), "MB", |it| it.grown);
+    let meanwhile = format!("  {} born meanwhile: there after", grouped(MEANWHILE));
+    let lag = row(meanwhile, "ms", |it| it.milliseconds);
+    let table = row("  the kernel's own table: reader".to_owned(), "MB", |it| it.table);
+    [cache.map(small), grown, lag, table.map(small)].into_iter().flatten().collect()
 }
