@@ -1,5 +1,7 @@
 //! Keys that no other test here is about: each in a router that has it.
 
+mod vyos;
+
 use super::log::{read, with_stderr};
 use super::*;
 
