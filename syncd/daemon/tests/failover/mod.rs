@@ -4,6 +4,7 @@ use super::*;
 
 fn account(router: &Router) -> Value {
     let document = router.json(&["show", "failover"]);
+    operate::keeps_to("failover", &document);
     assert_eq!(document["failovers"].as_array().expect("a list").len(), 1);
     document["failovers"][0].clone()
 }
@@ -77,6 +78,7 @@ fn steps_back(r1: &mut Router, r2: &Router, taken: &Value) {
     wait_for("it is known", || cache(r2, "internal-cache").len() == 7);
     assert!(r2.syncd(&["role", "backup"]).status.success());
     let all = r2.json(&["show", "failover", "10"]);
+    operate::keeps_to("failover", &all);
     let numbers: Vec<u64> = all["failovers"]
         .as_array()
         .expect("a list")

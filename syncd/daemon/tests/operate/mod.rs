@@ -292,8 +292,8 @@ impl Watch {
     fn event(&mut self, event: &str) -> Value {
         loop {
             let line: Value = serde_json::from_str(&self.line()).expect("JSON lines");
+            keeps_to("line", &line);
             if line["event"] == event {
-                keeps_to("line", &line);
                 return line;
             }
         }
@@ -316,7 +316,9 @@ fn every_notice_is_seen_as_it_happens_and_kept_for_a_while() {
         let first: Value = serde_json::from_str(&watch.line()).expect("JSON lines");
         assert_eq!((&first["number"], &first["version"]), (&1.into(), &1.into()));
         let mut monitor = Watch::begin(&r1, &["monitor", "log", "conntrack-sync"]);
+        let mut machine = Watch::begin(&r1, &["monitor", "log", "conntrack-sync", "--json"]);
         r1.notify("GROUP \"G1\" MASTER 0\n");
+        assert_eq!(machine.event("role-entered")["details"]["to"], "primary");
         let entered = watch.event("role-entered");
         assert_eq!(
             (&entered["details"]["from"], &entered["details"]["to"]),
