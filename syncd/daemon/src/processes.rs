@@ -4,13 +4,18 @@
 //! of them is closed to us, the directory `/proc/PID/net` is not, and its files are others in every namespace.
 //! Only looks. Driven by `run` and `last_role`; tested end to end.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::getppid;
 
 /// The name of the program; the kernel keeps 15 bytes of one.
 const CONNTRACKD: &str = "conntrackd";
+/// What it reads without `-C` (conntrackd(8)).
+const CONFIGURATION: &str = "/etc/conntrackd/conntrackd.conf";
 
 /// The processes of this name in our network namespace.
 pub(crate) fn named(name: &str) -> Vec<u32> {
@@ -26,14 +31,32 @@ pub(crate) fn named(name: &str) -> Vec<u32> {
 }
 
 /// A conntrackd that replicates here; one that only asks such a daemon something is none, nor is the one that starts us
-/// (`front`).
+/// (`front`), nor one that runs for its user-space helpers or its statistics alone.
 pub(crate) fn conntrackd() -> Option<u32> {
     let parent = getppid().as_raw().cast_unsigned();
     named(CONNTRACKD).into_iter().filter(|pid| *pid != parent).find(|pid| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         // A process that has just ended has no words left.
-        !line.is_empty() && is_daemon(line.split(|byte| *byte == 0).skip(1))
+        let words = || line.split(|byte| *byte == 0).skip(1);
+        !line.is_empty() && is_daemon(words()) && may_replicate(&configuration(words()))
     })
+}
+
+/// The file that conntrackd reads, started with these words.
+fn configuration<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> PathBuf {
+    let said = words.find(|word| *word == b"-C").and_then(|_| words.next());
+    said.map_or_else(|| CONFIGURATION.into(), |path| OsStr::from_bytes(path).into())
+}
+
+/// Whether there may be a block `Sync` in it. Of a file that cannot be read nobody knows.
+fn may_replicate(configuration: &Path) -> bool {
+    fs::read_to_string(configuration).map_or(true, |text| has_sync(&text))
+}
+
+fn has_sync(text: &str) -> bool {
+    let code = text.lines().filter_map(|line| line.split('#').next());
+    let mut words = code.flat_map(|line| line.split(|c: char| c.is_whitespace() || c == '{' || c == '}'));
+    words.any(|word| word.eq_ignore_ascii_case("sync"))
 }
 
 /// Whether conntrackd, started with these words, is the daemon: it has no letter for an action but `-d`.
@@ -49,7 +72,9 @@ fn network(pid: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_daemon;
+    use std::path::Path;
+
+    use super::{configuration, has_sync, is_daemon};
 
     fn daemon(line: &str) -> bool {
         is_daemon(line.split(' ').map(str::as_bytes).skip(1))
@@ -63,5 +88,13 @@ mod tests {
         assert!(!daemon("conntrackd -C /etc/conntrackd/conntrackd.conf -s"));
         assert!(!daemon("conntrackd -k"));
         assert!(!daemon("conntrackd -e ct"));
+    }
+    #[test]
+    fn who_runs_for_helpers_or_statistics_does_not_replicate() {
+        let file = |line: &str| configuration(line.split(' ').map(str::as_bytes).skip(1));
+        assert_eq!(file("conntrackd -d"), Path::new("/etc/conntrackd/conntrackd.conf"));
+        assert_eq!(file("conntrackd -d -C /run/c.conf"), Path::new("/run/c.conf"));
+        assert!(has_sync("General { }\nSync{ Mode FTFW { } }\n") && has_sync("  sync\n{\n"));
+        assert!(!has_sync("# Sync { }\nHelper { Type rpc inet tcp { } }\nGeneral { Syslog on }\n"));
     }
 }

@@ -150,11 +150,16 @@ fn a_supervisor_hears_that_it_is_ready_that_it_lives_and_that_it_ends() {
     });
 }
 
-const CONNTRACKD: &str = "Sync {
+const SYNC: &str = "Sync {
   Mode FTFW { }
   Multicast { IPv4_address 225.0.0.50 Group 3780 IPv4_interface 10.9.0.1 Interface sync }
 }
-General {
+";
+
+/// What it does besides, as where it runs for user-space helpers.
+const STATISTICS: &str = "Stats { LogFile /run/r1/statistics.log }\n";
+
+const GENERAL: &str = "General {
   HashSize 1024
   HashLimit 4096
   LockFile /run/r1/conntrackd.lock
@@ -166,13 +171,7 @@ General {
 fn beside_a_conntrackd_it_does_not_start() {
     lab::run("supervised::beside_a_conntrackd_it_does_not_start", || {
         let (mut r1, mut r2) = two_routers();
-        let config = r1.path("conntrackd.conf");
-        fs::write(&config, CONNTRACKD).expect("/run is ours");
-        let mut command = r1.program(&["conntrackd", "-C", &config.to_string_lossy()]);
-        let other = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let mut other = other.expect("conntrackd (package conntrackd) starts");
-        wait_for("conntrackd listens", || r1.path("conntrackd.ctl").exists());
-
+        let mut other = conntrackd(&r1, SYNC);
         r1.configure(MULTICAST);
         r1.under(setpriv(&capabilities("syncd.service")));
         let said = refused(&r1);
@@ -180,9 +179,29 @@ fn beside_a_conntrackd_it_does_not_start() {
         assert!(said.contains(&expected) && said.contains("systemctl disable --now conntrackd"), "{said}");
         // On another router, here: in another network namespace, it is none of our business.
         r2.start(MULTICAST);
-        other.kill().expect("it is our child");
-        other.wait().expect("it is our child");
+        end(&mut other);
+        // One that does not replicate is none either: its user-space helpers may be needed.
+        let mut other = conntrackd(&r1, STATISTICS);
         r1.start(MULTICAST);
         r1.wait_until_in_sync();
+        end(&mut other);
     });
+}
+
+/// Starts the real one, which does what `section` says.
+fn conntrackd(router: &Router, section: &str) -> Child {
+    let config = router.path("conntrackd.conf");
+    fs::write(&config, format!("{section}{GENERAL}")).expect("/run is ours");
+    let mut command = router.program(&["conntrackd", "-C", &config.to_string_lossy()]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let child = child.expect("conntrackd (package conntrackd) starts");
+    wait_for("conntrackd listens", || router.path("conntrackd.ctl").exists());
+    child
+}
+
+/// In an orderly way: it would leave its lock behind.
+fn end(child: &mut Child) {
+    let pid = i32::try_from(child.id()).expect("a PID");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM).expect("it is our child");
+    child.wait().expect("it is our child");
 }
