@@ -13,7 +13,7 @@ const PROGRAMS: [(&str, &str); 2] =
     [("release/syncd", "usr/sbin/syncd"), ("release/labctl", "usr/bin/labctl")];
 
 /// Single files of the clone.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     ("packaging/systemd/syncd.service", "usr/lib/systemd/system/syncd.service"),
     ("packaging/systemd/syncd@.service", "usr/lib/systemd/system/syncd@.service"),
     ("packaging/systemd/modules-load.conf", "usr/lib/modules-load.d/syncd.conf"),
@@ -22,6 +22,8 @@ const FILES: [(&str, &str); 12] = [
     ("packaging/examples/nftables.conf", "usr/share/doc/syncd/examples/nftables.conf"),
     ("packaging/examples/sysctl.conf", "usr/share/doc/syncd/examples/sysctl.conf"),
     ("packaging/examples/netns.conf", "usr/share/doc/syncd/examples/netns.conf"),
+    // Where the first line of the example says that an editor finds it.
+    ("syncd/daemon/schema/syncd.schema.json", "usr/share/syncd/syncd.schema.json"),
     ("packaging/debian/copyright", "usr/share/doc/syncd/copyright"),
     ("LICENSE-MIT", "usr/share/doc/syncd/LICENSE-MIT"),
     ("README.md", "usr/share/doc/syncd/README.md"),

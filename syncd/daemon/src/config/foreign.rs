@@ -14,22 +14,40 @@ const BLOCKS: [&str; 3] = ["Sync", "General", "Stats"];
 /// What is to be said of it, if it is one of these.
 pub(super) fn recognise(file: &Path, text: &str) -> Option<Problem> {
     text.lines().enumerate().find_map(|(index, line)| {
-        let (what, word) = language(line)?;
+        let (what, remedy) = language(line)?;
         let column = line.chars().take_while(|c| c.is_whitespace()).count() + 1;
         let place = Some(Place { line: index + 1, column });
-        let remedy = format!("'syncd import {word} {}' prints it as one", file.display());
+        let remedy = match remedy {
+            Remedy::Import(word) => format!("'syncd import {word} {}' prints it as one", file.display()),
+            Remedy::List => {
+                "on the router 'show configuration commands' lists it; 'syncd import vyos' takes what that prints".to_owned()
+            }
+        };
         Some(Problem::new(place, "", &format!("this is {what}, not a configuration of syncd"), &remedy))
     })
 }
 
-/// Whose a line must be, and the word of `syncd import` for it.
-fn language(line: &str) -> Option<(&'static str, &'static str)> {
+/// How it becomes ours.
+enum Remedy {
+    /// By this word of `syncd import`.
+    Import(&'static str),
+    /// It must be listed in another way first.
+    List,
+}
+
+/// Whose a line must be.
+fn language(line: &str) -> Option<(&'static str, Remedy)> {
     let words: Vec<&str> = line.split_whitespace().take(3).collect();
     match words[..] {
         ["set" | "delete", "service" | "high-availability", _] => {
-            Some(("a listing of VyOS's commands", "vyos"))
+            Some(("a listing of VyOS's commands", Remedy::Import("vyos")))
         }
-        [block, "{", ..] | [block] if is_block(block) => Some(("a conntrackd.conf", "conntrackd")),
+        ["service" | "high-availability" | "interfaces" | "conntrack-sync", "{"] => {
+            Some(("a configuration of VyOS", Remedy::List))
+        }
+        [block, "{", ..] | [block] if is_block(block) => {
+            Some(("a conntrackd.conf", Remedy::Import("conntrackd")))
+        }
         _ => None,
     }
 }

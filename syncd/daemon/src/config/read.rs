@@ -71,6 +71,11 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
         reader.note_file("the file says nothing", "begin with 'conntrack-sync:' and at least one interface");
         return None;
     }
+    if is_without_top(root.node) {
+        let remedy = "begin with a line 'conntrack-sync:' and indent all that follows";
+        reader.note(root, Part::Value, "'conntrack-sync' is missing above these keys", remedy);
+        return None;
+    }
     let sections = reader.sections(root)?;
     let Some(section) = sections.get(keys::TOP) else {
         if sections.is_meant(keys::TOP) {
@@ -127,6 +132,13 @@ fn top(reader: &mut Reader<'_>, file: &Path, root: &Cursor<'_>) -> Option<Config
         file: file.to_owned(),
         source: reader.source().clone(),
     })
+}
+
+/// Whether keys that belong below the one at the top are there without it.
+fn is_without_top(root: &Node) -> bool {
+    let Node::Map(entries) = root else { return false };
+    let is = |name: &str| entries.iter().any(|(key, _)| key == name);
+    !is(keys::TOP) && keys::below("").into_iter().any(is)
 }
 
 /// The dedicated links; `group` is that of those without a peer.

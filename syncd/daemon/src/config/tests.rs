@@ -173,6 +173,10 @@ fn a_file_of_another_program_is_recognised() {
         assert!(said.contains("this is a conntrackd.conf") && said.contains("1 problem"), "{name}: {said}");
         assert!(said.contains("'syncd import conntrackd conntrackd.conf' prints"), "{name}: {said}");
     }
+    shows(
+        "foreign-vyos-blocks",
+        "service {\n    conntrack-sync {\n        interface eth1 {\n        }\n    }\n}\n",
+    );
     // Ours is ours, whatever it says.
     let said =
         read::config(Path::new("a"), "conntrack-sync:\n  General: {}\nSync: {}\n").unwrap_err().to_string();
