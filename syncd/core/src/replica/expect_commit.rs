@@ -10,7 +10,9 @@
 //!   delete what was found, create ─► its time ─► written
 //!                              └─ any error ─► failed
 //! ```
-//! Where what stands here shall not give way (see [`Manner`]), another one in the place is the end of it.
+//! Where what stands here shall not give way (see [`Manner`]), another one in the place is the end of it. They are tried in
+//! the order in which the peer has said them: of two that claim one place the later counts, and the end of the other is on
+//! its way.
 //!
 //! The kernel takes no time at creation, so that is a request of its own; where it is refused the helper's own time
 //! stays.
@@ -82,8 +84,8 @@ pub(super) enum ExpectSettled {
 #[derive(Debug)]
 pub(super) struct ExpectCommit {
     manner: Manner,
-    /// The next slot to try; none when nothing is left to try.
-    cursor: Option<u32>,
+    /// The next to try is that of this word of the peer, or a later one; none when nothing is left to try.
+    cursor: Option<u64>,
     failed: u32,
     open: Vec<Open>,
 }
@@ -211,8 +213,8 @@ impl ExpectCommit {
         }
         let cursor = self.cursor?;
         let next = self.next_from(cursor, external);
-        self.cursor = next.map(|(slot, _)| slot.0 + 1);
-        let (slot, entry) = next?;
+        self.cursor = next.map(|(word, ..)| word + 1);
+        let (_, slot, entry) = next?;
         let age = second.saturating_sub(entry.changed);
         let timeout = entry.expectation.timeout.map(|timeout| timeout.saturating_sub(age).max(SHORTEST));
         let zone = zone_of(&entry.expectation.parent).unwrap_or(0);
@@ -225,9 +227,9 @@ impl ExpectCommit {
     /// may have found some now.
     fn next_from<'a>(
         &self,
-        cursor: u32,
+        cursor: u64,
         external: &'a ExternalExpectations,
-    ) -> Option<(ExpectSlot, &'a ExpectEntry)> {
+    ) -> Option<(u64, ExpectSlot, &'a ExpectEntry)> {
         let is_due = |slot| match (self.manner, external.failure(slot)) {
             (Manner::TakeOver, _) | (Manner::Adopt, None) => true,
             (Manner::Adopt | Manner::Retry, Some(errno)) => {
@@ -235,7 +237,7 @@ impl ExpectCommit {
             }
             (Manner::Retry, None) => false,
         };
-        external.iter_from(cursor).find(|(slot, _)| is_due(*slot))
+        external.said_from(cursor).find(|(_, slot, _)| is_due(*slot))
     }
 
     /// The peer may have said it again meanwhile, or said that it is over; what is in the slot then is left alone.

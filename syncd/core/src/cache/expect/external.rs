@@ -1,6 +1,8 @@
 //! Expectations of the peer, waiting for a commit. What a commit could not write stays here with its reason; what a
 //! resync did not name is swept.
 
+use alloc::collections::BTreeMap;
+
 use super::table::{ExpectEntry, ExpectSlot, ExpectTable};
 use crate::flow::{Change, Expectation};
 
@@ -28,13 +30,16 @@ pub enum Received {
 pub struct ExternalExpectations {
     table: ExpectTable,
     generation: u32,
+    words: u64,
+    /// Where each is, in the order in which they were said.
+    order: BTreeMap<u64, ExpectSlot>,
 }
 
 impl ExternalExpectations {
     /// An empty cache for at most `limit` expectations.
     #[must_use]
     pub const fn new(limit: u32) -> Self {
-        Self { table: ExpectTable::new(limit), generation: 0 }
+        Self { table: ExpectTable::new(limit), generation: 0, words: 0, order: BTreeMap::new() }
     }
 
     /// Expectations in the cache.
@@ -72,6 +77,11 @@ impl ExternalExpectations {
         self.table.iter_from(from)
     }
 
+    /// Expectations in the order in which the peer has said them last, from its word `from` on, each with its word.
+    pub fn said_from(&self, from: u64) -> impl Iterator<Item = (u64, ExpectSlot, &ExpectEntry)> {
+        self.order.range(from..).filter_map(|(word, slot)| Some((*word, *slot, self.get(*slot)?)))
+    }
+
     /// The kernel's error number, if a commit could not write the expectation in `slot`.
     #[must_use]
     pub fn failure(&self, slot: ExpectSlot) -> Option<u16> {
@@ -83,31 +93,46 @@ impl ExternalExpectations {
         let generation = self.generation;
         match (self.table.find(&expectation.key()), change) {
             (None, Change::Destroy) => Received::Nothing,
-            (None, _) => self
-                .table
-                .insert(expectation, generation, second, 0)
-                .map_or(Received::Full, |_| Received::Added),
+            (None, _) => {
+                let Some(slot) = self.table.insert(expectation, generation, second, 0) else {
+                    return Received::Full;
+                };
+                self.said(slot);
+                Received::Added
+            }
             (Some(slot), Change::Destroy) => {
-                self.table.remove(slot);
+                self.remove(slot);
                 Received::Removed
             }
             (Some(slot), _) => {
                 let entry = self.table.get_mut(slot).expect("just found");
-                let created = entry.created;
                 *entry = ExpectEntry {
                     expectation: *expectation,
-                    created,
                     changed: second,
                     stamp: generation,
                     marks: 0,
+                    ..*entry
                 };
+                self.said(slot);
                 Received::Changed
             }
         }
     }
 
+    /// What is in `slot` was said last.
+    fn said(&mut self, slot: ExpectSlot) {
+        let entry = self.table.get_mut(slot).expect("it was just said");
+        self.order.remove(&entry.word);
+        self.words += 1;
+        entry.word = self.words;
+        self.order.insert(self.words, slot);
+    }
+
     /// Removes the expectation in `slot`: it was committed.
     pub fn remove(&mut self, slot: ExpectSlot) {
+        if let Some(entry) = self.table.get(slot) {
+            self.order.remove(&entry.word);
+        }
         self.table.remove(slot);
     }
 
@@ -139,7 +164,7 @@ impl ExternalExpectations {
         for slot in (0..self.end()).map(ExpectSlot) {
             let unnamed = |entry: &ExpectEntry| entry.stamp != self.generation && !entry.is(FAILED);
             if self.table.get(slot).is_some_and(unnamed) {
-                self.table.remove(slot);
+                self.remove(slot);
                 swept += 1;
             }
         }

@@ -19,6 +19,8 @@ pub struct ExpectEntry {
     pub created: u32,
     /// Second in which it was last said.
     pub changed: u32,
+    /// The how manieth word of the peer said it last: what was said later is greater.
+    pub(super) word: u64,
     /// Generation of the cache in which it was last said.
     pub(super) stamp: u32,
     /// Meaning is the owning cache's.
@@ -85,7 +87,14 @@ impl ExpectTable {
         if self.len() >= self.limit {
             return None;
         }
-        let entry = ExpectEntry { expectation: *expectation, created: second, changed: second, stamp, marks };
+        let entry = ExpectEntry {
+            expectation: *expectation,
+            created: second,
+            changed: second,
+            word: 0,
+            stamp,
+            marks,
+        };
         let slot = self.vacant.pop().unwrap_or_else(|| {
             self.entries.push(None);
             self.end() - 1

@@ -374,6 +374,35 @@ fn what_stands_in_its_place_is_kept_if_it_is_the_same_and_replaced_if_not() {
     assert_eq!(asked[1..5], ["create", "find", "create", "renew 300"]);
 }
 
+/// The end of the other one is on its way, and the slot of a third was free again.
+#[test]
+fn of_two_that_claim_one_place_the_later_counts() {
+    let (mut replica, mut peer) = expecting();
+    role(&mut replica, at(3), Role::Backup);
+    for parent in 1..=3 {
+        peer.tells(&mut replica, at(4), Change::New, &flow(parent));
+    }
+    peer.expects(&mut replica, at(4), Change::New, &expectation(1, 5));
+    peer.expects(&mut replica, at(4), Change::New, &expectation(2, 6));
+    peer.expects(&mut replica, at(4), Change::Destroy, &expectation(1, 5));
+    peer.expects(&mut replica, at(4), Change::New, &expectation(3, 6));
+    role(&mut replica, at(5), Role::Primary);
+    let asked = play_kernel(&mut replica, at(5), |asked, request| match request {
+        KernelRequest::Expect(ExpectRequest::Create { token, expectation }) => {
+            asked.push(std::format!("{}", expectation.parent.original.source_port));
+            Some(Played::Done(token))
+        }
+        KernelRequest::Create { token, .. }
+        | KernelRequest::Dump { token }
+        | KernelRequest::Expect(ExpectRequest::Dump { token } | ExpectRequest::Renew { token, .. }) => {
+            Some(Played::Done(token))
+        }
+        KernelRequest::Find { token, .. } => Some(Played::Failed(token, Errno::EBUSY)),
+        _ => None,
+    });
+    assert_eq!(asked, ["2", "3"]);
+}
+
 #[test]
 fn what_cannot_be_written_stays_with_its_reason() {
     let (asked, mut replica) = commit(Some(Errno::ENOENT), None, None);
