@@ -12,7 +12,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::conflict::{Conflict, Outcome, refused_extra};
+use super::conflict::{Conflict, Life, Outcome, refused_extra};
 use super::kernel::{Errno, KernelReply, KernelRequest, Token};
 use super::notice::Notice;
 use super::rounds::{
@@ -458,10 +458,10 @@ impl Commit {
         let entry = external.get(open.slot).filter(|entry| entry.flow.key() == open.key);
         let Some(entry) = entry.copied() else { return Settled::Nothing };
         let wanted = external.flow(open.slot).expect("just found").whole();
-        let timeout = self.lifetime.unwrap_or_else(|| remaining(&entry, second));
+        let life = Life::of(self.lifetime.unwrap_or_else(|| remaining(&entry, second)));
         match reply {
             KernelReply::Failed(_, Errno::EEXIST) if self.manner == Manner::TakeOver => {
-                self.conflicts.push(Conflict::new(open.slot, wanted, timeout));
+                self.conflicts.push(Conflict::new(open.slot, wanted, life));
                 Settled::Conflict
             }
             KernelReply::Failed(_, error) => {
@@ -475,7 +475,7 @@ impl Commit {
                 self.conflicts.push(Conflict::without(
                     open.slot,
                     wanted,
-                    timeout,
+                    life,
                     what,
                     self.manner == Manner::TakeOver,
                 ));

@@ -57,12 +57,28 @@ pub(super) enum Outcome {
     },
 }
 
+/// Seconds that a flow is to be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Life {
+    /// Where we create it.
+    pub(super) created: u32,
+    /// Where it was here before.
+    pub(super) here: u32,
+}
+
+impl Life {
+    /// So many in either case.
+    pub(super) const fn of(seconds: u32) -> Self {
+        Self { created: seconds, here: seconds }
+    }
+}
+
 /// One conflict.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Conflict {
     slot: Slot,
     wanted: Whole,
-    timeout: u32,
+    life: Life,
     replaces: bool,
     step: Step,
     /// The request under way; none while the step is still to be requested. Not that of a removal.
@@ -74,35 +90,26 @@ pub(super) struct Conflict {
 
 impl Conflict {
     /// The creation of `wanted`, which is in `slot` of the external cache, was answered with `EEXIST`.
-    pub(super) const fn new(slot: Slot, wanted: Whole, timeout: u32) -> Self {
+    pub(super) const fn new(slot: Slot, wanted: Whole, life: Life) -> Self {
         let step = Step::Find(By::Original);
-        Self {
-            slot,
-            wanted,
-            timeout,
-            replaces: true,
-            step,
-            token: None,
-            obstacles: [None; 2],
-            existing: None,
-        }
+        Self { slot, wanted, life, replaces: true, step, token: None, obstacles: [None; 2], existing: None }
     }
 
     /// The update of `wanted` was answered with `EBUSY`: our kernel's entry is further, so its status stays.
-    pub(super) const fn further(slot: Slot, wanted: Whole, timeout: u32) -> Self {
-        Self { step: Step::Update { with_status: false }, ..Self::new(slot, wanted, timeout) }
+    pub(super) const fn further(slot: Slot, wanted: Whole, life: Life) -> Self {
+        Self { step: Step::Update { with_status: false }, ..Self::new(slot, wanted, life) }
     }
 
     /// It was refused because of `what`, and is tried again without. `replaces` says whether what may stand in its place
     /// gives way.
-    pub(super) fn without(slot: Slot, wanted: Whole, timeout: u32, what: ExtraSet, replaces: bool) -> Self {
+    pub(super) fn without(slot: Slot, wanted: Whole, life: Life, what: ExtraSet, replaces: bool) -> Self {
         let wanted = Whole::new(wanted.flow, wanted.extras.without(what));
-        Self { step: Step::Create, replaces, ..Self::new(slot, wanted, timeout) }
+        Self { step: Step::Create, replaces, ..Self::new(slot, wanted, life) }
     }
 
     /// The seconds that the flow is to be given.
-    pub(super) const fn timeout(&self) -> u32 {
-        self.timeout
+    pub(super) const fn life(&self) -> Life {
+        self.life
     }
 
     /// Where the flow is in the external cache.
@@ -133,7 +140,6 @@ impl Conflict {
     /// Requests what comes next. A removal is not waited for.
     pub(super) fn poll(&mut self, tokens: &mut Tokens) -> KernelRequest<'_> {
         let token = tokens.next();
-        let timeout = self.timeout;
         if self.step == Step::Replace {
             let standing = self.obstacles.iter_mut().flatten().find(|obstacle| obstacle.token.is_none());
             if let Some(obstacle) = standing {
@@ -145,8 +151,10 @@ impl Conflict {
         let flow = FlowRef::from(&self.wanted);
         match self.step {
             Step::Find(by) | Step::Explain(by) => KernelRequest::Find { token, flow: &self.wanted.flow, by },
-            Step::Update { with_status } => KernelRequest::Update { token, flow, timeout, with_status },
-            Step::Create | Step::Replace => KernelRequest::Create { token, flow, timeout },
+            Step::Update { with_status } => {
+                KernelRequest::Update { token, flow, timeout: self.life.here, with_status }
+            }
+            Step::Create | Step::Replace => KernelRequest::Create { token, flow, timeout: self.life.created },
         }
     }
 

@@ -409,7 +409,7 @@ impl Replica {
         let (said, lent) = self.without_lent(flow);
         let applied = self.internal.apply_dumped(FlowRef { flow: &said, ..flow }, second);
         if lent {
-            self.found_lent(&said.key(), applied);
+            self.found_lent(flow.flow, applied);
         }
         let by_us = lent && self.role != Role::Primary;
         self.news(applied, if by_us { Origin::Ourselves } else { Origin::Kernel });

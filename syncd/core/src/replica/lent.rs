@@ -4,11 +4,10 @@
 //!   primary stands by with a kernel full of such flows) is looked up: if it still has nearly the whole time that we have
 //!   given it, no packet has come here since, and it goes; else it lives here by itself, with the time that its packets have
 //!   given it. When the peer has named all its flows, what it has not may have ended unheard: copies go then, too, and what
-//!   was here before gets its own time.
-//! - *This router is primary.* Its copies are its own from now on. What the dump that follows a takeover finds with more time than its protocol would give it
-//!   gets that, a few at a time. Packets do it by themselves, so one that an event has named meanwhile is left alone. The
-//!   kernel makes an event of each, which is no news.
-//!
+//!   was here before gets its own time. So that a daemon that starts can tell them apart, copies were given less.
+//! - *This router is primary.* Its copies are its own from now on. What the dump that follows a takeover finds with more time
+//!   than its protocol would give it gets that, a few at a time. Packets do it by themselves, so one that an event has named
+//!   meanwhile is left alone. The kernel makes an event of each, which is no news.
 //! - *Our filter keeps the flow out.* It gets its own time, whatever this router is: of its end nobody would hear.
 //!
 //! Tested in `tests/preload.rs`.
@@ -18,7 +17,7 @@ use alloc::vec::Vec;
 
 use super::Replica;
 use super::kernel::{By, Errno, KernelReply, KernelRequest, Token};
-use super::preload::{LEAST, STANDBY, usual_life};
+use super::preload::{CLAIMED, LEAST, LEAST_CLAIMED, usual_life};
 use super::role::Role;
 use crate::cache::Slot;
 use crate::cache::internal::Applied;
@@ -271,15 +270,16 @@ impl Replica {
         (said, true)
     }
 
-    /// A dump has listed a flow that has time which we have given it.
-    pub(super) fn found_lent(&mut self, key: &Key, applied: Applied) {
+    /// A dump has listed `flow`, which has time that we have given it.
+    pub(super) fn found_lent(&mut self, flow: &Flow, applied: Applied) {
+        let key = &flow.key();
         let Some(slot) = self.internal.slot(key) else { return };
         if self.role == Role::Primary {
             self.internal.exceeds(slot);
             return;
         }
-        if matches!(applied, Applied::Added(_)) {
-            // Of an earlier life of ours: nothing here knows how it came, and no packet has come since.
+        if matches!(applied, Applied::Added(_)) && flow.timeout < LEAST_CLAIMED {
+            // Created in an earlier life of ours: nothing here knows of it, and no packet has come since.
             self.internal.is_copy(key);
         } else if !self.internal.is_lent(slot) {
             // It is another life than the one that was claimed, or was taken for one.
@@ -293,5 +293,5 @@ impl Replica {
 
 /// Whether the kernel gives an entry so much time only because we said so.
 const fn is_lent(flow: &Flow) -> bool {
-    flow.has(AttrSet::TIMEOUT) && flow.timeout >= LEAST && flow.timeout <= STANDBY
+    flow.has(AttrSet::TIMEOUT) && flow.timeout >= LEAST && flow.timeout <= CLAIMED
 }

@@ -13,7 +13,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::conflict::{Conflict, Outcome, refused_extra};
+use super::conflict::{Conflict, Life, Outcome, refused_extra};
 use super::kernel::{Errno, KernelReply, KernelRequest, Token};
 use super::tokens::Tokens;
 use crate::cache::external::Failure;
@@ -26,7 +26,14 @@ use crate::time::{Duration, Instant};
 /// of an established TCP flow), below the kernel's limit at 1000 ticks a second, which is 24.8 days.
 pub(super) const STANDBY: u32 = 20 * DAY;
 
-/// Everything is written anew so often, so that an entry that was given [`STANDBY`] never has less than [`LEAST`] left.
+/// The same of an entry that was here before the peer told of it: 24 days. A daemon that starts tells by it what its
+/// predecessor has created for the peer from what may be this router's own.
+pub(super) const CLAIMED: u32 = 24 * DAY;
+
+/// Seconds. An entry that has more left than this, and was given it by us, was given [`CLAIMED`].
+pub(super) const LEAST_CLAIMED: u32 = 21 * DAY;
+
+/// Everything is written anew so often, so that an entry never has less than [`LEAST`] left, or [`LEAST_CLAIMED`].
 const RENEWAL: Duration = Duration::from_secs(2 * DAY as u64);
 
 /// Seconds. An entry that has so much left, and not more than is lent, got it from us, and no packet has come here since.
@@ -61,7 +68,7 @@ struct Open {
     slot: Slot,
     /// As it was asked for: the peer may have told otherwise by the time of the answer.
     wanted: Flow,
-    timeout: u32,
+    life: Life,
     updates: bool,
 }
 
@@ -89,7 +96,8 @@ pub(super) enum Settled {
     Replaced,
     /// Our kernel will not have this of a flow, which is tried again without.
     LeftOut(ExtraSet),
-    /// The flow is in the kernel as it is here; whether it was created, and whether it was given [`STANDBY`].
+    /// The flow is in the kernel as it is here; whether it was created, and whether it was given more time than its
+    /// own.
     Written { flow: Flow, created: bool, lent: bool },
     /// The flow is not in the kernel, for the reason that the external cache keeps.
     Refused,
@@ -235,7 +243,7 @@ impl Preload {
         }
     }
 
-    /// The next thing to ask of the kernel; `life` says how long an entry shall live. A slice may end without a request
+    /// The next thing to ask of the kernel; `life` says how long an entry shall live, which is a copy or not. A slice may end without a request
     /// although there is more to do.
     pub(super) fn next(
         &mut self,
@@ -244,7 +252,7 @@ impl Preload {
         external: &mut ExternalCache,
         internal: &InternalCache,
         filter: &Filter,
-        life: impl Fn(&ExternalCache, Slot) -> u32,
+        life: impl Fn(&ExternalCache, Slot, bool) -> Life,
     ) -> Option<Next> {
         if let Some(index) = self.conflicts.iter().position(Conflict::wants) {
             return Some(Next::Conflict { index });
@@ -277,12 +285,13 @@ impl Preload {
                 self.unchanged += 1;
                 continue;
             }
-            let (token, timeout) = (tokens.next(), life(external, slot));
-            self.open.push_back(Open { token, slot, wanted: *wanted.flow, timeout, updates });
+            let is_copy = internal.slot(&key).is_some_and(|slot| internal.holds_copy(slot));
+            let (token, life) = (tokens.next(), life(external, slot, is_copy));
+            self.open.push_back(Open { token, slot, wanted: *wanted.flow, life, updates });
             return Some(if updates {
-                Next::Update { token, slot, timeout }
+                Next::Update { token, slot, timeout: life.here }
             } else {
-                Next::Create { token, slot, timeout }
+                Next::Create { token, slot, timeout: life.created }
             });
         }
         None
@@ -331,7 +340,7 @@ impl Preload {
                 let conflict = self.conflicts.swap_remove(index);
                 // Whether an entry stood there already is found by looking only where creating failed.
                 let created = !conflict.has_updated();
-                self.written(conflict.slot(), *conflict.wanted(), created, conflict.timeout(), external)
+                self.written(conflict.slot(), *conflict.wanted(), created, conflict.life(), external)
             }
             Outcome::Failed { error, existing } => {
                 let conflict = self.conflicts.swap_remove(index);
@@ -348,20 +357,20 @@ impl Preload {
         reply: KernelReply<'_>,
         external: &mut ExternalCache,
     ) -> Settled {
-        let Open { slot, wanted, timeout, updates, .. } = open;
+        let Open { slot, wanted, life, updates, .. } = open;
         let key = wanted.key();
         let Some(error) = reply.error() else {
-            return self.written(slot, wanted, !updates, timeout, external);
+            return self.written(slot, wanted, !updates, life, external);
         };
         let Some(wanted) = still_wanted(slot, &key, external) else { return Settled::Nothing };
         let conflict = match error {
-            Errno::EEXIST => Conflict::new(slot, wanted, timeout),
+            Errno::EEXIST => Conflict::new(slot, wanted, life),
             Errno::EBUSY if updates => {
-                self.conflicts.push(Conflict::further(slot, wanted, timeout));
+                self.conflicts.push(Conflict::further(slot, wanted, life));
                 return Settled::Nothing;
             }
             // It is not in our kernel after all: found out by looking.
-            Errno::ENOENT if updates => Conflict::new(slot, wanted, timeout),
+            Errno::ENOENT if updates => Conflict::new(slot, wanted, life),
             _ => {
                 let Some(what) = refused_extra(&wanted, error) else {
                     return self.refused(
@@ -372,7 +381,7 @@ impl Preload {
                         external,
                     );
                 };
-                self.conflicts.push(Conflict::without(slot, wanted, timeout, what, true));
+                self.conflicts.push(Conflict::without(slot, wanted, life, what, true));
                 return Settled::LeftOut(what);
             }
         };
@@ -385,14 +394,14 @@ impl Preload {
         slot: Slot,
         flow: Flow,
         created: bool,
-        timeout: u32,
+        life: Life,
         external: &mut ExternalCache,
     ) -> Settled {
         self.flushed += u32::from(self.flushing);
         if external.get(slot).is_some_and(|entry| entry.flow.key() == flow.key()) {
             external.written(slot);
         }
-        Settled::Written { flow, created, lent: timeout == STANDBY }
+        Settled::Written { flow, created, lent: life.created == STANDBY }
     }
 
     fn refused(

@@ -2,9 +2,10 @@
 //! what is written and when, [`super::lent`] for how it is taken back; tested in `tests/preload.rs` and by the simulator.
 
 use super::Replica;
+use super::conflict::Life;
 use super::kernel::{Errno, KernelReply, KernelRequest};
 use super::notice::Notice;
-use super::preload::{Next, STANDBY, Settled};
+use super::preload::{CLAIMED, Next, STANDBY, Settled};
 use super::role::Role;
 use super::rounds::remaining;
 use super::status::CommitStatus;
@@ -143,9 +144,12 @@ impl Replica {
             self.preload.begin_rounds(now);
         }
         let Self { preload, tokens, external, internal, filter, commit, stats, .. } = self;
-        let life = |external: &ExternalCache, slot: Slot| {
+        let life = |external: &ExternalCache, slot: Slot, is_copy: bool| {
             let entry = external.get(slot).expect("it waits");
-            if stands_by { STANDBY } else { commit.lifetime().unwrap_or_else(|| remaining(entry, second)) }
+            if stands_by {
+                return Life { created: STANDBY, here: if is_copy { STANDBY } else { CLAIMED } };
+            }
+            Life::of(commit.lifetime().unwrap_or_else(|| remaining(entry, second)))
         };
         let next = preload.next(now, tokens, external, internal, filter, life);
         stats.preload.unchanged = preload.unchanged();

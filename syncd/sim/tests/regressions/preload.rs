@@ -255,3 +255,18 @@ fn a_mark_of_an_earlier_life_gives_way() {
          --reloads 0 --helpers 0 --purge 0 --preload 1 --without 5,6,10,15,20,55,56,57,58,59",
     );
 }
+
+/// It had been primary, and its daemon was started again before the flow was adopted by the one that stays so: as a copy it was
+/// not named, and removed.
+#[test]
+fn what_may_be_its_own_is_named_by_a_daemon_that_starts_again() {
+    holds_with(
+        3519,
+        "--seconds 17 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 1 --router-crashes \
+         0 --stalls 0 --failovers 0 --traffic 300 --pool 39 --ends 34 --nat 0 --events 4 --missed 1 \
+         --same-id 0 --internal-limit 1000 --external-limit 40 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 300 --freezes 1 \
+         --jumps 0 --splits 1 --operators 0 --strangers 0 --replacements 1 --wishes 0 --reloads 0 \
+         --helpers 0 --purge 0 --preload 1",
+    );
+}

@@ -7,6 +7,7 @@ use std::string::{String, ToString};
 use std::{format, vec};
 
 const LENT: u32 = 1_728_000;
+const CLAIMED: u32 = 2_073_600;
 
 /// What a request is answered with, and the event that it makes.
 type Answer = (Result<Token, (Token, Errno)>, Option<(Change, Flow)>);
@@ -305,7 +306,7 @@ fn what_was_here_before_is_claimed_and_goes_only_if_no_packet_has_come() {
     role(&mut replica, at(5), Role::Backup);
     peer.tells(&mut replica, at(6), Change::New, &flow(1));
     peer.tells(&mut replica, at(6), Change::New, &flow(2));
-    assert_eq!(kernel.serves(&mut replica, at(200)), ["update 1 1728000", "update 2 1728000"]);
+    assert_eq!(kernel.serves(&mut replica, at(200)), ["update 1 2073600", "update 2 2073600"]);
     // A login to this router goes on; the other flow went through the peer.
     kernel.table.get_mut(&1).expect("still there").1 = 432_000;
     peer.tells(&mut replica, at(300), Change::Destroy, &flow(1));
@@ -346,15 +347,19 @@ fn what_found_no_room_carries_its_reason_and_is_tried_again() {
 }
 
 #[test]
-fn a_daemon_that_starts_again_knows_copies_by_their_time_and_removes_what_the_peer_does_not_name() {
+fn a_daemon_that_starts_again_knows_copies_by_their_time_and_removes_of_them_what_the_peer_does_not_name() {
     let (mut replica, _, mut kernel) = stands_by();
     kernel
         .table
         .insert(1, (Flow { id: 71, present: flow(1).present.with(AttrSet::ID), ..flow(1) }, LENT - 9));
     kernel.table.insert(2, (Flow { id: 72, present: flow(2).present.with(AttrSet::ID), ..flow(2) }, 300));
+    // It was here before the peer told of it.
+    kernel
+        .table
+        .insert(3, (Flow { id: 73, present: flow(3).present.with(AttrSet::ID), ..flow(3) }, CLAIMED - 9));
     replica.handle_command(at(5), RequestId(2), Command::Step(Step::ReloadInternal));
-    // The peer has named neither.
-    assert_eq!(kernel.serves(&mut replica, at(5)), ["dump", "delete 1"]);
+    // The peer has named none.
+    assert_eq!(kernel.serves(&mut replica, at(5)), ["dump", "shorten 3 432000", "delete 1"]);
 }
 
 #[test]
