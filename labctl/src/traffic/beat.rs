@@ -39,13 +39,15 @@ pub(super) struct Beat {
     ready: Vec<(u64, EpollFlags)>,
     next: Instant,
     count: u64,
+    /// The last wait brought a beat.
+    beaten: bool,
 }
 
 impl Beat {
     pub(super) fn new(stop: &Arc<EventFd>) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(stop, EpollEvent::new(EpollFlags::EPOLLIN, STOP))?;
-        Ok(Self { epoll, ready: Vec::new(), next: Instant::now(), count: 0 })
+        Ok(Self { epoll, ready: Vec::new(), next: Instant::now(), count: 0, beaten: false })
     }
 
     /// Watches a socket under a number of the engine's own.
@@ -58,17 +60,16 @@ impl Beat {
         Ok(self.epoll.modify(socket, &mut EpollEvent::new(flags, number))?)
     }
 
-    /// Waits for the next thing to do.
+    /// Waits for the next thing to do. Between two beats sockets always get their turn, however late the engine is.
     pub(super) fn wait(&mut self) -> Wake {
         let now = Instant::now();
-        if now >= self.next {
-            // A late engine skips beats instead of hurrying after them.
-            self.next = (self.next + BEAT).max(now);
-            self.count += 1;
-            return Wake::Beat;
+        let late = now >= self.next;
+        if late && !std::mem::take(&mut self.beaten) {
+            return self.beat(now);
         }
         // Rounded up: an early wake-up would only wait again.
-        let patience = u16::try_from((self.next - now).as_millis() + 1).unwrap_or(u16::MAX);
+        let patience = if late { 0 } else { (self.next - now).as_millis() + 1 };
+        let patience = u16::try_from(patience).unwrap_or(u16::MAX);
         let mut events = [EpollEvent::empty(); EVENTS];
         let count = match self.epoll.wait(&mut events, EpollTimeout::from(patience)) {
             Ok(count) => count,
@@ -78,6 +79,14 @@ impl Beat {
         self.ready.clear();
         self.ready.extend(events[..count].iter().map(|event| (event.data(), event.events())));
         if self.ready.iter().any(|(number, _)| *number == STOP) { Wake::Stop } else { Wake::Ready }
+    }
+
+    fn beat(&mut self, now: Instant) -> Wake {
+        // A late engine skips beats instead of hurrying after them.
+        self.next = (self.next + BEAT).max(now);
+        self.count += 1;
+        self.beaten = true;
+        Wake::Beat
     }
 
     /// The sockets that the last wait found ready.

@@ -1,10 +1,14 @@
 //! Pattern, arrivals, datagrams, specification and judgement, without a socket.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nix::sys::epoll::EpollFlags;
+use nix::sys::eventfd::EventFd;
+
 use crate::traffic::arrivals::Arrivals;
-use crate::traffic::beat::{BytePace, RequestPace};
+use crate::traffic::beat::{Beat, BytePace, RequestPace, Wake};
 use crate::traffic::datagram::{self, EchoFamily, Received};
 use crate::traffic::judge;
 use crate::traffic::ledger::{Accepted, Asked, ClientStream, Ended, Receipt, ServerSide};
@@ -17,6 +21,20 @@ const DOWNLOAD: Kind = Kind::Download { bits_per_second: 1_000_000 };
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
+}
+
+#[test]
+fn an_engine_that_is_late_for_every_beat_still_hears_its_sockets() {
+    let [stop, ready] = [0, 1].map(|_| Arc::new(EventFd::new().unwrap()));
+    let mut beat = Beat::new(&stop).unwrap();
+    beat.watch(&*ready, 7, EpollFlags::EPOLLIN).unwrap();
+    ready.write(1).unwrap();
+    for wanted in [Wake::Beat, Wake::Ready, Wake::Beat, Wake::Ready] {
+        assert_eq!(beat.wait(), wanted);
+        let (late, begun) = (ms(11), Instant::now());
+        while begun.elapsed() < late {}
+    }
+    assert_eq!(beat.ready().len(), 1);
 }
 
 #[test]
