@@ -19,7 +19,7 @@ use crate::plan::{Interface, Step};
 use crate::programs;
 use crate::sandbox::Node;
 
-pub(crate) use netlink::{addresses, delete_link, forget_neighbours, set_link};
+pub(crate) use netlink::{addresses, delete_link, forget_neighbours, release, set_link};
 
 /// The living nodes by name.
 pub(crate) type Nodes = BTreeMap<String, Node>;

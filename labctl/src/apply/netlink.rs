@@ -70,6 +70,17 @@ pub(super) fn enslave(ns: BorrowedFd<'_>, port: &str, bridge: &str) -> io::Resul
     })
 }
 
+/// Takes an interface out of its bridge.
+///
+/// # Errors
+/// What the kernel said, or that there is no such interface.
+pub(crate) fn release(ns: BorrowedFd<'_>, port: &str) -> io::Result<()> {
+    connected(ns, async |handle| {
+        let message = LinkUnspec::new_with_index(index(port)?).nocontroller().build();
+        handle.link().set(message).execute().await
+    })
+}
+
 /// Switches an interface on or off.
 ///
 /// # Errors

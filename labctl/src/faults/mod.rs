@@ -11,9 +11,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::apply::{self, find};
+use crate::apply;
 use crate::lab::{Failover, Lab};
-use crate::plan::{Actor, SWITCH};
+use crate::plan::Actor;
 use crate::probes::flows::SeenFlow;
 use crate::probes::roles::Role;
 use crate::scenario::Fault;
@@ -88,20 +88,12 @@ impl Lab {
         Ok(())
     }
 
-    /// Ends everything in the router at once: first its processes, which cannot say goodbye, then its cables. The
-    /// network namespace goes with its last process.
+    /// Ends everything in the router at once: its processes, which cannot say goodbye, and its cables.
     fn kill_router(&self, router: &str) -> Result<()> {
         let mut node = self.take_node(router)?;
         node.kill()?;
         self.roles().note(router, Role::Gone);
         self.forget_actors(router);
-        self.with_nodes(|nodes| -> Result<()> {
-            let switch = find(nodes, SWITCH)?.net();
-            for network in ["lan", "wan", "sync"] {
-                apply::delete_link(switch, &format!("{router}-{network}"))?;
-            }
-            Ok(())
-        })?;
-        Ok(node.bury()?)
+        self.unplug(router, node)
     }
 }

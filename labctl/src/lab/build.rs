@@ -36,6 +36,7 @@ impl Lab {
             daemons: Mutex::new(scenario.sync.clone()),
             scenario,
             nodes: Mutex::new(Nodes::new()),
+            dead: Mutex::new(BTreeMap::new()),
             actors: Mutex::new(BTreeMap::new()),
             link: Mutex::new(None),
             traffic: Mutex::new(BTreeMap::new()),
@@ -182,24 +183,27 @@ impl Lab {
     /// # Errors
     /// The step that failed.
     pub(crate) fn boot(&self, router: &str) -> Result<()> {
+        self.clear_away(router)?;
         for step in self.plan().of_node(router) {
             apply::execute(&mut locked(&self.nodes), step)?;
         }
-        let side = if self.scenario.topology.routers.keys().next().is_some_and(|first| first == router) {
-            Side::A
-        } else {
-            Side::B
-        };
         {
             let nodes = locked(&self.nodes);
             let far = far_end(router);
             let end = LinkEnd { ns: find(&nodes, SWITCH)?.net(), interface: &far };
             if let Some(link) = &*locked(&self.link) {
-                link.rejoin(side, end).context("cannot join the dedicated link again")?;
+                link.rejoin(self.side(router), end).context("cannot join the dedicated link again")?;
             }
         }
         self.roles.note(router, Role::Unknown);
         self.start_daemon(router)
+    }
+
+    /// Which end of the dedicated link a router has.
+    #[must_use]
+    pub(super) fn side(&self, router: &str) -> Side {
+        let first = self.scenario.topology.routers.keys().next();
+        if first.is_some_and(|first| first == router) { Side::A } else { Side::B }
     }
 
     /// Ends a router's replicating daemon and starts another one, as its operator would.

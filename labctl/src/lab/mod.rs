@@ -6,6 +6,7 @@
 pub(crate) mod announced;
 mod build;
 mod daemons;
+mod dead;
 mod ended;
 mod handing_over;
 mod observe;
@@ -15,7 +16,7 @@ mod watch;
 mod written;
 
 use std::collections::BTreeMap;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ pub(crate) struct Lab {
     /// What replicates on each router now.
     daemons: Mutex<BTreeMap<String, SyncKind>>,
     nodes: Mutex<Nodes>,
+    /// The network namespaces of routers that were killed.
+    dead: Mutex<BTreeMap<String, OwnedFd>>,
     actors: Mutex<BTreeMap<(String, Actor), Running>>,
     link: Mutex<Option<Link>>,
     traffic: Mutex<BTreeMap<String, Traffic>>,

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
+use std::iter;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,13 +39,22 @@ pub(super) struct Shared {
     taken: Condvar,
 }
 
+/// What becomes of an end.
+#[derive(Debug)]
+pub(super) enum End {
+    /// This interface takes its place.
+    Joined(PacketSocket),
+    /// Nothing is plugged in.
+    Unplugged,
+}
+
 #[derive(Debug)]
 struct Orders {
     weather: Weather,
     /// Something below or above is not yet taken.
     fresh: bool,
     stop: bool,
-    ends: [Option<PacketSocket>; 2],
+    ends: [Option<End>; 2],
     counters: LinkCounters,
 }
 
@@ -81,8 +91,8 @@ impl Shared {
         self.order(|orders| orders.weather = weather);
     }
 
-    pub(super) fn order_end(&self, end: usize, socket: PacketSocket) {
-        self.order(|orders| orders.ends[end] = Some(socket));
+    pub(super) fn order_end(&self, end: usize, becomes: End) {
+        self.order(|orders| orders.ends[end] = Some(becomes));
     }
 
     pub(super) fn order_stop(&self) {
@@ -114,7 +124,8 @@ struct InFlight {
 /// The carrier's own state. End 0 is a, end 1 is b.
 pub(super) struct Carrier {
     shared: Arc<Shared>,
-    ends: [PacketSocket; 2],
+    /// None where nothing is plugged in.
+    ends: [Option<PacketSocket>; 2],
     skies: [Sky; 2],
     lines: [Line; 2],
     in_flight: BinaryHeap<Reverse<InFlight>>,
@@ -127,7 +138,7 @@ impl Carrier {
         let weather = shared.weather();
         Self {
             shared,
-            ends,
+            ends: ends.map(Some),
             skies: [Sky::new(Direction::AToB, weather), Sky::new(Direction::BToA, weather)],
             lines: [Line::default(); 2],
             in_flight: BinaryHeap::new(),
@@ -158,15 +169,17 @@ impl Carrier {
         let mut orders = self.shared.orders();
         if std::mem::take(&mut orders.fresh) {
             for (end, counters) in self.ends.iter().zip(&mut self.counters) {
-                counters.overrun += end.overrun();
+                counters.overrun += end.as_ref().map_or(0, PacketSocket::overrun);
             }
             orders.counters = LinkCounters { a_to_b: self.counters[0], b_to_a: self.counters[1] };
             for sky in &mut self.skies {
                 sky.change(orders.weather);
             }
             for (end, ordered) in self.ends.iter_mut().zip(&mut orders.ends) {
-                if let Some(socket) = ordered.take() {
-                    *end = socket;
+                match ordered.take() {
+                    Some(End::Joined(socket)) => *end = Some(socket),
+                    Some(End::Unplugged) => *end = None,
+                    None => {}
                 }
             }
             self.shared.taken.notify_all();
@@ -177,14 +190,14 @@ impl Carrier {
     fn wait(&self) {
         let patience =
             self.in_flight.peek().map(|Reverse(next)| next.due.saturating_duration_since(Instant::now()));
-        let mut descriptors = [
-            PollFd::new(self.ends[0].as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.ends[1].as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.shared.wake.as_fd(), PollFlags::POLLIN),
-        ];
+        let plugged = self.ends.iter().flatten().map(AsFd::as_fd);
+        let mut descriptors: Vec<PollFd<'_>> = iter::once(self.shared.wake.as_fd())
+            .chain(plugged)
+            .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
+            .collect();
         // An interrupted wait is a wait that ended early; any other error would be ours.
         let _ = ppoll(&mut descriptors, patience.map(TimeSpec::from_duration), None);
-        let woken = descriptors[2].any().unwrap_or(false);
+        let woken = descriptors[0].any().unwrap_or(false);
         if woken {
             let _ = self.shared.wake.read();
         }
@@ -192,7 +205,8 @@ impl Carrier {
 
     fn gather(&mut self, source: usize, buffer: &mut [u8]) {
         for _ in 0..BUDGET_FRAMES {
-            match self.ends[source].read(buffer) {
+            let Some(end) = &self.ends[source] else { return };
+            match end.read(buffer) {
                 Ok(length) => self.enter(source, &mut buffer[..length]),
                 // Nothing waits, or the interface is down or gone: the error is told once and then there is silence.
                 Err(_) => return,
@@ -256,9 +270,9 @@ impl Carrier {
 
     fn deliver(&mut self, target: usize, frame: &[u8]) {
         let counters = &mut self.counters[1 - target];
-        match self.ends[target].write(frame) {
-            Ok(()) => counters.carried += 1,
-            Err(_) => counters.refused += 1,
+        match self.ends[target].as_ref().map(|end| end.write(frame)) {
+            Some(Ok(())) => counters.carried += 1,
+            Some(Err(_)) | None => counters.refused += 1,
         }
     }
 }

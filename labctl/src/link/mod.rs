@@ -27,7 +27,7 @@ pub(crate) mod stage;
 mod tests;
 mod weather;
 
-use carrier::{Carrier, Shared};
+use carrier::{Carrier, End, Shared};
 pub(crate) use chance::Chance;
 use packet_socket::PacketSocket;
 pub(crate) use weather::{Cut, Weather};
@@ -97,8 +97,13 @@ impl Link {
     /// As [`Link::start`]; the old end stays then.
     pub(crate) fn rejoin(&self, side: Side, end: LinkEnd<'_>) -> io::Result<()> {
         let socket = end.open()?;
-        self.shared.order_end(usize::from(side == Side::B), socket);
+        self.shared.order_end(usize::from(side == Side::B), End::Joined(socket));
         Ok(())
+    }
+
+    /// Pulls one end out: nothing passes until [`Link::rejoin`]. The interface is left as it is, and may be removed.
+    pub(crate) fn unplug(&self, side: Side) {
+        self.shared.order_end(usize::from(side == Side::B), End::Unplugged);
     }
 
     /// What happened so far.
@@ -158,7 +163,7 @@ pub(crate) struct DirectionCounters {
     /// Dropped by the kernel where they entered because the thread came too late: never part of the weather, so a
     /// result with such frames says little about the weather. Grows only on an overloaded machine.
     pub(crate) overrun: u64,
-    /// Refused at the far end: interface down or gone, or too many frames on their way.
+    /// Refused at the far end: interface down, gone or unplugged, or too many frames on their way.
     pub(crate) refused: u64,
 }
 

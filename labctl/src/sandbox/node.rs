@@ -123,12 +123,14 @@ impl Node {
         self.init.kill()
     }
 
-    /// Waits until no process of a killed node is left. Those that we started are reaped by their own waiters.
+    /// Waits until no process of a killed node is left, and returns its network namespace, which ends with what is
+    /// returned. Those processes that we started are reaped by their own waiters.
     ///
     /// # Errors
     /// What the kernel said.
-    pub(crate) fn bury(mut self) -> io::Result<()> {
-        self.init.wait().map(drop)
+    pub(crate) fn bury(mut self) -> io::Result<OwnedFd> {
+        self.init.wait()?;
+        Ok(self.namespaces.net)
     }
 }
 

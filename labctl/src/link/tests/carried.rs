@@ -217,6 +217,30 @@ fn a_router_returns() {
 }
 
 #[test]
+fn what_is_unplugged_neither_hears_nor_is_heard() {
+    stage::act(module_path!(), "what_is_unplugged_neither_hears_nor_is_heard", || {
+        let pair = Pair::new();
+        let link = pair.join(Weather::default());
+        let (dead, alive) = (pair.udp(&pair.r1, R1), pair.udp(&pair.r2, R2));
+        introduce(&dead, &alive);
+        let before = link.counters();
+        link.unplug(Side::A);
+        for (from, target) in [(&dead, R2), (&alive, R1)] {
+            from.send_to(&[0; 200], (target, 3780)).expect("its interface is up");
+        }
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while link.counters().b_to_a.refused == before.b_to_a.refused {
+            assert!(Instant::now() < deadline, "what is sent to it is refused: {:?}", link.counters());
+        }
+        assert_eq!(link.counters().a_to_b, before.a_to_b);
+        assert_eq!(link.counters().b_to_a.carried, before.b_to_a.carried);
+
+        link.rejoin(Side::A, pair.end("a")).expect("the same end");
+        introduce(&dead, &alive);
+    });
+}
+
+#[test]
 fn an_absent_interface_is_named_by_its_error() {
     stage::act(module_path!(), "an_absent_interface_is_named_by_its_error", || {
         let pair = Pair::new();
