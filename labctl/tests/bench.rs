@@ -22,10 +22,15 @@ use lock::HostLock;
 const LABCTL: &str = env!("CARGO_BIN_EXE_labctl");
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// `nf_conntrack_max` and `nf_conntrack_buckets`.
-fn limits() -> [String; 2] {
-    ["nf_conntrack_max", "nf_conntrack_buckets"]
-        .map(|key| fs::read_to_string(format!("/proc/sys/net/netfilter/{key}")).expect("connection tracking"))
+/// Of the host, each raised for a run.
+const LIMITS: [&str; 3] = [
+    "/proc/sys/net/netfilter/nf_conntrack_max",
+    "/proc/sys/net/netfilter/nf_conntrack_buckets",
+    "/proc/sys/net/core/netdev_max_backlog",
+];
+
+fn limits() -> [String; 3] {
+    LIMITS.map(|limit| fs::read_to_string(limit).expect("connection tracking"))
 }
 
 #[expect(
@@ -81,13 +86,13 @@ fn labs() -> String {
 }
 
 /// Puts the host back in order where the program under test did not.
-struct Restored([String; 2]);
+struct Restored([String; 3]);
 
 impl Drop for Restored {
     fn drop(&mut self) {
         if limits() != self.0 {
-            for (key, value) in ["nf_conntrack_max", "nf_conntrack_buckets"].iter().zip(&self.0) {
-                let _ = fs::write(format!("/proc/sys/net/netfilter/{key}"), value);
+            for (limit, value) in LIMITS.iter().zip(&self.0) {
+                let _ = fs::write(limit, value);
             }
         }
     }

@@ -22,23 +22,28 @@ use crate::ending::Ending;
 /// The guardian's hidden verb.
 const GUARD: &str = "guard-host";
 
-/// Where the values are: how many flows a network namespace may hold, and the size of the one table of the host.
+/// Where the values are: how many flows a network namespace may hold, the size of the one table of the host, and how many
+/// packets may wait for one of its processors. All routers, clients and servers of a lab wait in the same line, and two
+/// thousand streams that have waited for the same router send at the same moment.
 const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 const BUCKETS: &str = "/proc/sys/net/netfilter/nf_conntrack_buckets";
+const BACKLOG: &str = "/proc/sys/net/core/netdev_max_backlog";
 
-/// The values for a run: those of the measurements that conntrackd's figures come from.
-const WANTED: Values = Values { max: 4_000_000, buckets: 1_048_576 };
+/// The values for a run.
+const WANTED: Values = Values { max: 4_000_000, buckets: 1_048_576, backlog: 100_000 };
 
 /// Held by a guardian until it has restored: a second one would take raised values for the host's own.
 const LOCK: &[u8] = b"labctl-bench-guardian";
 
-/// The two values.
+/// The values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Values {
     /// `nf_conntrack_max`.
     pub(crate) max: u32,
     /// `nf_conntrack_buckets`.
     pub(crate) buckets: u32,
+    /// `netdev_max_backlog`.
+    pub(crate) backlog: u32,
 }
 
 impl Values {
@@ -47,14 +52,18 @@ impl Values {
     /// # Errors
     /// When there is no connection tracking in this kernel.
     pub(crate) fn read() -> Result<Self> {
-        Ok(Self { max: read(MAX)?, buckets: read(BUCKETS)? })
+        Ok(Self { max: read(MAX)?, buckets: read(BUCKETS)?, backlog: read(BACKLOG)? })
     }
 
     /// Sets what differs from `now`.
     fn write(self, now: Self) -> Result<()> {
-        let buckets = if self.buckets == now.buckets { Ok(()) } else { write(BUCKETS, self.buckets) };
-        let max = if self.max == now.max { Ok(()) } else { write(MAX, self.max) };
-        max.and(buckets)
+        let set = |path, value, now| if value == now { Ok(()) } else { write(path, value) };
+        let written = [
+            set(BUCKETS, self.buckets, now.buckets),
+            set(MAX, self.max, now.max),
+            set(BACKLOG, self.backlog, now.backlog),
+        ];
+        written.into_iter().collect()
     }
 
     /// Makes them the host's again.
@@ -64,9 +73,10 @@ impl Values {
 
     /// For whoever must do it where no program can.
     fn by_hand(self) -> String {
-        let Self { max, buckets } = self;
+        let Self { max, buckets, backlog } = self;
         format!(
-            "restore by hand: sysctl -w net.netfilter.nf_conntrack_max={max} net.netfilter.nf_conntrack_buckets={buckets}"
+            "restore by hand: sysctl -w net.netfilter.nf_conntrack_max={max} \
+             net.netfilter.nf_conntrack_buckets={buckets} net.core.netdev_max_backlog={backlog}"
         )
     }
 }
@@ -178,7 +188,11 @@ pub(crate) fn guard() -> Result<()> {
     let before = Values::read()?;
     // Always more than before, so that it can be seen that the guardian has begun.
     let max = WANTED.max.max(before.max.saturating_add(1));
-    let wanted = Values { max, buckets: WANTED.buckets.max(before.buckets) };
+    let wanted = Values {
+        max,
+        buckets: WANTED.buckets.max(before.buckets),
+        backlog: WANTED.backlog.max(before.backlog),
+    };
     let raised = match wanted.write(before) {
         Ok(()) => Raised::Done { before, values: Values::read()? },
         Err(error) => Raised::Refused(format!("{error:#}")),
@@ -200,8 +214,10 @@ fn say(raised: &Raised) -> Result<()> {
 }
 
 fn read(path: &str) -> Result<u32> {
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("cannot read {path}: is nf_conntrack loaded (modprobe nf_conntrack)?"))?;
+    let text = fs::read_to_string(path).with_context(|| {
+        let hint = if path == BACKLOG { "" } else { ": is nf_conntrack loaded (modprobe nf_conntrack)?" };
+        format!("cannot read {path}{hint}")
+    })?;
     text.trim().parse().with_context(|| format!("{path} holds no number: {text:?}"))
 }
 

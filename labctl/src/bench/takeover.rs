@@ -39,8 +39,12 @@ pub(crate) struct TakenOver {
     pub(crate) streams: u64,
     /// Streams that were not alive in the end: reset or stalled.
     pub(crate) lost: u64,
-    /// The longest gap of a stream that never pauses, in milliseconds.
+    /// The longest gap of a TCP stream that never pauses, in milliseconds. Its sender tries again 200 and 600 ms after the
+    /// first packet that was lost (Linux, `tcp(7)`: doubled each time), so it is at least the first of these after VRRP
+    /// has moved.
     pub(crate) gap_ms: f64,
+    /// The longest gap of a stream of datagrams, one each 20 ms: how long nothing passed.
+    pub(crate) datagrams_gap_ms: f64,
     /// Until the other router's group was MASTER.
     pub(crate) vrrp_ms: f64,
     /// Until its daemon had committed, from the fault; only syncd tells.
@@ -119,6 +123,7 @@ fn read(daemon: Daemon, (loose, preload): (bool, bool), document: &Value) -> Res
         streams,
         lost: streams - alive,
         gap_ms: whole(number("/traffic/active/gap_ms/max")?),
+        datagrams_gap_ms: whole(number("/traffic/datagrams/gap_ms/max")?),
         vrrp_ms: whole(number("/failover/vrrp_ms")?),
         commit_ms: document.pointer("/failover/commit_end_ms").and_then(Value::as_u64).map(whole),
     })
@@ -142,11 +147,13 @@ mod tests {
             "traffic": {
                 "active": { "opened": 1500, "alive": 1499, "gap_ms": { "median": 400, "max": 950 } },
                 "idle": { "opened": 500, "alive": 490, "gap_ms": { "median": 8000, "max": 9000 } },
+                "datagrams": { "opened": 100, "alive": 100, "gap_ms": { "median": 350, "max": 360 } },
             },
             "failover": { "vrrp_ms": 320, "commit_begin_ms": null, "commit_end_ms": null, "flows_before": 502_000 },
         });
         let seen = read(Daemon::Conntrackd, (true, false), &document).unwrap();
-        assert_eq!((seen.streams, seen.lost, seen.gap_ms, seen.commit_ms), (2000, 11, 950.0, None));
+        assert_eq!((seen.streams, seen.lost, seen.commit_ms), (2000, 11, None));
+        assert_eq!((seen.gap_ms, seen.datagrams_gap_ms), (950.0, 360.0));
         assert!(read(Daemon::Syncd, (false, true), &json!({})).is_err());
     }
 
