@@ -5,6 +5,7 @@
 //! While a dump is being read, ended flows stay as tombstones: the dump may still bring their picture from before
 //! their end. A dumped flow that an event has touched since the dump began only fills in what is not known.
 
+mod alike;
 mod births;
 mod copies;
 mod doubt;
@@ -93,6 +94,7 @@ pub struct InternalCache {
     /// Slots that were suspected, once for each life in them; no more than the cache may hold flows.
     suspects: Vec<Slot>,
     copies: copies::Queues,
+    alike: alike::Alike,
 }
 
 impl InternalCache {
@@ -113,6 +115,7 @@ impl InternalCache {
             condemned: VecDeque::new(),
             suspects: Vec::new(),
             copies: copies::Queues::default(),
+            alike: alike::Alike::default(),
         }
     }
 
@@ -150,7 +153,11 @@ impl InternalCache {
     #[must_use]
     pub fn inconsistency(&self) -> Option<&'static str> {
         let fresh = self.iter_from(0).filter(|(_, entry)| entry.is(FRESH)).count();
-        (fresh != self.fresh as usize).then_some("not as many flows are unacknowledged as are counted")
+        let said_in_part = |(_, entry): &(Slot, &Entry)| entry.flow.key().said_in_part().is_some();
+        let alike = self.iter_from(0).filter(said_in_part).count();
+        let wrong =
+            (fresh != self.fresh as usize).then_some("not as many flows are unacknowledged as are counted");
+        wrong.or_else(|| (alike != self.alike.len()).then_some("not as many flows are alike as live"))
     }
 
     /// Whether flows that a dump brings from now on may end without an event: they were born while nobody listened,
@@ -197,11 +204,15 @@ impl InternalCache {
         zones.into_iter().find(|zone| lives(parent.key(*zone)))
     }
 
-    /// What the peer must be told about the flow in `slot`, when such lives are told as births.
+    /// What the peer must be told about the flow in `slot`, when such lives are told as births. Where it has ended and
+    /// another lives that is the same to the peer, that is what there is to tell.
     #[must_use]
     pub fn news(&self, slot: Slot, births: Births) -> Option<(Change, FlowRef<'_>)> {
         let entry = self.table.get(slot)?;
         let change = if entry.is(DEAD) {
+            if let Some(survivor) = self.survivor(&entry.flow.key(), births) {
+                return Some(survivor);
+            }
             Change::Destroy
         } else if is_birth(entry, births) {
             Change::New
@@ -424,6 +435,7 @@ impl InternalCache {
         };
         self.unheard += u32::from(mark == UNHEARD);
         self.fresh += 1;
+        self.alike.lives(&flow.key(), slot);
         if mark == BORN {
             self.said_all(slot);
         }
@@ -535,9 +547,10 @@ impl InternalCache {
         let entry = self.entry(slot);
         entry.marks |= DEAD;
         entry.stamp = generation;
-        let (told, fresh) = (entry.is(TOLD), entry.is(FRESH));
+        let (told, fresh, key) = (entry.is(TOLD), entry.is(FRESH), entry.flow.key());
         self.dead += 1;
         self.fresh -= u32::from(fresh);
+        self.alike.ended(&key, slot);
         if told { Applied::Ended(slot) } else { Applied::Vanished(slot) }
     }
 
@@ -545,7 +558,9 @@ impl InternalCache {
         let entry = self.entry(slot);
         if entry.is(DEAD) {
             entry.marks &= !DEAD;
+            let key = entry.flow.key();
             self.dead -= 1;
+            self.alike.lives(&key, slot);
         }
     }
 }

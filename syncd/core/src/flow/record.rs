@@ -186,6 +186,19 @@ pub struct Key {
     pub family: Family,
 }
 
+impl Key {
+    /// All that conntrackd's plain dialect can say of it, where that is not everything: it has no word for the keys of GRE
+    /// and the ports of UDPlite. Flows for which this is the same are one to the peer.
+    #[must_use]
+    pub const fn said_in_part(&self) -> Option<Self> {
+        if self.protocol.has_wire_ports() || !self.protocol.has_kernel_ports() {
+            return None;
+        }
+        let original = Tuple { source_port: 0, target_port: 0, ..self.original };
+        Some(Self { original, ..*self })
+    }
+}
+
 /// One entry of the kernel's connection tracking, as far as it was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {

@@ -113,6 +113,8 @@ pub struct LinkStats {
     /// Frames sent whose flow or expectation the dialect cannot tell from others: ports of UDPlite, keys of GRE, the
     /// zone of an expectation.
     pub ambiguous_sent: u64,
+    /// Ends of flows in whose place another was told that the dialect cannot tell from them, and that lives.
+    pub ends_unsaid: u64,
     /// Frames about expectations of helpers that are not replicated here.
     pub expectations_skipped: u64,
 }

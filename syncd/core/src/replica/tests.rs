@@ -18,6 +18,7 @@ use crate::wire::{
 };
 
 mod account;
+mod alike;
 mod backlog;
 mod certainty;
 mod leftover;

@@ -50,6 +50,7 @@ impl Replica {
         let Unsaid { attributes, ambiguous } = match Subject::from(item) {
             Subject::Flow(slot) => {
                 self.internal.told(slot);
+                self.stats.link.ends_unsaid += u64::from(self.internal.has_survivor(slot));
                 self.internal.flow(slot).map(unsaid).unwrap_or_default()
             }
             Subject::Expectation(slot) => {

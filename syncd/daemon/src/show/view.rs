@@ -418,6 +418,7 @@ struct LinkStatsFields {
     attributes_skipped: u64,
     attributes_unsaid: u64,
     ambiguous_sent: u64,
+    ends_unsaid: u64,
     expectations_skipped: u64,
 }
 

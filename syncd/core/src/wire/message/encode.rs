@@ -71,8 +71,7 @@ pub struct Unsaid {
 #[must_use]
 pub fn unsaid(flow: FlowRef<'_>) -> Unsaid {
     let protocol = flow.protocol;
-    let has_ports = (flow.original.source_port, flow.original.target_port) != (0, 0);
-    let ambiguous = !protocol.has_wire_ports() && protocol.has_kernel_ports() && has_ports;
+    let ambiguous = flow.key().said_in_part().is_some_and(|said| said != flow.key());
     let id =
         protocol.is_icmp() && flow.has(AttrSet::REPLY) && flow.reply.icmp_id() != flow.original.icmp_id();
     let long = |helper| !rare::can_say(helper);
