@@ -197,7 +197,9 @@ pub(crate) fn of_syncd(flows: &[CachedFlow]) -> Table {
             after: after as i32,
         };
         let shifts = flow.sequence.map(|shifts| shifts.map(shift));
-        (key, Worth { reply: Some(tuple(&flow.reply)), state: flow.state.clone(), mark: flow.mark, shifts })
+        // No mark and mark 0 are the same to a kernel.
+        let mark = flow.mark.unwrap_or(0);
+        (key, Worth { reply: Some(tuple(&flow.reply)), state: flow.state.clone(), mark, shifts })
     };
     flows.iter().map(entry).collect()
 }

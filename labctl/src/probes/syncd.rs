@@ -82,9 +82,9 @@ pub(crate) struct CachedFlow {
     /// Zone.
     #[serde(default)]
     pub(crate) zone: u16,
-    /// `ct mark`.
+    /// `ct mark`; none if it was not said.
     #[serde(default)]
-    pub(crate) mark: u32,
+    pub(crate) mark: Option<u32>,
     /// Original direction.
     pub(crate) original: CachedTuple,
     /// Reply direction, after NAT.

@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use serde::Serialize;
 use syncd_core::flow::{Change, Expectation, Whole};
 use syncd_core::wire::{
-    BadFrame, Control, Flags, FrameView, MessageType, decode_expectation, decode_flow, frames,
+    BadFrame, Control, Flags, FrameError, FrameView, MessageType, decode_expectation, decode_flow, frames,
 };
 
+use super::words::{beside_the_line, passed_over};
 use crate::show::expectations::ExpectationView;
 use crate::show::text::utc;
 use crate::show::view::FlowView;
@@ -31,14 +32,31 @@ pub(crate) struct Envelope {
 pub(crate) enum Said {
     /// About the conversation.
     Control(Control),
-    /// About a flow; so many attributes mean nothing to us.
-    Flow(Change, Box<Whole>, u32),
-    /// About an expectation; as above.
-    Expectation(Change, Box<Expectation>, u32),
+    /// About a flow.
+    Flow(Change, Box<Whole>, PassedOver),
+    /// About an expectation.
+    Expectation(Change, Box<Expectation>, PassedOver),
     /// Its header is right, its content is not: why.
     Refused(MessageType, String),
     /// It is no message, or one of a kind that nobody knows: why.
-    Malformed(String),
+    Malformed(FrameError),
+    /// The rest of it, and what follows, is not in the capture.
+    Cut,
+}
+
+/// Attributes of a message that say nothing to us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PassedOver {
+    /// So many, as the daemon counts them.
+    pub(crate) count: u32,
+    /// Which.
+    pub(crate) names: Vec<String>,
+}
+
+impl PassedOver {
+    fn of(view: &FrameView<'_>, count: u32) -> Self {
+        Self { count, names: passed_over(view, count) }
+    }
 }
 
 /// One message, or a place where none stands.
@@ -80,12 +98,16 @@ impl Message {
         let said = match (view.control(), view.change()) {
             (Some(control), _) => Said::Control(control),
             (None, Some(_)) => match decode_flow(view) {
-                Ok(decoded) => Said::Flow(decoded.change, Box::new(decoded.whole().whole()), decoded.skipped),
+                Ok(decoded) => {
+                    let skipped = PassedOver::of(view, decoded.skipped);
+                    Said::Flow(decoded.change, Box::new(decoded.whole().whole()), skipped)
+                }
                 Err(error) => Said::Refused(view.kind(), error.to_string()),
             },
             (None, None) => match decode_expectation(view) {
                 Ok(decoded) => {
-                    Said::Expectation(decoded.change, Box::new(decoded.expectation), decoded.skipped)
+                    let skipped = PassedOver::of(view, decoded.skipped);
+                    Said::Expectation(decoded.change, Box::new(decoded.expectation), skipped)
                 }
                 Err(error) => Said::Refused(view.kind(), error.to_string()),
             },
@@ -94,8 +116,16 @@ impl Message {
     }
 
     fn malformed(bad: &BadFrame) -> Self {
-        let said = Said::Malformed(bad.reason.to_string());
+        let said = Said::Malformed(bad.reason);
         Self { seq: bad.seq.map(|seq| seq.0), flags: Flags::NONE, offset: bad.offset, said }
+    }
+
+    /// As a message of a datagram whose end is missing: what seems broken there is only not whole.
+    pub(crate) fn of_a_part(self) -> Self {
+        match self.said {
+            Said::Malformed(reason) if reason.ends_datagram() => Self { said: Said::Cut, ..self },
+            _ => self,
+        }
     }
 
     /// Whether nothing can be made of it.
@@ -142,6 +172,7 @@ impl Message {
                 "[EXPECT DESTROY]"
             }
             Said::Refused(MessageType::Control, _) | Said::Malformed(_) => "MALFORMED",
+            Said::Cut => "CUT",
         }
     }
 }
@@ -151,9 +182,9 @@ struct Words<'a>(&'a Said);
 
 impl Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let skipped = |f: &mut fmt::Formatter<'_>, count: u32| match count {
-            0 => Ok(()),
-            count => write!(f, " [attributes passed over: {count}]"),
+        let skipped = |f: &mut fmt::Formatter<'_>, skipped: &PassedOver| match skipped.names.as_slice() {
+            [] => Ok(()),
+            names => write!(f, " [attributes passed over: {}]", names.join(", ")),
         };
         match self.0 {
             Said::Control(Control::Ack(range) | Control::Nack(range)) if range.from == range.to => {
@@ -163,19 +194,20 @@ impl Display for Words<'_> {
                 write!(f, " {}-{}", range.from, range.to)
             }
             Said::Control(Control::Alive | Control::Resync) => Ok(()),
-            Said::Flow(_, flow, count) => {
-                write!(f, " {flow}")?;
-                skipped(f, *count)
+            Said::Flow(_, flow, names) => {
+                write!(f, " {flow}{}", beside_the_line((&**flow).into()))?;
+                skipped(f, names)
             }
-            Said::Expectation(_, expectation, count) => {
+            Said::Expectation(_, expectation, names) => {
                 if let Some(timeout) = expectation.timeout {
                     write!(f, " {timeout}")?;
                 }
                 write!(f, " {expectation}")?;
-                skipped(f, *count)
+                skipped(f, names)
             }
             Said::Refused(_, reason) => write!(f, " refused: {reason}"),
             Said::Malformed(reason) => write!(f, ": {reason}"),
+            Said::Cut => f.write_str(": the rest was not captured"),
         }
     }
 }
@@ -189,7 +221,8 @@ pub(crate) struct MessageView {
     target: String,
     /// Its number, if it can be known.
     seq: Option<u32>,
-    /// `new`, `update`, `destroy`, the same with `expect-` before it, `ack`, `nack`, `resync`, `alive`, `malformed`.
+    /// `new`, `update`, `destroy`, the same with `expect-` before it, `ack`, `nack`, `resync`, `alive`, `malformed`,
+    /// `cut`.
     kind: String,
     hello: bool,
     hello_back: bool,
@@ -202,8 +235,10 @@ pub(crate) struct MessageView {
     flow: Option<FlowView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expectation: Option<ExpectationView>,
-    /// Attributes that mean nothing to us.
+    /// How many attributes say nothing to us.
     attributes_skipped: u32,
+    /// Which.
+    attributes_passed_over: Vec<String>,
     /// Why nothing can be made of it.
     error: Option<String>,
 }
@@ -225,6 +260,7 @@ impl MessageView {
             flow: None,
             expectation: None,
             attributes_skipped: 0,
+            attributes_passed_over: Vec::new(),
             error: None,
         };
         match &message.said {
@@ -234,14 +270,21 @@ impl MessageView {
             Said::Control(Control::Alive | Control::Resync) => {}
             Said::Flow(_, flow, skipped) => {
                 view.flow = Some(FlowView::new(&**flow, None, None));
-                view.attributes_skipped = *skipped;
+                view.pass_over(skipped);
             }
             Said::Expectation(_, expectation, skipped) => {
                 view.expectation = Some(ExpectationView::new(expectation, None, None));
-                view.attributes_skipped = *skipped;
+                view.pass_over(skipped);
             }
-            Said::Refused(_, reason) | Said::Malformed(reason) => view.error = Some(reason.clone()),
+            Said::Refused(_, reason) => view.error = Some(reason.clone()),
+            Said::Malformed(reason) => view.error = Some(reason.to_string()),
+            Said::Cut => view.error = Some("the rest was not captured".to_owned()),
         }
         view
+    }
+
+    fn pass_over(&mut self, skipped: &PassedOver) {
+        self.attributes_skipped = skipped.count;
+        self.attributes_passed_over.clone_from(&skipped.names);
     }
 }

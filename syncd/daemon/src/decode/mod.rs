@@ -1,11 +1,13 @@
 //! `syncd decode`: what a capture of a dedicated link says. Needs no daemon, no rights and no network.
 //!
-//! From the outside in: a file of packets ([`capture`]), UDP in a packet ([`packet`]), messages in a payload
-//! ([`message`]). Tested in `tests.rs` beside it, on captures of a real conntrackd, whose texts are in `snapshots/cli`.
+//! From the outside in: a file of packets ([`capture`]), UDP in a packet ([`packet`]) or in several ([`fragments`]),
+//! messages in a payload ([`message`]), what a line leaves out ([`words`]). Tested in `tests.rs` beside it, on captures of a real conntrackd, whose texts are in `snapshots/cli`.
 
 mod capture;
+mod fragments;
 mod message;
 mod packet;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use capture::{Capture, CaptureError};
+use fragments::{Fragments, Joined};
 use message::{Envelope, MessageView};
 use packet::{Contents, Udp};
 
@@ -57,8 +60,12 @@ struct Tally {
     datagrams: u64,
     messages: u64,
     wrong: u64,
-    /// Datagrams of which a part is missing.
+    /// Datagrams of which a part is missing in the packet.
     partial: u64,
+    /// Datagrams of which a fragment is missing.
+    torn: u64,
+    /// Datagrams of which the first fragment is missing, so that nobody knows for which port they are.
+    headless: u64,
     /// Packets that are something else.
     others: u64,
     /// Packets of a kind of link that is not understood.
@@ -122,35 +129,90 @@ fn all(
     out: &mut impl Write,
     tally: &mut Tally,
 ) -> Result<(), Stop> {
+    let (mut printer, mut fragments) = (Printer { ports, json, out, tally }, Fragments::default());
+    let done = packets(capture, &mut printer, &mut fragments);
+    if !matches!(done, Err(Stop::Output(_))) {
+        for joined in fragments.finish() {
+            printer.joined(&joined).map_err(Stop::Output)?;
+        }
+    }
+    done
+}
+
+fn packets(
+    capture: &mut Capture<impl Read>,
+    printer: &mut Printer<'_, impl Write>,
+    fragments: &mut Fragments,
+) -> Result<(), Stop> {
     while let Some(packet) = capture.next().map_err(Stop::Capture)? {
-        let udp = match packet::contents(packet.link, packet.bytes) {
-            Contents::Udp(udp) if is_wanted(&udp, ports) => udp,
-            Contents::Udp(_) | Contents::Other => {
-                tally.others += 1;
-                continue;
+        match packet::contents(packet.link, packet.bytes) {
+            Contents::Udp(udp) => {
+                let udp = Udp { partial: udp.partial || packet.cut, ..udp };
+                printer.datagram(&udp, packet.time).map_err(Stop::Output)?;
             }
-            Contents::UnknownLink => {
-                tally.unknown_links += 1;
-                continue;
+            Contents::Fragment(fragment) => {
+                if let Some(joined) = fragments.take(&fragment, packet.time) {
+                    printer.joined(&joined).map_err(Stop::Output)?;
+                }
             }
-        };
-        tally.datagrams += 1;
-        tally.partial += u64::from(udp.partial || packet.cut);
-        let envelope = Envelope { time: packet.time, source: udp.source, target: udp.target };
-        for message in message::messages(udp.payload) {
-            tally.wrong += u64::from(message.is_wrong());
-            let written = if json {
-                let separator = if tally.messages == 0 { "\n" } else { ",\n" };
-                let view = serde_json::json!(MessageView::new(&message, &envelope));
-                write!(out, "{separator}{view}")
-            } else {
-                writeln!(out, "{}", message.line(&envelope))
-            };
-            written.map_err(Stop::Output)?;
-            tally.messages += 1;
+            Contents::Other => printer.tally.others += 1,
+            Contents::UnknownLink => printer.tally.unknown_links += 1,
+        }
+        while let Some(joined) = fragments.give_up(packet.time) {
+            printer.joined(&joined).map_err(Stop::Output)?;
         }
     }
     Ok(())
+}
+
+/// Writes messages and counts them.
+struct Printer<'a, W> {
+    ports: Ports,
+    json: bool,
+    out: &'a mut W,
+    tally: &'a mut Tally,
+}
+
+impl<W: Write> Printer<'_, W> {
+    fn joined(&mut self, joined: &Joined) -> io::Result<()> {
+        match packet::joined(joined) {
+            Some(udp) => {
+                self.tally.torn += u64::from(!joined.whole && is_wanted(&udp, self.ports));
+                self.datagram(&Udp { partial: udp.partial || !joined.whole, ..udp }, joined.time)
+            }
+            None if joined.next.is_none() => {
+                self.tally.headless += 1;
+                Ok(())
+            }
+            None => {
+                self.tally.others += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn datagram(&mut self, udp: &Udp<'_>, time: u64) -> io::Result<()> {
+        if !is_wanted(udp, self.ports) {
+            self.tally.others += 1;
+            return Ok(());
+        }
+        self.tally.datagrams += 1;
+        self.tally.partial += u64::from(udp.partial);
+        let envelope = Envelope { time, source: udp.source, target: udp.target };
+        for message in message::messages(udp.payload) {
+            let message = if udp.partial { message.of_a_part() } else { message };
+            self.tally.wrong += u64::from(message.is_wrong());
+            if self.json {
+                let separator = if self.tally.messages == 0 { "\n" } else { ",\n" };
+                let view = serde_json::json!(MessageView::new(&message, &envelope));
+                write!(self.out, "{separator}{view}")?;
+            } else {
+                writeln!(self.out, "{}", message.line(&envelope))?;
+            }
+            self.tally.messages += 1;
+        }
+        Ok(())
+    }
 }
 
 fn is_wanted(udp: &Udp<'_>, ports: Ports) -> bool {
@@ -161,11 +223,22 @@ fn is_wanted(udp: &Udp<'_>, ports: Ports) -> bool {
 }
 
 fn summary(tally: &Tally) -> String {
-    let Tally { datagrams, messages, wrong, partial, others, unknown_links } = *tally;
+    let Tally { datagrams, messages, wrong, partial, torn, headless, others, unknown_links } = *tally;
     let (all, said) = (counted(datagrams, "datagram"), counted(messages, "message"));
     let mut text = format!("{all}, {said}, {wrong} of them malformed");
-    if partial > 0 {
-        text += &format!("; of {} a part was not captured: use 'tcpdump -s 0'", counted(partial, "datagram"));
+    // What a fragment is missing of was captured as long as it was.
+    if let cut @ 1.. = partial - torn {
+        text += &format!("; of {} a part was not captured: use 'tcpdump -s 0'", counted(cut, "datagram"));
+    }
+    if torn > 0 {
+        text += &format!("; of {} a fragment was not captured", counted(torn, "datagram"));
+    }
+    if headless > 0 {
+        text += &format!("; of {} the first fragment was not captured", counted(headless, "other datagram"));
+    }
+    if torn + headless > 0 {
+        // Later fragments have no port by which a filter would know them.
+        text += ": use tcpdump 'udp port 3780 or ip[6:2] & 0x1fff != 0 or ip6[6] = 44'";
     }
     if others > 0 {
         text += &format!("; {}", counted(others, "other packet"));

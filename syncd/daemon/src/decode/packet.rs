@@ -1,9 +1,11 @@
 //! From a captured packet to the UDP payload in it: link layer, IPv4 or IPv6, UDP.
 //!
-//! Says nothing of what is no UDP. Checksums are not looked at: a capture on the sending side has none yet. Tested in
-//! `tests.rs` beside it.
+//! Says nothing of what is no UDP. Checksums are not looked at: a capture on the sending side has none yet. Fragments are
+//! handed out as such, and taken again when they were put together. Tested in `tests.rs` beside it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::fragments::{Fragment, Joined, Whose};
 
 /// `LINKTYPE_*` that are understood.
 const ETHERNET: u32 = 1;
@@ -29,7 +31,7 @@ pub(crate) struct Udp<'a> {
     pub(crate) target: SocketAddr,
     /// What is in it, as far as it was captured.
     pub(crate) payload: &'a [u8],
-    /// Whether a part is missing: not captured, or in other fragments.
+    /// Whether bytes at its end are missing.
     pub(crate) partial: bool,
 }
 
@@ -38,7 +40,9 @@ pub(crate) struct Udp<'a> {
 pub(crate) enum Contents<'a> {
     /// A UDP datagram, or its beginning.
     Udp(Udp<'a>),
-    /// Something else, or a later fragment of one.
+    /// A part of what may be one.
+    Fragment(Fragment<'a>),
+    /// Something else.
     Other,
     /// It comes from a kind of link that is not understood.
     UnknownLink,
@@ -53,7 +57,16 @@ pub(crate) fn contents(link: u32, bytes: &[u8]) -> Contents<'_> {
         link if RAW.contains(&link) || link == IPV4 || link == IPV6 => Some(bytes),
         _ => return Contents::UnknownLink,
     };
-    ip.and_then(internet).map_or(Contents::Other, Contents::Udp)
+    ip.and_then(internet).unwrap_or(Contents::Other)
+}
+
+/// The UDP datagram that was put together, as far as it goes.
+pub(crate) fn joined(joined: &Joined) -> Option<Udp<'_>> {
+    let Whose { source, target, .. } = joined.whose;
+    match behind_extensions(joined.next?, &joined.bytes)? {
+        Behind::Udp(bytes) => udp(source, target, bytes),
+        Behind::Fragment { .. } => None,
+    }
 }
 
 fn ethernet(bytes: &[u8]) -> Option<&[u8]> {
@@ -68,7 +81,7 @@ fn behind(mut kind: u16, mut rest: &[u8]) -> Option<&[u8]> {
     [TYPE_IPV4, TYPE_IPV6].contains(&kind).then_some(rest)
 }
 
-fn internet(bytes: &[u8]) -> Option<Udp<'_>> {
+fn internet(bytes: &[u8]) -> Option<Contents<'_>> {
     match bytes.first()? >> 4 {
         4 => ipv4(bytes),
         6 => ipv6(bytes),
@@ -76,42 +89,65 @@ fn internet(bytes: &[u8]) -> Option<Udp<'_>> {
     }
 }
 
-fn ipv4(bytes: &[u8]) -> Option<Udp<'_>> {
+fn ipv4(bytes: &[u8]) -> Option<Contents<'_>> {
     let head: &[u8; 20] = bytes.first_chunk()?;
-    let (length, offset) = (usize::from(head[0] & 0x0f) * 4, number(head, 6)?);
-    let (later, more) = (offset & 0x1fff != 0, offset & 0x2000 != 0);
-    if head[9] != UDP || later || length < head.len() {
+    let (length, field) = (usize::from(head[0] & 0x0f) * 4, number(head, 6)?);
+    let (offset, more) = (usize::from(field & 0x1fff) * 8, field & 0x2000 != 0);
+    if head[9] != UDP || length < head.len() {
         return None;
     }
     let end = length_or_rest(number(head, 2)?, bytes);
     let [source, target] =
-        [12, 16].map(|at| Ipv4Addr::new(head[at], head[at + 1], head[at + 2], head[at + 3]));
-    udp(source.into(), target.into(), bytes.get(length..end)?, more)
+        [12, 16].map(|at| Ipv4Addr::new(head[at], head[at + 1], head[at + 2], head[at + 3]).into());
+    let bytes = bytes.get(length..end)?;
+    if offset == 0 && !more {
+        return udp(source, target, bytes).map(Contents::Udp);
+    }
+    let whose = Whose { source, target, id: number(head, 4)?.into() };
+    Some(Contents::Fragment(Fragment { whose, next: UDP, offset, more, bytes }))
 }
 
-fn ipv6(bytes: &[u8]) -> Option<Udp<'_>> {
-    let (head, mut rest) = bytes.split_first_chunk::<40>()?;
-    rest = rest.get(..length_or_rest(number(head, 4)?, rest))?;
-    let address =
-        |at: usize| Ipv6Addr::from(<[u8; 16]>::try_from(&head[at..at + 16]).expect("within the head"));
-    let (mut next, mut more) = (head[6], false);
-    // Options for the way, routing, fragments, options for the target (RFC 8200).
-    while let 0 | 43 | 44 | 60 = next {
-        let extension: &[u8; 8] = rest.first_chunk()?;
-        let length = if next == 44 {
-            let offset = number(extension, 2)?;
-            if offset & 0xfff8 != 0 {
-                return None;
-            }
-            more = offset & 1 != 0;
-            8
-        } else {
-            8 * (1 + usize::from(extension[1]))
-        };
-        next = extension[0];
-        rest = rest.get(length..)?;
+fn ipv6(bytes: &[u8]) -> Option<Contents<'_>> {
+    let (head, rest) = bytes.split_first_chunk::<40>()?;
+    let rest = rest.get(..length_or_rest(number(head, 4)?, rest))?;
+    let address = |at: usize| {
+        IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(&head[at..at + 16]).expect("within the head")))
+    };
+    let (source, target) = (address(8), address(24));
+    match behind_extensions(head[6], rest)? {
+        Behind::Udp(bytes) => udp(source, target, bytes).map(Contents::Udp),
+        Behind::Fragment { id, next, offset, more, bytes } => {
+            let whose = Whose { source, target, id };
+            Some(Contents::Fragment(Fragment { whose, next, offset, more, bytes }))
+        }
     }
-    if next == UDP { udp(address(8).into(), address(24).into(), rest, more) } else { None }
+}
+
+/// What stands behind the extension headers of IPv6.
+enum Behind<'a> {
+    Udp(&'a [u8]),
+    Fragment { id: u32, next: u8, offset: usize, more: bool, bytes: &'a [u8] },
+}
+
+/// Options for the way, routing, fragments, options for the target (RFC 8200). A fragment that is the whole is none.
+fn behind_extensions(mut next: u8, mut rest: &[u8]) -> Option<Behind<'_>> {
+    while let 0 | 43 | 44 | 60 = next {
+        let (extension, behind) = rest.split_first_chunk::<8>()?;
+        if next != 44 {
+            rest = rest.get(8 * (1 + usize::from(extension[1]))..)?;
+            next = extension[0];
+            continue;
+        }
+        let field = number(extension, 2)?;
+        let (offset, more) = (usize::from(field & 0xfff8), field & 1 != 0);
+        (next, rest) = (extension[0], behind);
+        if offset != 0 || more {
+            let id = u32::from_be_bytes(*extension.last_chunk()?);
+            let may_be_udp = matches!(next, 0 | 43 | 60 | UDP);
+            return may_be_udp.then_some(Behind::Fragment { id, next, offset, more, bytes: rest });
+        }
+    }
+    (next == UDP).then_some(Behind::Udp(rest))
 }
 
 /// Where a packet ends. Padding of Ethernet is no part of it; one that was captured before the card cut it says 0.
@@ -119,14 +155,14 @@ fn length_or_rest(said: u16, bytes: &[u8]) -> usize {
     if said == 0 { bytes.len() } else { bytes.len().min(usize::from(said)) }
 }
 
-fn udp(source: IpAddr, target: IpAddr, bytes: &[u8], more: bool) -> Option<Udp<'_>> {
+fn udp(source: IpAddr, target: IpAddr, bytes: &[u8]) -> Option<Udp<'_>> {
     let (head, rest) = bytes.split_first_chunk::<8>()?;
     let length = usize::from(number(head, 4)?).checked_sub(head.len())?;
     Some(Udp {
         source: SocketAddr::new(source, number(head, 0)?),
         target: SocketAddr::new(target, number(head, 2)?),
         payload: &rest[..length.min(rest.len())],
-        partial: more || length > rest.len(),
+        partial: length > rest.len(),
     })
 }
 

@@ -24,6 +24,9 @@ pub(crate) struct ExpectationView {
     pub(crate) tuple: TupleView,
     /// Which bits of it count.
     pub(crate) mask: TupleView,
+    /// The protocol that the mask names; helpers name that of the expected flow.
+    #[serde(default)]
+    pub(crate) mask_protocol_number: u8,
     /// Helper of the parent.
     pub(crate) helper: Option<String>,
     /// The helper's number for its kind.
@@ -46,6 +49,8 @@ pub(crate) struct ExpectationView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NatView {
     direction: String,
+    #[serde(default)]
+    protocol_number: u8,
     #[serde(flatten)]
     tuple: TupleView,
 }
@@ -69,11 +74,13 @@ impl ExpectationView {
             parent: ParentView::new(&expectation.parent),
             tuple: tuple(expectation.protocol, &expectation.tuple),
             mask: tuple(expectation.protocol, &expectation.mask),
+            mask_protocol_number: expectation.mask_protocol.0,
             helper: (!expectation.helper.is_empty()).then(|| expectation.helper.to_string()),
             class: expectation.class,
             flags: flags.iter().filter(|(flag, _)| has(*flag)).map(|(_, word)| (*word).to_owned()).collect(),
             nat: expectation.nat.as_ref().map(|nat| NatView {
                 direction: if nat.direction == 0 { "original" } else { "reply" }.to_owned(),
+                protocol_number: nat.protocol.0,
                 tuple: tuple(nat.protocol, &nat.tuple),
             }),
             function: (!expectation.function.is_empty()).then(|| expectation.function.to_string()),

@@ -2,7 +2,7 @@
 //! `show/tests.rs`.
 
 use serde::{Deserialize, Serialize};
-use syncd_core::flow::{ExtraSet, Extras, Parent, SequenceShift, Synproxy};
+use syncd_core::flow::{AttrSet, ExtraSet, Extras, FlowRef, Parent, SequenceShift, Synproxy};
 
 use super::flows::TupleView;
 
@@ -37,6 +37,8 @@ pub(crate) struct ExtrasView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ParentView {
     protocol: String,
+    #[serde(default)]
+    protocol_number: u8,
     #[serde(flatten)]
     original: TupleView,
 }
@@ -45,15 +47,18 @@ impl ParentView {
     /// As it is.
     pub(crate) fn new(parent: &Parent) -> Self {
         let original = TupleView::new(parent.family, parent.protocol, &parent.original);
-        Self { protocol: parent.protocol.name().to_owned(), original }
+        Self { protocol: parent.protocol.name().to_owned(), protocol_number: parent.protocol.0, original }
     }
 }
 
 impl ExtrasView {
-    /// As they are.
-    pub(crate) fn new(extras: &Extras) -> Self {
+    /// As they are. Of a synproxy that has no numbers yet nothing is held but that it was said.
+    pub(crate) fn new(flow: FlowRef<'_>) -> Self {
+        let none = Extras::default();
+        let extras = flow.extras.unwrap_or(&none);
         let said = |what| extras.has(what);
         let Synproxy { isn, its, offset } = extras.synproxy;
+        let zero = flow.has(AttrSet::SYNPROXY_ZERO).then_some([0; 3]);
         let shift = |shift: SequenceShift| {
             let signed = |bytes: u32| i64::from(bytes.cast_signed());
             [i64::from(shift.position), signed(shift.before), signed(shift.after)]
@@ -64,7 +69,7 @@ impl ExtrasView {
             labels: said(ExtraSet::LABELS).then(|| format!("{:#x}", extras.labels.bits())),
             sctp_tags: said(ExtraSet::SCTP_TAGS).then_some(extras.sctp_tags),
             dccp: said(ExtraSet::DCCP).then_some([extras.dccp.state, extras.dccp.role]),
-            synproxy: said(ExtraSet::SYNPROXY).then_some([isn, its, offset]),
+            synproxy: said(ExtraSet::SYNPROXY).then_some([isn, its, offset]).or(zero),
             sequence: said(ExtraSet::SEQUENCE).then(|| extras.sequence.map(shift)),
         }
     }

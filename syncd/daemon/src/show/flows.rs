@@ -20,14 +20,21 @@ pub(crate) struct FlowView {
     pub(crate) protocol_number: u8,
     /// Conntrack zone.
     pub(crate) zone: u16,
-    /// Connection mark.
-    pub(crate) mark: u32,
+    /// Connection mark; none if it was not said.
+    pub(crate) mark: Option<u32>,
+    /// `IPS_*` bits (`enum ip_conntrack_status`); none if they were not said.
+    #[serde(default)]
+    pub(crate) status: Option<u32>,
     /// The direction of the first packet.
     pub(crate) original: TupleView,
     /// The direction of the answers; none if it was not said.
     pub(crate) reply: Option<TupleView>,
     /// State of TCP's or SCTP's tracking.
     pub(crate) state: Option<String>,
+    /// TCP's window scales, original and reply, if they were said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
+    pub(crate) window_scales: Option<[u8; 2]>,
     /// Whether it is never dropped early.
     pub(crate) assured: bool,
     /// Whether packets were seen in both directions.
@@ -96,10 +103,12 @@ impl FlowView {
             protocol: flow.protocol.name().to_owned(),
             protocol_number: flow.protocol.0,
             zone: flow.zone,
-            mark: if flow.has(AttrSet::MARK) { flow.mark } else { 0 },
+            mark: flow.has(AttrSet::MARK).then_some(flow.mark),
+            status: flow.has(AttrSet::STATUS).then_some(flow.status.0),
             original: tuple(&flow.original),
             reply: flow.has(AttrSet::REPLY).then(|| tuple(&flow.reply)),
             state: state_name(flow).map(str::to_owned),
+            window_scales: window_scales(flow),
             assured: has_status(Status::ASSURED),
             seen_reply: has_status(Status::SEEN_REPLY),
             timeout: flow.has(AttrSet::TIMEOUT).then_some(flow.timeout),
@@ -107,7 +116,7 @@ impl FlowView {
             failure: failure.map(failure_text),
             id: None,
             carried: None,
-            extras: flow.extras.map(ExtrasView::new).unwrap_or_default(),
+            extras: ExtrasView::new(flow),
         }
     }
 }
@@ -132,6 +141,12 @@ pub(crate) fn state_name(flow: FlowRef<'_>) -> Option<&'static str> {
     }
     let sctp = flow.extras.filter(|extras| extras.has(ExtraSet::SCTP_STATE));
     sctp.map(|extras| extras.sctp_state.name())
+}
+
+/// TCP's window scales, original and reply, if they were said.
+pub(crate) fn window_scales(flow: FlowRef<'_>) -> Option<[u8; 2]> {
+    let said = flow.protocol == Protocol::TCP && flow.has(AttrSet::TCP_SCALE);
+    said.then_some([flow.tcp_scale_original, flow.tcp_scale_reply])
 }
 
 impl TupleView {

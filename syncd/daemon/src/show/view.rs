@@ -14,7 +14,7 @@ use super::ready::{KeepalivedView, ReasonView};
 use crate::last_role::Transition;
 use crate::readiness::Standing;
 
-pub(crate) use super::flows::FlowView;
+pub(crate) use super::flows::{FlowView, window_scales};
 
 /// What the configuration adds to the status.
 #[derive(Clone, Debug)]

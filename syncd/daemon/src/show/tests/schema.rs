@@ -158,7 +158,10 @@ fn flows() {
     let mut dccp = rare(echo);
     dccp.extras.said(ExtraSet::DCCP);
     dccp.extras.said(ExtraSet::HELPER);
+    let mut scaled = Flow::new(Family::V4, Protocol::TCP, Tuple::default());
+    scaled.present = AttrSet::STATUS.with(AttrSet::TCP_SCALE);
     let flows = [
+        value(&FlowView::new(&scaled, None, None)),
         value(&FlowView::new(&echo, Some(3), Some(&failure))),
         value(&FlowView::new(&unanswered, None, None)),
         value(&FlowView::new(&answered, None, None)),
@@ -272,7 +275,32 @@ fn captures() {
         crate::decode::print(&file, crate::decode::Ports::Any, true, &mut out).unwrap();
         serde_json::from_slice(&out).unwrap()
     });
-    hold("decode", "syncd decode --json", &decoded.collect::<Vec<Value>>());
+    hold("decode", "syncd decode --json", &decoded.chain([of_a_stranger()]).collect::<Vec<Value>>());
+}
+
+/// A message that no conntrackd sends: without a status, and with an attribute that nobody knows.
+fn of_a_stranger() -> Value {
+    let message = [
+        &[0x10, 0, 0, 44, 0, 0, 0, 9, 0, 12, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2][..],
+        &[0, 5, 0, 2, 6, 0, 0, 0, 0, 8, 0, 3, 0, 1, 0, 2, 0, 8, 0, 33, 0, 0, 0, 0],
+    ]
+    .concat();
+    let udp = [&[0x0e, 0xc4, 0x0e, 0xc4, 0, 52, 0, 0][..], &message].concat();
+    let packet = [&[0x45, 0, 0, 72, 0, 1, 0, 0, 64, 17, 0, 0, 10, 9, 0, 1, 10, 9, 0, 2][..], &udp].concat();
+    let numbers = [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 0, 101, 1, 2, 72, 72].map(u32::to_le_bytes);
+    let file = [numbers.as_flattened(), &packet].concat();
+    let mut out = Vec::new();
+    crate::decode::print_from(
+        &file[..],
+        std::path::Path::new("-"),
+        crate::decode::Ports::Any,
+        true,
+        &mut out,
+    )
+    .unwrap();
+    let document: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(document["messages"][0]["attributes_passed_over"], json!(["number 33"]));
+    document
 }
 
 #[test]
