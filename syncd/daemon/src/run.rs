@@ -236,6 +236,10 @@ fn usual_cache_limit() -> u32 {
     kernel::table_limit().map_or(LEAST, |max| max.saturating_mul(2).max(LEAST))
 }
 
+/// Window scales are said whenever the kernel says them: 16 bytes of a TCP flow's message. A conntrackd understands them
+/// whether or not it sends its own (`TCPWindowTracking`).
+const WIRE: Options = Options { window_scale: true };
+
 fn replica_config(settings: &Settings, ends: Ends) -> replica::Config {
     let Settings { filter, internal_limit, external_limit, channels, .. } = settings;
     replica::Config {
@@ -243,7 +247,7 @@ fn replica_config(settings: &Settings, ends: Ends) -> replica::Config {
         internal_limit: *internal_limit,
         external_limit: *external_limit,
         channels: *channels,
-        wire: Options::default(),
+        wire: WIRE,
         ends,
         peer_keeps: PEER_KEEPS,
     }

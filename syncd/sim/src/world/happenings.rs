@@ -162,7 +162,8 @@ impl World {
             internal_limit: self.options.internal_limit,
             external_limit: self.options.external_limit,
             channels: 1,
-            wire: WireOptions::default(),
+            // As the daemon.
+            wire: WireOptions { window_scale: true },
             ends: Ends::Told,
             // Not one more than the model keeps: the simulator judges the rule, not its margin.
             peer_keeps: RESEND,

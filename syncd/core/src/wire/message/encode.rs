@@ -15,7 +15,7 @@ use crate::wire::seq::{Seq, SeqRange};
 /// What conntrackd's configuration decides about the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Options {
-    /// conntrackd's `TCPWindowTracking On`: window scales are sent. Off by default, there and here.
+    /// conntrackd's `TCPWindowTracking On`: window scales are sent.
     pub window_scale: bool,
 }
 

@@ -109,14 +109,10 @@ fn option(draft: &mut Draft, node: &Node, fates: &mut Vec<Fate>) {
     let key = node.words.first().map_or("", String::as_str).to_lowercase();
     match (key.as_str(), &node.block) {
         ("tcpwindowtracking", _) if is_on(node) => {
-            tell(
-                fates,
-                above,
-                node,
-                (NotCarried, "window scales are not sent; what the peer sends of them is used"),
-            );
+            let reason = "window scales are sent; a committed flow is followed as without it (be liberal)";
+            tell(fates, above, node, (Better, reason));
         }
-        ("tcpwindowtracking", _) => tell(fates, above, node, (Same, "window scales are not sent")),
+        ("tcpwindowtracking", _) => tell(fates, above, node, (Better, "window scales are sent")),
         ("expectationsync", Some(helpers)) => {
             let above = &["Sync", "Options", "ExpectationSync"];
             for helper in helpers {
