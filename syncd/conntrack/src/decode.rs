@@ -2,7 +2,7 @@
 //!
 //! Never guesses: [`Flow::present`] says exactly what the kernel sent, what we do not carry is counted, what is
 //! malformed is an error. Driven by the daemon's event loop and by [`QuerySocket`](crate::QuerySocket); tested in
-//! `decode/tests.rs`, on captured bytes (`tests/captured.rs`), against an independent decoder (`tests/oracle.rs`), on a
+//! `decode/tests.rs`, on captured bytes (`tests/captured.rs`), against an independent decoder (`tests/oracle`), on a
 //! real kernel (`tests/kernel.rs`) and for allocations (`tests/no_alloc.rs`).
 
 mod rare;

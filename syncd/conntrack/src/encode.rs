@@ -2,7 +2,7 @@
 //!
 //! Never sends a byte and never decides whether a request is a good idea. Driven by [`Batch`](crate::Batch) and
 //! [`QuerySocket`](crate::QuerySocket); tested in `encode/tests.rs`, and what it writes is read back by an independent
-//! decoder (`tests/oracle.rs`) and by the kernel (`tests/kernel.rs`).
+//! decoder (`tests/oracle`) and by the kernel (`tests/kernel.rs`).
 //!
 //! The manners, found by experiment on Linux 6.18 (`net/netfilter/nf_conntrack_netlink.c`,
 //! `nf_conntrack_proto_tcp.c`):

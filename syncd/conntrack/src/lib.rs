@@ -15,7 +15,7 @@
 //! | [`nla`] | netlink attributes: reading and writing |
 //! | [`uapi`] | the kernel's numbers |
 //!
-//! Tested on bytes captured from a kernel (`tests/captured.rs`), against an independent codec (`tests/oracle.rs`),
+//! Tested on bytes captured from a kernel (`tests/captured.rs`), against an independent codec (`tests/oracle`),
 //! on a real kernel in private namespaces (`tests/kernel.rs`), and for its cost (`tests/no_alloc.rs`).
 #![forbid(unsafe_code)]
 

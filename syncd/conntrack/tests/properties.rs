@@ -2,6 +2,7 @@
 
 #[path = "../../core/tests/any/mod.rs"]
 mod any;
+mod oracle;
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,5 +1,5 @@
 //! An independent codec as witness: `netlink-packet-netfilter` reads what we write, we read what it writes, and both
-//! read the same in a kernel's bytes, wherever both understand.
+//! read the same in a kernel's bytes, wherever both understand: in bytes that were captured, and for any flow.
 
 use std::net::IpAddr;
 
@@ -11,8 +11,13 @@ use netlink_packet_netfilter::conntrack::{
 use netlink_packet_netfilter::{
     NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily,
 };
+use proptest::prelude::*;
 use syncd_conntrack::{Batch, Message, Messages, decode, encode};
-use syncd_core::flow::{Address, AttrSet, Change, Family, Flow, Protocol, Status, TcpFlags, TcpState, Tuple};
+use syncd_core::flow::{
+    Address, AttrSet, Change, Family, Flow, Protocol, Status, TcpFlags, TcpState, Tuple, Whole,
+};
+
+use super::any;
 
 /// What both codecs can say of a message.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -157,8 +162,8 @@ fn both_read_the_same_in_a_kernels_bytes() {
     let hex = |line: &str| -> Vec<u8> {
         (0..line.len()).step_by(2).map(|i| u8::from_str_radix(&line[i..i + 2], 16).unwrap()).collect()
     };
-    let events = include_str!("fixtures/events.txt").lines();
-    let dump = include_str!("fixtures/dump.txt").lines();
+    let events = include_str!("../fixtures/events.txt").lines();
+    let dump = include_str!("../fixtures/dump.txt").lines();
     let is_message = |line: &&str| line.len() > 40 && line.bytes().all(|b| b.is_ascii_hexdigit());
     let mut compared = 0;
     for bytes in events.chain(dump).filter(is_message).map(hex) {
@@ -230,28 +235,40 @@ fn written_by_witness(flow: &Flow) -> Vec<u8> {
                 IPTuple::SourceAddress(tuple.source.ip(flow.family)),
                 IPTuple::DestinationAddress(tuple.target.ip(flow.family)),
             ]),
-            TheirTuple::Proto(vec![
-                ProtoTuple::Protocol(TheirProtocol::from(flow.protocol.0)),
-                ProtoTuple::SourcePort(tuple.source_port),
-                ProtoTuple::DestinationPort(tuple.target_port),
-            ]),
+            TheirTuple::Proto(if flow.protocol.has_kernel_ports() {
+                vec![
+                    ProtoTuple::Protocol(TheirProtocol::from(flow.protocol.0)),
+                    ProtoTuple::SourcePort(tuple.source_port),
+                    ProtoTuple::DestinationPort(tuple.target_port),
+                ]
+            } else {
+                vec![ProtoTuple::Protocol(TheirProtocol::from(flow.protocol.0))]
+            }),
         ]
     };
     let flags = |flags: TcpFlags| TCPFlags::parse(&[flags.0, 0]).unwrap();
-    let attributes = vec![
-        Attribute::CtaTupleOrig(tuple(&flow.original)),
-        Attribute::CtaTupleReply(tuple(&flow.reply)),
-        Attribute::CtaStatus(TheirStatus::from_bits_retain(flow.status.0)),
-        Attribute::CtaTimeout(flow.timeout),
-        Attribute::CtaMark(flow.mark),
-        Attribute::CtaProtoInfo(vec![ProtoInfo::TCP(vec![
-            ProtoInfoTCP::State(flow.tcp_state.0),
-            ProtoInfoTCP::OriginalWindowScale(flow.tcp_scale_original),
-            ProtoInfoTCP::ReplyWindowScale(flow.tcp_scale_reply),
-            ProtoInfoTCP::OriginalFlags(flags(flow.tcp_flags_original)),
-            ProtoInfoTCP::ReplyFlags(flags(flow.tcp_flags_reply)),
-        ])]),
+    let mut tcp = Vec::new();
+    if flow.has(AttrSet::TCP_STATE) {
+        tcp.push(ProtoInfoTCP::State(flow.tcp_state.0));
+    }
+    if flow.has(AttrSet::TCP_SCALE) {
+        tcp.push(ProtoInfoTCP::OriginalWindowScale(flow.tcp_scale_original));
+        tcp.push(ProtoInfoTCP::ReplyWindowScale(flow.tcp_scale_reply));
+    }
+    if flow.has(AttrSet::TCP_FLAGS) {
+        tcp.push(ProtoInfoTCP::OriginalFlags(flags(flow.tcp_flags_original)));
+        tcp.push(ProtoInfoTCP::ReplyFlags(flags(flow.tcp_flags_reply)));
+    }
+    let said = |what, attribute: Attribute| flow.has(what).then_some(attribute);
+    let attributes = [
+        Some(Attribute::CtaTupleOrig(tuple(&flow.original))),
+        said(AttrSet::REPLY, Attribute::CtaTupleReply(tuple(&flow.reply))),
+        said(AttrSet::STATUS, Attribute::CtaStatus(TheirStatus::from_bits_retain(flow.status.0))),
+        said(AttrSet::TIMEOUT, Attribute::CtaTimeout(flow.timeout)),
+        said(AttrSet::MARK, Attribute::CtaMark(flow.mark)),
+        (!tcp.is_empty()).then(|| Attribute::CtaProtoInfo(vec![ProtoInfo::TCP(tcp)])),
     ];
+    let attributes = attributes.into_iter().flatten().collect();
     let family = match flow.family {
         Family::V4 => NetfilterProtoFamily::IPv4,
         Family::V6 => NetfilterProtoFamily::IPv6,
@@ -273,5 +290,73 @@ fn what_the_witness_writes_is_what_we_read() {
         (flow.tcp_flags_original, flow.tcp_flags_reply) = (TcpFlags(0x23), TcpFlags(0x0b));
         flow.present = flow.present.with(AttrSet::TIMEOUT).with(AttrSet::TCP_FLAGS);
         assert_eq!(read(&written_by_witness(&flow)), (Change::Update, flow));
+    }
+}
+
+/// What of any flow the witness has a word for: no zone, no extras, no ICMP; and TCP's flags, which no peer says.
+fn in_both(whole: &Whole, [original, reply]: [u8; 2]) -> Flow {
+    let mut flow = whole.flow;
+    flow.present = flow.present.without(AttrSet::ZONE.with(AttrSet::SYNPROXY_ZERO).with(AttrSet::EXTRAS));
+    flow.zone = 0;
+    if flow.protocol == Protocol::TCP {
+        (flow.tcp_flags_original, flow.tcp_flags_reply) = (TcpFlags(original), TcpFlags(reply));
+        flow.present = flow.present.with(AttrSet::TCP_FLAGS);
+    }
+    flow
+}
+
+fn without_icmp() -> impl Strategy<Value = Whole> {
+    any::whole().prop_filter("the witness does not know ICMP's fields", |whole| !whole.protocol.is_icmp())
+}
+
+proptest! {
+    #![proptest_config(any::cases(2000))]
+
+    #[test]
+    fn the_witness_reads_in_our_requests_what_they_mean(whole in any::whole(), timeout in any::<u32>()) {
+        let flow = &whole.flow;
+        let status = flow.status.0 & (Status::SEEN_REPLY | Status::ASSURED) | Status::CONFIRMED;
+        let is_tcp = flow.protocol == Protocol::TCP;
+        let scaled = is_tcp && flow.has(AttrSet::TCP_SCALE);
+        let liberal = TcpFlags::BE_LIBERAL | if scaled { TcpFlags::WINDOW_SCALE } else { 0 };
+        let mut plain = *flow;
+        plain.reply = flow.original.inverse(flow.protocol);
+
+        let mut bytes = Vec::new();
+        encode::create(&mut bytes, 7, &whole, timeout);
+        let (message, create) = theirs(&bytes);
+        prop_assert!(matches!(message, ConntrackMessage::New(_)));
+        let wanted = Common {
+            status: Some(status),
+            timeout: Some(timeout),
+            mark: (flow.mark != 0).then_some(flow.mark),
+            flags: [is_tcp.then_some(liberal); 2],
+            ..ours(&plain)
+        };
+        prop_assert_eq!(&create, &wanted);
+        // And our own reading of the same bytes.
+        prop_assert_eq!(create, ours(&read(&bytes).1));
+
+        bytes.clear();
+        encode::update(&mut bytes, 7, &whole, timeout);
+        let (_, update) = theirs(&bytes);
+        prop_assert_eq!(&update, &ours(&read(&bytes).1));
+        // An entry that is there may have an older mark, and keeps its status if none was said.
+        let status = flow.has(AttrSet::STATUS).then_some(status);
+        prop_assert_eq!(update, Common { reply: None, mark: Some(flow.mark), status, ..wanted });
+
+        bytes.clear();
+        encode::delete(&mut bytes, 7, flow);
+        let (message, delete) = theirs(&bytes);
+        prop_assert!(matches!(message, ConntrackMessage::Delete(_)));
+        prop_assert_eq!(delete, Common { original: ours(flow).original, ..Common::default() });
+    }
+
+    #[test]
+    fn we_read_whatever_the_witness_writes(whole in without_icmp(), flags in any::<[u8; 2]>()) {
+        let flow = in_both(&whole, flags);
+        let bytes = written_by_witness(&flow);
+        prop_assert_eq!(theirs(&bytes).1, ours(&flow));
+        prop_assert_eq!(read(&bytes), (Change::Update, flow));
     }
 }
