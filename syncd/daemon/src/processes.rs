@@ -31,7 +31,8 @@ pub(crate) fn named(name: &str) -> Vec<u32> {
 }
 
 /// A conntrackd that replicates here; one that only asks such a daemon something is none, nor is the one that starts us
-/// (`front`), nor one that runs for its user-space helpers or its statistics alone.
+/// (`front`), nor one that runs for its user-space helpers. One without any of that, as Debian's package starts it, is
+/// somebody's oversight, or will be given a block `Sync` later.
 pub(crate) fn conntrackd() -> Option<u32> {
     let parent = getppid().as_raw().cast_unsigned();
     named(CONNTRACKD).into_iter().filter(|pid| *pid != parent).find(|pid| {
@@ -48,15 +49,19 @@ fn configuration<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> PathBuf {
     said.map_or_else(|| CONFIGURATION.into(), |path| OsStr::from_bytes(path).into())
 }
 
-/// Whether there may be a block `Sync` in it. Of a file that cannot be read nobody knows.
+/// Whether it may be more than helpers that are in it. Of a file that cannot be read nobody knows.
 fn may_replicate(configuration: &Path) -> bool {
-    fs::read_to_string(configuration).map_or(true, |text| has_sync(&text))
+    fs::read_to_string(configuration).map_or(true, |text| !is_for_helpers(&text))
 }
 
-fn has_sync(text: &str) -> bool {
-    let code = text.lines().filter_map(|line| line.split('#').next());
-    let mut words = code.flat_map(|line| line.split(|c: char| c.is_whitespace() || c == '{' || c == '}'));
-    words.any(|word| word.eq_ignore_ascii_case("sync"))
+/// Whether there is a block `Helper`, and none `Sync`.
+fn is_for_helpers(text: &str) -> bool {
+    let has = |block: &str| {
+        let code = text.lines().filter_map(|line| line.split('#').next());
+        let mut words = code.flat_map(|line| line.split(|c: char| c.is_whitespace() || c == '{' || c == '}'));
+        words.any(|word| word.eq_ignore_ascii_case(block))
+    };
+    has("Helper") && !has("Sync")
 }
 
 /// Whether conntrackd, started with these words, is the daemon: it has no letter for an action but `-d`.
@@ -74,7 +79,7 @@ fn network(pid: &str) -> Option<u64> {
 mod tests {
     use std::path::Path;
 
-    use super::{configuration, has_sync, is_daemon};
+    use super::{configuration, is_daemon, is_for_helpers};
 
     fn daemon(line: &str) -> bool {
         is_daemon(line.split(' ').map(str::as_bytes).skip(1))
@@ -90,11 +95,15 @@ mod tests {
         assert!(!daemon("conntrackd -e ct"));
     }
     #[test]
-    fn who_runs_for_helpers_or_statistics_does_not_replicate() {
+    fn who_runs_for_helpers_does_not_replicate() {
         let file = |line: &str| configuration(line.split(' ').map(str::as_bytes).skip(1));
         assert_eq!(file("conntrackd -d"), Path::new("/etc/conntrackd/conntrackd.conf"));
         assert_eq!(file("conntrackd -d -C /run/c.conf"), Path::new("/run/c.conf"));
-        assert!(has_sync("General { }\nSync{ Mode FTFW { } }\n") && has_sync("  sync\n{\n"));
-        assert!(!has_sync("# Sync { }\nHelper { Type rpc inet tcp { } }\nGeneral { Syslog on }\n"));
+        assert!(is_for_helpers("# Sync { }\nHelper { Type rpc inet tcp { } }\nGeneral { Syslog on }\n"));
+        for other in
+            ["Helper { }\nSync{ Mode FTFW { } }\n", "Helper\n{ }\n  sync\n{\n", "Stats { }\n", "# Helper\n"]
+        {
+            assert!(!is_for_helpers(other), "{other}");
+        }
     }
 }

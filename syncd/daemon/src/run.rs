@@ -67,8 +67,8 @@ fn refuse_conntrackd() -> anyhow::Result<()> {
     let Some(pid) = processes::conntrackd() else { return Ok(()) };
     anyhow::bail!(
         "conntrackd is running (pid {pid}) in this network namespace, and both would replicate and commit the same flows; \
-         stop it ('systemctl disable --now conntrackd'), then start syncd; one that is for user-space helpers only may run if its \
-         configuration has no block 'Sync'"
+         stop it ('systemctl disable --now conntrackd'), then start syncd; one that is there for user-space helpers \
+         may run: its configuration has a block 'Helper' and no block 'Sync'"
     )
 }
 

@@ -156,7 +156,7 @@ const SYNC: &str = "Sync {
 }
 ";
 
-/// What it does besides, as where it runs for user-space helpers.
+/// Nothing about replication, as in Debian's own file.
 const STATISTICS: &str = "Stats { LogFile /run/r1/statistics.log }\n";
 
 const GENERAL: &str = "General {
@@ -180,8 +180,12 @@ fn beside_a_conntrackd_it_does_not_start() {
         // On another router, here: in another network namespace, it is none of our business.
         r2.start(MULTICAST);
         end(&mut other);
-        // One that does not replicate is none either: its user-space helpers may be needed.
         let mut other = conntrackd(&r1, STATISTICS);
+        assert!(refused(&r1).contains("conntrackd is running"));
+        // One for user-space helpers is none. This kernel has no place for them (NF_CT_NETLINK_HELPER), so that it would not
+        // start with any; what it is for, its file says.
+        let config = r1.path("conntrackd.conf");
+        fs::write(&config, format!("Helper {{ Type rpc inet tcp {{ }} }}\n{GENERAL}")).expect("/run is ours");
         r1.start(MULTICAST);
         r1.wait_until_in_sync();
         end(&mut other);
