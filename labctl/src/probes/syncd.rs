@@ -25,6 +25,9 @@ pub(crate) struct Status {
     pub(crate) commit: Option<Commit>,
     /// Flows of the internal cache.
     pub(crate) internal_flows: u64,
+    /// Of these, flows whose end may make no event.
+    #[serde(default)]
+    pub(crate) mute_flows: u64,
     /// Flows of the external cache.
     pub(crate) external_flows: u64,
     /// Flows that wait to be sent.
@@ -33,6 +36,18 @@ pub(crate) struct Status {
     /// Flows sent and not acknowledged.
     #[serde(default)]
     pub(crate) in_flight: u64,
+}
+
+impl Status {
+    /// What it says in one line that is not a count of health.
+    #[must_use]
+    pub(crate) fn words(&self) -> String {
+        let mute = match self.mute_flows {
+            0 => String::new(),
+            flows => format!(", {flows} flows without events"),
+        };
+        format!("{}{mute}", self.sync.words())
+    }
 }
 
 /// How the daemon stands to its peer.

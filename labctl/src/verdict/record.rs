@@ -108,7 +108,7 @@ impl WatchSeen {
             (self.longest, self.waited) = (own, waited);
         }
         self.flows = self.flows.max(status.internal_flows + status.external_flows);
-        self.said.entry(without_numbers(&status.sync.words())).or_insert(at);
+        self.said.entry(without_numbers(&status.words())).or_insert(at);
     }
 
     /// Notes a question without an answer.

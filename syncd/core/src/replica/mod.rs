@@ -400,6 +400,7 @@ impl Replica {
             commit: self.commit.status(),
             preload: self.preload.is_on().then(|| self.preload_waits()),
             internal: self.internal.len(),
+            mute: self.internal.unheard(),
             external: self.external.len(),
             internal_expectations: self.expectations.internal.len(),
             external_expectations: self.expectations.external.len(),

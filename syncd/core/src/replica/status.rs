@@ -25,6 +25,8 @@ pub struct Status {
     pub preload: Option<u32>,
     /// Flows in the internal cache.
     pub internal: u32,
+    /// Of these, flows whose end may make no event: it is noticed only by reading the kernel's table.
+    pub mute: u32,
     /// Flows in the external cache.
     pub external: u32,
     /// Expectations in the internal cache.

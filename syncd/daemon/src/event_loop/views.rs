@@ -57,6 +57,7 @@ impl EventLoop {
             queued: status.queued,
             in_flight: status.in_flight,
             ended: replica.internal().dead(),
+            mute: status.mute,
             expect_sync: replica.filter().wants_expectations(),
             links: channels.views(replica.channel()),
         };

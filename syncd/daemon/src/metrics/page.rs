@@ -155,6 +155,8 @@ fn caches(text: &mut Text, facts: &Facts<'_>) {
     for (cache, table, of) in caches {
         family.sample(&[("cache", cache), ("table", table)], of.current);
     }
+    let help = "Flows of this router's kernel whose end may make no event: it is noticed by reading the table again.";
+    text.single("syncd_mute_flows", Gauge, help, facts.status.mute_flows);
     let help = "The most flows in each cache; what is beyond it is not replicated.";
     text.family("syncd_cache_limit_entries", Gauge, help)
         .sample(&[("cache", "internal"), ("table", "ct")], facts.internal_limit)

@@ -99,6 +99,7 @@ fn page_of(sync: Sync, past: bool) -> String {
         commit: past.then_some(commit),
         preload: Some(3),
         internal: 40,
+        mute: 7,
         external: 1,
         internal_expectations: 2,
         external_expectations: 0,

@@ -33,6 +33,7 @@ fn facts() -> Facts {
             commit: None,
             preload: None,
             internal: 3,
+            mute: 0,
             external: 1000,
             internal_expectations: 0,
             external_expectations: 0,

@@ -179,6 +179,7 @@ fn rare(out: &mut String, view: &StatisticsView) {
                 "Event attributes",
                 view.daemon.event_attributes_skipped,
             ),
+            ("Ends not told", link.ends_unsaid, "Flows without events", u64::from(view.daemon.mute)),
         ],
     );
 }

@@ -60,6 +60,7 @@ fn status(sync: Sync) -> StatusView {
         commit: Some(commit),
         preload: None,
         internal: 211,
+        mute: if matches!(sync, Sync::CatchingUp(_)) { 40 } else { 0 },
         external: 1,
         internal_expectations: 2,
         external_expectations: 0,

@@ -33,6 +33,12 @@ pub(crate) fn status(view: &StatusView, unix_now: u64) -> String {
     row("ready", ready(view));
     row("keepalived is told", view.keepalived.sentence(view.monotonic_ns));
     row("internal flows", view.internal_flows.to_string());
+    if view.mute_flows > 0 {
+        row(
+            "without events",
+            format!("{} flows: their end is noticed by reading the table again", view.mute_flows),
+        );
+    }
     row("external flows", view.external_flows.to_string());
     if !view.expect_sync.is_empty() {
         let (internal, external) = (view.internal_expectations, view.external_expectations);

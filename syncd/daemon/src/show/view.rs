@@ -58,6 +58,8 @@ pub(crate) struct StatusView {
     pub(crate) preload_waiting: Option<u32>,
     /// Flows of our kernel.
     pub(crate) internal_flows: u32,
+    /// Of these, flows whose end may make no event.
+    pub(crate) mute_flows: u32,
     /// Flows of the peer.
     pub(crate) external_flows: u32,
     /// Expectations of our kernel.
@@ -186,6 +188,7 @@ impl StatusView {
             commit: status.commit.as_ref().map(CommitView::new),
             preload_waiting: status.preload,
             internal_flows: status.internal,
+            mute_flows: status.mute,
             external_flows: status.external,
             internal_expectations: status.internal_expectations,
             external_expectations: status.external_expectations,
@@ -320,6 +323,8 @@ pub(crate) struct DaemonView {
     pub(crate) in_flight: u32,
     /// Ended flows that keep their place until the peer has heard of it.
     pub(crate) ended: u32,
+    /// Flows of the kernel whose end may make no event.
+    pub(crate) mute: u32,
     /// Whether expectations are replicated.
     pub(crate) expect_sync: bool,
     /// The dedicated links.

@@ -40,6 +40,7 @@ fn status() -> Status {
         commit: None,
         preload: None,
         internal: 2,
+        mute: 0,
         external: 200_000,
         internal_expectations: 0,
         external_expectations: 0,
