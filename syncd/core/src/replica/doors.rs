@@ -497,7 +497,7 @@ impl Replica {
     }
 
     /// Whether the internal cache holds all flows of the kernel's table, unless events were lost in silence.
-    fn hears_all(&self) -> bool {
+    pub(super) fn hears_all(&self) -> bool {
         self.resync.is_idle() && self.commit.is_idle() && self.sifting.is_idle() && !self.full.0
     }
 

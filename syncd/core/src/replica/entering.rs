@@ -37,7 +37,8 @@ impl Replica {
         }
         self.commit.abandon(now);
         let warm = self.takes_over_warm(from, role);
-        if !warm {
+        if from.replicates() || !self.preload.is_on() {
+            // Whoever stands by knows what its kernel refuses, and goes on trying: see `preload.rs`.
             self.external.forgive();
         }
         self.expectations.external.forgive();

@@ -153,11 +153,18 @@ impl Preload {
         self.on
     }
 
-    /// This router stands by from now on: everything is written once, where it was primary also what is here.
+    /// From now on everything is written once: what is missing here, or `anyway` also what is here and has the life that its
+    /// packets have given it.
     pub(super) fn begin(&mut self, now: Instant, anyway: bool) {
         self.waiting.append(&mut self.kept_out);
+        self.begin_round(anyway);
+        self.renewal = if anyway { Some(now + RENEWAL) } else { self.renewal };
+    }
+
+    /// What a round under way had still to write, this one writes.
+    fn begin_round(&mut self, anyway: bool) {
+        let anyway = anyway || self.round.is_some_and(|round| round.anyway);
         self.round = Some(Round { cursor: 0, anyway });
-        self.renewal = Some(now + RENEWAL);
     }
 
     /// It does not any more, or shall not keep the peer's flows: what is under way is left as it is. What waits goes on
@@ -166,11 +173,13 @@ impl Preload {
         (self.retry, self.renewal, self.flushing) = (None, None, false);
     }
 
-    /// What waits is written now. Says how many that may be.
-    pub(super) fn flush(&mut self) -> u32 {
+    /// What waits is written now, and what the kernel had no room for is tried once more. Says how many that may be.
+    pub(super) fn flush(&mut self, external: &ExternalCache) -> u32 {
         self.flushing = true;
         self.flushed = 0;
-        self.round = self.round.filter(|round| !round.anyway);
+        // What is here needs no longer life any more; what is missing is looked for as before.
+        let round = self.round.map(|round| Round { anyway: false, ..round });
+        self.round = if external.failed() > 0 { Some(Round { cursor: 0, anyway: false }) } else { round };
         self.waiting.append(&mut self.ended);
         self.waiting.append(&mut self.kept_out);
         let waits = self.waiting.len() + self.related.len() + self.open.len() + self.conflicts.len();
@@ -233,8 +242,7 @@ impl Preload {
             self.begin(now, true);
         }
         if is_due(&mut self.retry) {
-            let anyway = self.round.is_some_and(|round| round.anyway);
-            self.round = Some(Round { cursor: 0, anyway });
+            self.begin_round(false);
         }
         if !self.ended.is_empty() && self.ended_due <= now {
             let few = self.ended.len().min(AGAIN);

@@ -7,9 +7,9 @@ use super::kernel::{Errno, KernelReply, KernelRequest};
 use super::notice::Notice;
 use super::preload::{CLAIMED, Next, STANDBY, Settled};
 use super::role::Role;
-use super::rounds::remaining;
+use super::rounds::{is_over, remaining};
 use super::status::CommitStatus;
-use crate::cache::external::Applied;
+use crate::cache::external::{Applied, Failure};
 use crate::cache::{ExternalCache, Slot};
 use crate::flow::{AttrSet, Change, ExtraSet, Flow, Key, Origin};
 use crate::time::Instant;
@@ -48,7 +48,7 @@ impl Replica {
         }
         if !self.role.replicates() {
             if self.preload.is_on() && from.replicates() {
-                self.preload.begin(now, from == Role::Primary);
+                self.preload.begin(now, true);
             }
             if from == Role::Unknown {
                 self.warm_all(now);
@@ -92,12 +92,16 @@ impl Replica {
         }
     }
 
-    /// The peer has named all its flows, or our kernel was read: what it has not named, it has no more.
+    /// The peer has named all its flows, or our kernel was read: what is missing here is written. Where both are so, the peer
+    /// has no more what it has not named.
     pub(super) fn warm_all(&mut self, now: Instant) {
+        if !self.keeps_warm() {
+            return;
+        }
+        self.preload.begin(now, false);
         let told = self.catch_up.reason().is_none();
-        if self.keeps_warm() && told && !self.full.1 && self.catch_up.refusals() == 0 {
+        if told && !self.full.1 && self.catch_up.refusals() == 0 {
             self.lent.compare(true);
-            self.preload.begin(now, false);
         }
     }
 
@@ -233,7 +237,7 @@ impl Replica {
 
     /// What still waits is written, then the expectations.
     pub(super) fn begin_flush(&mut self, now: Instant) {
-        let flows = self.preload.flush();
+        let flows = self.preload.flush(&self.external);
         self.stats.preload.takeovers += 1;
         self.release.owes = true;
         self.commit.begin_flush(now);
@@ -268,15 +272,21 @@ impl Replica {
         self.release.cursor.is_none()
     }
 
-    /// The next few of them go. What was said since we are primary stays.
+    /// The next few of them go. What was said since we are primary stays, and so does what our kernel has lost.
     pub(super) fn release(&mut self, now: Instant) {
         let Some(from) = self.release.cursor else { return };
+        let knows = self.hears_all();
         let end = self.external.end().max(self.internal.end());
         let to = end.min(from.saturating_add(SLICE));
         self.internal.own_copies(from, to);
         for slot in (from..to).map(Slot) {
             let Some(flow) = self.external.get(slot).map(|entry| entry.flow) else { continue };
-            if self.external.is_written(slot) {
+            let written = self.external.is_written(slot);
+            if written && knows && self.has_lost(slot, &flow) {
+                self.external.fail(slot, Failure { errno: Errno::EAGAIN.0, existing: None });
+                self.accounts.present().refuse(&flow, Errno::EAGAIN, None);
+                self.stats.preload.ended_here += 1;
+            } else if written {
                 self.accounts.present().carry(&flow, false, None);
                 self.external.remove(slot);
             } else if let Some(failure) = self.external.failure(slot) {
@@ -288,5 +298,13 @@ impl Replica {
         if done && self.external.failed() > 0 {
             self.commit.retry_soon(now);
         }
+    }
+
+    /// Whether our kernel, whose table was read since, has no more what was written to it. It was so when the packets came:
+    /// what has a long life does not end so soon after. The event that says so has found no room, or was read too late. It is
+    /// tried again like what found no room.
+    fn has_lost(&self, slot: Slot, flow: &Flow) -> bool {
+        let replicated = || self.external.flow(slot).is_some_and(|flow| self.filter.accepts(&flow));
+        !self.internal.has(&flow.key()) && !is_over(flow) && replicated()
     }
 }

@@ -383,3 +383,76 @@ fn everything_is_written_anew_before_its_time_is_up() {
     assert!(!kernel.serves(&mut replica, at(100_000_000)).contains(&"update 1 1728000".to_string()));
     assert!(kernel.serves(&mut replica, at(180_000_000)).contains(&"update 1 1728000".to_string()));
 }
+
+#[test]
+fn a_takeover_tries_once_more_what_found_no_room() {
+    let (mut replica, mut peer, mut kernel) = stands_by();
+    kernel.full = true;
+    peer.tells(&mut replica, at(4), Change::New, &flow(1));
+    kernel.serves(&mut replica, at(100));
+    // VRRP has begun anew, and says the same of this router in another word.
+    role(&mut replica, at(200), Role::Fault);
+    role(&mut replica, at(201), Role::Backup);
+    kernel.serves(&mut replica, at(201));
+    assert_eq!(replica.external().failed(), 1, "it is no flow like any other");
+    kernel.full = false;
+    role(&mut replica, at(300), Role::Primary);
+    assert_eq!(kernel.serves(&mut replica, at(300))[0], "create 1 300");
+}
+
+#[test]
+fn a_takeover_before_everything_was_looked_at_leaves_nothing_out() {
+    let (mut replica, mut peer) = settled();
+    role(&mut replica, at(3), Role::Backup);
+    peer.tells(&mut replica, at(4), Change::New, &flow(1));
+    replica.handle_settings(at(5), &preloading(true));
+    role(&mut replica, at(5), Role::Primary);
+    assert_eq!(Kernel::default().serves(&mut replica, at(5))[0], "create 1 300");
+}
+
+#[test]
+fn what_was_here_when_the_daemon_started_is_given_a_long_life() {
+    let (mut replica, mut peer) = settled();
+    replica.handle_settings(at(3), &preloading(true));
+    let mut kernel = Kernel::default();
+    kernel.has(&mut replica, at(4), &flow(1));
+    peer.tells(&mut replica, at(5), Change::New, &flow(1));
+    kernel.serves(&mut replica, at(6));
+    role(&mut replica, at(7), Role::Backup);
+    assert_eq!(kernel.serves(&mut replica, at(100)), ["update 1 2073600"]);
+}
+
+#[test]
+fn what_a_dump_does_not_find_is_written_also_while_the_peer_owes_an_answer() {
+    let (mut replica, mut peer, mut kernel) = stands_by();
+    peer.tells(&mut replica, at(4), Change::New, &flow(1));
+    kernel.serves(&mut replica, at(30));
+    kernel.table.clear();
+    replica.handle_command(at(3000), RequestId(2), Command::Step(Step::AskPeer));
+    replica.handle_command(at(3000), RequestId(3), Command::Step(Step::ReloadInternal));
+    assert_eq!(kernel.serves(&mut replica, at(3100)), ["dump", "find 1", "create 1 1728000"]);
+}
+
+#[test]
+fn what_was_lost_unheard_before_a_takeover_is_written_when_the_table_was_read() {
+    let (mut replica, mut peer, mut kernel) = stands_by();
+    peer.tells(&mut replica, at(4), Change::New, &flow(1));
+    peer.tells(&mut replica, at(4), Change::New, &flow(2));
+    kernel.serves(&mut replica, at(30));
+    kernel.table.remove(&1);
+    role(&mut replica, at(3000), Role::Primary);
+    assert_eq!(kernel.serves(&mut replica, at(3001)), ["dump", "shorten 2 300", "find 1"]);
+    assert_eq!(replica.external().failed(), 1);
+    assert_eq!(kernel.serves(&mut replica, at(4100)), ["create 1 296"]);
+    assert_eq!((replica.external().len(), replica.stats().preload.ended_here), (0, 1));
+}
+
+#[test]
+fn reading_the_table_does_not_put_off_the_time_when_everything_is_written_anew() {
+    let (mut replica, mut peer, mut kernel) = stands_by();
+    peer.tells(&mut replica, at(4), Change::New, &flow(1));
+    kernel.serves(&mut replica, at(30));
+    replica.handle_command(at(100_000_000), RequestId(2), Command::Step(Step::ReloadInternal));
+    assert!(!kernel.serves(&mut replica, at(100_000_000)).contains(&"update 1 1728000".to_string()));
+    assert!(kernel.serves(&mut replica, at(180_000_000)).contains(&"update 1 1728000".to_string()));
+}
