@@ -234,6 +234,15 @@ impl Host {
         known.is_none_or(|(_, entry)| entry.flow.id != flow.id)
     }
 
+    /// Whether the daemon takes some life of this flow for living.
+    #[must_use]
+    pub fn believes_in(&self, name: &Name) -> bool {
+        let lives = |replica: &Replica| {
+            replica.internal().iter_from(0).any(|(_, entry)| Name::of(&entry.flow) == *name)
+        };
+        self.replica().is_some_and(lives)
+    }
+
     /// The daemon is gone, and with it all it knew.
     pub fn crash(&mut self) {
         self.kernel.listen(false);

@@ -12,7 +12,7 @@ mod events;
 mod expect;
 mod name;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use syncd_core::flow::{AttrSet, Change, Flow, Origin, Protocol, Status};
 use syncd_core::replica::{Ends, Errno};
@@ -76,6 +76,8 @@ pub struct Kernel {
     births: BTreeMap<Name, Instant>,
     /// When each flow ended last.
     ended: BTreeMap<Name, Instant>,
+    /// Flows whose timer ran out without an event when they ended last.
+    expired_mute: BTreeSet<Name>,
 }
 
 impl Kernel {
@@ -97,6 +99,7 @@ impl Kernel {
             all_tell: options.mute == 0,
             births: BTreeMap::new(),
             ended: BTreeMap::new(),
+            expired_mute: BTreeSet::new(),
         }
     }
 
@@ -159,6 +162,13 @@ impl Kernel {
     #[must_use]
     pub fn ended_since(&self, name: &Name, since: Instant) -> bool {
         self.ended.get(name).is_some_and(|end| *end >= since)
+    }
+
+    /// Whether the flow is gone otherwise than by a timer that nobody hears of: whoever lets that run out loses the flow
+    /// himself.
+    #[must_use]
+    pub fn has_let_go(&self, name: &Name) -> bool {
+        !self.entries.contains_key(name) && self.ended.contains_key(name) && !self.expired_mute.contains(name)
     }
 
     /// Whether events wait.
@@ -260,7 +270,9 @@ impl Kernel {
         for name in names {
             let lag = u64::from(self.options.lag);
             let lag = if lag > 0 { self.chance.below(lag) } else { 0 };
+            let mute = self.entries.get(&name).is_some_and(|entry| entry.mute);
             self.remove(now, Origin::Kernel, &name, Duration::from_millis(lag));
+            self.expired_mute.extend(mute.then_some(name));
         }
         self.collect(|end| end.due <= now);
         self.expire_expectations(now);
@@ -430,6 +442,7 @@ impl Kernel {
     fn remove(&mut self, now: Instant, origin: Origin, name: &Name, lag: Duration) {
         let Some(entry) = self.entries.remove(name) else { return };
         self.ended.insert(*name, now);
+        self.expired_mute.remove(name);
         self.tuples.remove(name);
         self.tuples.remove(&Name::reply(&entry.flow));
         let mut flow = entry.flow;

@@ -41,7 +41,14 @@ impl Oracle {
                     && kernel.born(name).is_some_and(|born| born <= **at)
             }
         };
-        let promised: BTreeSet<Name> = acknowledged.iter().filter(lives).map(|(name, _)| *name).collect();
+        let (own, cramped) = (&hosts[side.index()], self.sides[side.index()].cramped);
+        // What it keeps in its kernel may have ended there: packets came before anybody said why, or the table was full. What
+        // it has heard of it owes. While the event waits, or is lost, nobody can know, and who is to be ready at once cannot
+        // look at each flow: what is missing so is written when the table was read (`Replica::release`).
+        let takes_for_living = |name: &Name| cramped || own.believes_in(name);
+        let unheard = |name: &Name| preloads && own.kernel.has_let_go(name) && takes_for_living(name);
+        let owed = acknowledged.iter().filter(lives).map(|(name, _)| *name);
+        let promised: BTreeSet<Name> = owed.filter(|name| !unheard(name)).collect();
         let held = external_names(replica);
         let here = |name: &Name| preloads && hosts[side.index()].kernel.lived_since(name, now);
         if let Some(name) = promised.iter().find(|name| !(held.contains(name) || here(name))) {

@@ -194,10 +194,7 @@ impl World {
     pub(super) fn command_role(&mut self, side: Side, role: Role, door: &'static str) -> Verdict {
         let (now, local) = (self.now, self.local(side));
         if role == Role::Primary {
-            // What was in the kernel before may have ended there since the packets came.
-            let preloads = self.options.preload > 0;
-            let since = self.owned_since[side.index()].filter(|_| preloads);
-            self.oracle.takes_over(side, &self.hosts, since.unwrap_or(now), preloads)?;
+            self.oracle.takes_over(side, &self.hosts, now, self.options.preload > 0)?;
         }
         let Host { kernel, daemon, .. } = &mut self.hosts[side.index()];
         match daemon {

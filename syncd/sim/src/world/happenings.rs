@@ -24,13 +24,6 @@ impl World {
         // Sometimes a burst, sometimes a pause.
         let pause = self.chance.pick(&[mean / 8, mean / 4, mean, mean * 2]);
         self.plan(self.now + Duration::from_micros(pause.max(1)), Event::Traffic);
-        for side in Side::BOTH {
-            let (owns, since) = (self.owners[side.index()], self.owned_since[side.index()]);
-            // What ended while it had them a stalled daemon hears later.
-            let unheard = self.now < self.hosts[side.index()].stalled_until;
-            self.owned_since[side.index()] =
-                if owns { since.or(Some(self.now)) } else { since.filter(|_| unheard) };
-        }
         if self.options.traffic > 0
             && let Some(side) = self.owner()
         {

@@ -152,8 +152,6 @@ pub struct World {
     vrrp: [Role; 2],
     /// Who has the addresses; with both, each gets some of the packets.
     owners: [bool; 2],
-    /// When the first packet came after that; none while others have them.
-    owned_since: [Option<Instant>; 2],
     /// The routers do not hear each other's adverts.
     split: bool,
     /// When that began.
@@ -205,7 +203,6 @@ impl World {
             hosts,
             vrrp: [Role::Primary, Role::Backup],
             owners: [true, false],
-            owned_since: [None; 2],
             split: false,
             parted: Instant::PAST,
             untold: Untold::default(),

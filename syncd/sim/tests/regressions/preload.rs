@@ -270,3 +270,91 @@ fn what_may_be_its_own_is_named_by_a_daemon_that_starts_again() {
          --helpers 0 --purge 0 --preload 1",
     );
 }
+
+/// A router in fault became backup, and forgot what its kernel had had no memory for: nothing tried it again, also not
+/// the takeover.
+#[test]
+fn what_a_kernel_refused_is_not_forgotten_with_another_word_for_standing_by() {
+    holds_with(
+        82025,
+        "--seconds 9 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         2 --stalls 0 --failovers 0 --traffic 1 --pool 1 --ends 1 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 104 --freezes 0 \
+         --jumps 0 --splits 0 --operators 1 --strangers 0 --replacements 0 --wishes 0 --reloads 0 \
+         --helpers 0 --purge 0 --preload 1",
+    );
+}
+
+/// The peer took over a flow and told of it before this router was told its role. Here it was as the peer had it, so
+/// nobody wrote it; it ran out, and made no event.
+#[test]
+fn what_was_here_when_a_daemon_started_does_not_end_by_its_own_timer() {
+    holds_with(
+        91762,
+        "--seconds 11 --loss 0 --duplicate 0 --reorder 0 --delay 20000 --cuts 0 --crashes 0 \
+         --router-crashes 1 --stalls 0 --failovers 1 --traffic 5 --pool 40 --ends 1 --nat 0 --events 500 \
+         --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 0 --early-drop 0 --refusals \
+         0 --freezes 0 --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 --wishes 0 \
+         --reloads 0 --helpers 0 --purge 0 --preload 1",
+    );
+}
+
+/// The end had found no room in the buffer, the dump showed it, and the peer, which was dead, had not named all its
+/// flows.
+#[test]
+fn what_a_dump_shows_to_be_gone_is_written_whatever_the_peer_still_owes() {
+    holds_with(
+        3414,
+        "--seconds 10 --loss 0 --duplicate 0 --reorder 0 --delay 1000 --cuts 0 --crashes 0 \
+         --router-crashes 0 --stalls 3 --failovers 1 --traffic 100 --pool 4 --ends 184 --nat 0 --events 4 \
+         --missed 1 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals \
+         0 --freezes 0 --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 1 --wishes 0 \
+         --reloads 0 --helpers 0 --purge 0 --preload 1 --without 15,16",
+    );
+}
+
+/// Packets had come to the kernel of a router whose daemon stood still, and given the flow a short life; the role was
+/// told before its end.
+#[test]
+fn an_end_that_a_stopped_daemon_has_not_heard_is_made_up_for_later() {
+    holds_with(
+        47149,
+        "--seconds 16 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         1 --stalls 0 --failovers 0 --traffic 8 --pool 2 --ends 1 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 1 \
+         --jumps 0 --splits 2 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 0 \
+         --helpers 0 --purge 0 --preload 1",
+    );
+}
+
+/// The table was full, a flow had to go for another one, and the event found no room, either.
+#[test]
+fn what_a_full_kernel_dropped_unheard_is_made_up_for_later() {
+    holds_with(
+        45746,
+        "--seconds 4 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         1 --stalls 0 --failovers 0 --traffic 297 --pool 16 --ends 230 --nat 0 --events 4 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 60 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 0 --early-drop 1 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 0 \
+         --helpers 0 --purge 0 --preload 1",
+    );
+}
+
+/// Packets that came before the role was told ended a flow which its kernel tells nothing of.
+#[test]
+fn packets_may_end_a_flow_of_which_no_event_tells() {
+    holds_with(
+        4587,
+        "--seconds 18 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         2 --stalls 0 --failovers 2 --traffic 149 --pool 3 --ends 105 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 0 --early-drop 0 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 --wishes 0 --reloads 0 \
+         --helpers 498 --purge 0 --preload 1 --without 10,20",
+    );
+}
