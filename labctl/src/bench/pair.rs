@@ -230,7 +230,16 @@ impl Pair {
     /// # Errors
     /// What the kernel said.
     pub(super) fn insert(&self, writing: Writing) -> Result<Duration> {
-        flows::insert(self.net(R1)?, writing).context("cannot write flows into r1's kernel")
+        self.insert_into(R1, writing)
+    }
+
+    /// Writes flows into a router's kernel; how long that took.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub(super) fn insert_into(&self, router: &str, writing: Writing) -> Result<Duration> {
+        flows::insert(self.net(router)?, writing)
+            .with_context(|| format!("cannot write flows into {router}'s kernel"))
     }
 
     /// Waits until all `wanted` flows are everywhere, or nothing changes any more; how long it took, and the counts.
