@@ -206,7 +206,9 @@ const fn level(notice: &Notice) -> Level {
         | Notice::SendingStuck
         | Notice::ReceivingStuck
         | Notice::ForeignHello
-        | Notice::EndsForgotten { .. } => Level::Warn,
+        | Notice::EndsForgotten { .. }
+        | Notice::EarlyEndsDropped { .. }
+        | Notice::NoticesDropped { .. } => Level::Warn,
         Notice::CommitDone { failed, .. } if *failed > 0 => Level::Warn,
         _ => Level::Info,
     }

@@ -251,8 +251,8 @@ fn kernel_requests<'a>(whole: FlowRef<'a>, expectation: &'a Expectation) -> Vec<
     )
 }
 
-fn notices() -> Vec<Notice> {
-    let number = |notice: &Notice| match notice {
+fn number_of_notice(notice: &Notice) -> usize {
+    match notice {
         Notice::RoleEntered { .. } => 0,
         Notice::PeerHello => 1,
         Notice::PeerLost => 2,
@@ -282,7 +282,12 @@ fn notices() -> Vec<Notice> {
         Notice::PurgeScheduled { .. } => 26,
         Notice::PurgeBegun { .. } => 27,
         Notice::BirthMissed => 28,
-    };
+        Notice::EarlyEndsDropped { .. } => 29,
+        Notice::NoticesDropped { .. } => 30,
+    }
+}
+
+fn notices() -> Vec<Notice> {
     let took = Duration::from_nanos(u64::MAX - 1);
     let [wanted, other] = flows();
     let mut all = vec![
@@ -310,6 +315,8 @@ fn notices() -> Vec<Notice> {
         Notice::SendingStuck,
         Notice::ReceivingStuck,
         Notice::EndsForgotten { flows: 14 },
+        Notice::EarlyEndsDropped { flows: 17 },
+        Notice::NoticesDropped { notices: 18 },
         Notice::HelperUnknown { helper: name("h323") },
         Notice::ExpectationFailed { wanted: expectations()[0], error: Errno::EINVAL },
         Notice::ExpectationsUnavailable(Errno::EINVAL),
@@ -318,7 +325,7 @@ fn notices() -> Vec<Notice> {
     all.extend(reasons().into_iter().map(Notice::CatchingUp));
     let causes = [BulkCause::Ourselves, BulkCause::PeerStarted, BulkCause::PeerAsked, BulkCause::PeerUnheard];
     all.extend(causes.map(|cause| Notice::BulkBegun { flows: 3, cause }));
-    all_of(all, number)
+    all_of(all, number_of_notice)
 }
 
 fn commands() -> Vec<Command> {

@@ -345,6 +345,8 @@ impl Coded for Notice {
             Self::PurgeScheduled { after } => put1(26, after, out),
             Self::PurgeBegun { flows } => put1(27, flows, out),
             Self::BirthMissed => out.push(28),
+            Self::EarlyEndsDropped { flows } => put1(29, flows, out),
+            Self::NoticesDropped { notices } => put1(30, notices, out),
         }
     }
 
@@ -396,6 +398,8 @@ impl Coded for Notice {
             26 => Self::PurgeScheduled { after: Coded::take(from)? },
             27 => Self::PurgeBegun { flows: Coded::take(from)? },
             28 => Self::BirthMissed,
+            29 => Self::EarlyEndsDropped { flows: Coded::take(from)? },
+            30 => Self::NoticesDropped { notices: Coded::take(from)? },
             _ => return Err(Damage::Kind),
         })
     }

@@ -11,13 +11,14 @@
 
 use super::Replica;
 use super::kernel::KernelRequest;
+use super::notice::Notice;
 use super::role::Role;
 use crate::flow::{AttrSet, Flow, Protocol, TcpState};
 use crate::time::Instant;
 
 /// At most so many ends are remembered until a router that has just started knows what lives in its kernel; what comes beyond
 /// is left to its timer.
-const EARLY: usize = 65_536;
+pub(super) const EARLY: usize = 65_536;
 
 impl Replica {
     /// The peer has told that a flow has ended. `known` is what it had told of it before.
@@ -35,8 +36,14 @@ impl Replica {
             ended.reply = known.reply;
         }
         if !self.resync.knows() {
-            if CLOSING.contains(&ended.tcp_state.0) && self.early_ends.len() < EARLY {
+            if !CLOSING.contains(&ended.tcp_state.0) {
+                return;
+            }
+            if self.early_ends.len() < EARLY {
                 self.early_ends.push(ended);
+            } else {
+                self.stats.kernel.early_ends_dropped += 1;
+                self.early_ends_dropped = self.early_ends_dropped.saturating_add(1);
             }
         } else {
             self.condemn(&ended);
@@ -46,6 +53,8 @@ impl Replica {
     /// What was remembered while we did not know our kernel.
     pub(super) fn look_at_early_ends(&mut self) {
         if !self.early_ends.is_empty() && self.resync.knows() {
+            let flows = core::mem::take(&mut self.early_ends_dropped);
+            self.tell((flows > 0).then_some(Notice::EarlyEndsDropped { flows }));
             for ended in core::mem::take(&mut self.early_ends) {
                 self.condemn(&ended);
             }

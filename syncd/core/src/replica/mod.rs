@@ -23,6 +23,7 @@ mod kernel;
 mod leftover;
 mod lent;
 mod notice;
+mod notices;
 mod parents;
 mod preload;
 mod purge;
@@ -42,7 +43,6 @@ mod warm;
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use audit::Audit;
@@ -52,6 +52,7 @@ use commit::{Commit, Next};
 use expectations::Expectations;
 use jobs::Jobs;
 use lent::Lent;
+use notices::Notices;
 use parents::Parents;
 use preload::Preload;
 use purge::Purge;
@@ -93,9 +94,6 @@ const BACKLOG: Duration = Duration::from_millis(1500);
 /// A little less than conntrackd's default for `ResendQueueSize`, 131,072 objects: every number is one object at most, and
 /// the oldest go first.
 pub const PEER_KEEPS: u32 = 130_000;
-
-/// At most so many notices wait; the oldest go.
-const NOTICES: usize = 1024;
 
 /// What an operator decides.
 #[derive(Clone, Debug)]
@@ -142,11 +140,13 @@ pub struct Replica {
     audit: Audit,
     tokens: Tokens,
     stats: Stats,
-    notices: VecDeque<Notice>,
+    notices: Notices,
     sync: (Sync, Instant),
     full: (bool, bool),
     /// Ends the peer has told of before we knew our kernel: see `leftover.rs`.
     early_ends: Vec<Flow>,
+    /// How many found no place there.
+    early_ends_dropped: u32,
     /// Ends the peer was not told, because a backup tells none.
     unsaid: u32,
     sifting: Sifting,
@@ -192,10 +192,11 @@ impl Replica {
             audit: Audit::new(now),
             tokens: Tokens::default(),
             stats: Stats::default(),
-            notices: VecDeque::new(),
+            notices: Notices::default(),
             sync: (Sync::PeerLost { heard: None }, now),
             full: (false, false),
             early_ends: Vec::new(),
+            early_ends_dropped: 0,
             unsaid: 0,
             sifting: Sifting::default(),
             purge: Purge::default(),
@@ -280,7 +281,7 @@ impl Replica {
 
     /// The next thing to tell an operator.
     pub fn poll_notice(&mut self) -> Option<Notice> {
-        self.notices.pop_front()
+        self.notices.take()
     }
 
     /// When [`Self::handle_timeout`] is to be called, if nothing happens before.
@@ -588,9 +589,6 @@ impl Replica {
 
     fn tell(&mut self, notice: Option<Notice>) {
         let Some(notice) = notice else { return };
-        if self.notices.len() == NOTICES {
-            self.notices.pop_front();
-        }
-        self.notices.push_back(notice);
+        self.stats.notices_dropped += u64::from(self.notices.put(notice));
     }
 }

@@ -156,6 +156,17 @@ pub enum Notice {
         /// How many.
         flows: u32,
     },
+    /// The peer told of more ends, before our kernel's table was read, than are remembered. What of these flows is left over
+    /// in our kernel goes by its timer.
+    EarlyEndsDropped {
+        /// How many.
+        flows: u32,
+    },
+    /// Notices came faster than they were taken, and the oldest were dropped.
+    NoticesDropped {
+        /// How many.
+        notices: u32,
+    },
 }
 
 /// What causes a bulk.

@@ -24,6 +24,8 @@ pub struct Stats {
     pub commit: CommitStats,
     /// Keeping the peer's flows in the kernel while this router stands by.
     pub preload: PreloadStats,
+    /// Notices that nobody took in time: the oldest go when too many wait.
+    pub notices_dropped: u64,
 }
 
 /// What happened in one cache, of flows or of expectations.
@@ -68,6 +70,9 @@ pub struct KernelStats {
     pub dump_failures: u64,
     /// Flows left over in our kernel that were removed because the peer has seen their end.
     pub leftovers_removed: u64,
+    /// Ends that the peer told while we did not know our kernel yet and that there was no room to remember: should such a flow
+    /// be left over in our kernel, its timer ends it.
+    pub early_ends_dropped: u64,
     /// Single look-ups to confirm the end of a flow or an expectation.
     pub confirmations: u64,
     /// Births and ends of expectations.

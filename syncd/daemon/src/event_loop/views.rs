@@ -49,6 +49,7 @@ impl EventLoop {
             batches_refused: counts.batches_refused,
             events_dropped: counts.events_dropped,
             fifo_garbage: self.fifo_garbage,
+            notices_dropped: replica.stats().notices_dropped,
             gates_closed: gate.closed,
             gates_failed: gate.failed,
             gate_packets_dropped: gate.held,

@@ -76,6 +76,8 @@ fn rare(notice: &Notice) -> (&'static str, Value) {
         Notice::ReceivingStuck => ("receiving-stuck", Value::Null),
         Notice::ForeignHello => ("foreign-hello", Value::Null),
         Notice::EndsForgotten { flows } => ("ends-forgotten", json!({ "flows": flows })),
+        Notice::EarlyEndsDropped { flows } => ("early-ends-dropped", json!({ "flows": flows })),
+        Notice::NoticesDropped { notices } => ("notices-dropped", json!({ "notices": notices })),
         // In the list above.
         Notice::RoleEntered { .. }
         | Notice::PeerHello

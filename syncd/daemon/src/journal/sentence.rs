@@ -75,7 +75,23 @@ impl Display for Line<'_> {
             Notice::EndsForgotten { flows } => {
                 write!(f, "the ends of {flows} flows were never acknowledged and are forgotten")
             }
+            Notice::EarlyEndsDropped { .. } | Notice::NoticesDropped { .. } => dropped(f, self.0),
         }
+    }
+}
+
+/// What there was no room for.
+fn dropped(f: &mut fmt::Formatter<'_>, notice: &Notice) -> fmt::Result {
+    match notice {
+        Notice::EarlyEndsDropped { flows } => write!(
+            f,
+            "the peer told of {flows} ends more than are remembered while the kernel's table is read; \
+             what of them is left over here goes by its timer"
+        ),
+        Notice::NoticesDropped { notices } => {
+            write!(f, "{notices} notices came too fast to be told; see the counters")
+        }
+        _ => Ok(()),
     }
 }
 

@@ -237,6 +237,8 @@ fn every_notice_has_a_word_of_its_own() {
         (Notice::EndMissed, "end-missed"),
         (Notice::BirthMissed, "birth-missed"),
         (Notice::EndsForgotten { flows: 1 }, "ends-forgotten"),
+        (Notice::EarlyEndsDropped { flows: 1 }, "early-ends-dropped"),
+        (Notice::NoticesDropped { notices: 1 }, "notices-dropped"),
     ] {
         assert_eq!(details::details(&notice).0, word);
     }

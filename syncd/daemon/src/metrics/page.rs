@@ -255,6 +255,10 @@ fn kernel(text: &mut Text, facts: &Facts<'_>) {
     text.single("syncd_netlink_overruns_total", Counter, help, kernel.overruns);
     let help = "Events that the kernel could not deliver, attempts to deliver an end again included.";
     text.single("syncd_netlink_dropped_events_total", Counter, help, daemon.events_dropped);
+    let help = "What was forgotten for want of room: ends told before the table was read, and notices.";
+    text.family("syncd_forgotten_total", Counter, help)
+        .sample(&[("kind", "early_end")], kernel.early_ends_dropped)
+        .sample(&[("kind", "notice")], daemon.notices_dropped);
     let help = "Receive buffer for events, in bytes; it grows up to event-listen-queue-size.";
     text.single("syncd_netlink_rcvbuf_bytes", Gauge, help, daemon.event_buffer_bytes);
     text.family("syncd_netlink_dumps_total", Counter, "Times the kernel's table was read, or could not be.")

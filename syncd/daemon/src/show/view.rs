@@ -307,6 +307,9 @@ pub(crate) struct DaemonView {
     pub(crate) events_dropped: u64,
     /// Lines of the FIFO that made no sense.
     pub(crate) fifo_garbage: u64,
+    /// Notices of the replica that came too fast to be told.
+    #[serde(default)]
+    pub(crate) notices_dropped: u64,
     /// Times that the gate was closed.
     pub(crate) gates_closed: u64,
     /// Times that it could not be.
@@ -399,6 +402,7 @@ struct KernelStatsFields {
     dumps: u64,
     dump_failures: u64,
     leftovers_removed: u64,
+    early_ends_dropped: u64,
     confirmations: u64,
     expectation_events: u64,
     expectations_filtered: u64,

@@ -1,6 +1,8 @@
 //! What is left over in the kernel of a router that was primary, and what of it is not to be touched.
 
 use super::*;
+use crate::replica::leftover::EARLY;
+use crate::replica::notices::MOST as NOTICES;
 
 pub(super) fn with(port: u16, id: u32, state: TcpState) -> Flow {
     let mut flow = flow(port);
@@ -168,4 +170,46 @@ fn ends_that_come_before_the_table_is_read_are_not_lost() {
         other => panic!("{other:?}"),
     });
     assert_eq!(removed, [(1, 11)]);
+}
+
+/// A peer that ends more flows than anybody remembers, while this router does not know its kernel yet.
+#[test]
+fn early_ends_beyond_the_limit_are_counted_and_told() {
+    let mut replica = replica_with(Filter::default());
+    let Some(KernelRequest::Count { token }) = replica.poll_kernel(at(0)) else {
+        panic!("a count comes first")
+    };
+    replica.handle_kernel(at(0), KernelReply::Counted(token, 0));
+    let Some(KernelRequest::Dump { token }) = replica.poll_kernel(at(0)) else { panic!("then a dump") };
+    let mut peer = Peer(Seq(5000));
+    transmitted(&mut replica, at(0));
+    peer.says(&mut replica, at(1), Control::Alive, Flags::HELLO_BACK);
+    for number in 0..EARLY + 7 {
+        let end = with((number % 60_000) as u16 + 1, 1, TcpState::TIME_WAIT);
+        peer.tells(&mut replica, at(2), Change::Destroy, &end);
+    }
+    assert_eq!(replica.stats().kernel.early_ends_dropped, 7);
+    while replica.poll_notice().is_some() {}
+    replica.handle_kernel(at(3), KernelReply::Done(token));
+    replica.handle_timeout(at(3));
+    let told: Vec<_> = core::iter::from_fn(|| replica.poll_notice()).collect();
+    assert!(told.contains(&Notice::EarlyEndsDropped { flows: 7 }), "{told:?}");
+}
+
+/// Nobody takes the notices; every change of role makes one at least.
+#[test]
+fn notices_that_nobody_takes_are_counted_and_that_is_told_first() {
+    let (mut replica, _) = settled();
+    while replica.poll_notice().is_some() {}
+    assert_eq!(replica.stats().notices_dropped, 0);
+    for second in 0..NOTICES as u64 + 5 {
+        let next = if second.is_multiple_of(2) { Role::Backup } else { Role::Fault };
+        role(&mut replica, at(10), next);
+    }
+    let dropped = replica.stats().notices_dropped;
+    assert!(dropped >= 5, "{dropped}");
+    let told: Vec<_> = core::iter::from_fn(|| replica.poll_notice()).collect();
+    assert_eq!(told.first(), Some(&Notice::NoticesDropped { notices: dropped as u32 }));
+    assert_eq!(told.len(), NOTICES + 1);
+    assert_eq!(replica.poll_notice(), None);
 }
