@@ -58,26 +58,28 @@ pub fn judge(hosts: &[Host; 2], known: Circumstances<'_>, now: Instant) -> Progr
     if let Some(why) = early {
         return Progress::NotYet(why);
     }
-    let problem = kernel_differs(mine, filter, known.coarse)
-        .or_else(|| kernel_differs(peer, filter, known.coarse))
-        .or_else(|| caches_differ(mine, peer))
+    let full = hosts.iter().any(|host| says_full(host, now));
+    let kernels = [mine, peer].into_iter().filter(|host| !says_full(host, now));
+    let problem = kernels
+        .filter_map(|host| kernel_differs(host, filter, known.coarse))
+        .next()
+        .or_else(|| if says_full(peer, now) { None } else { caches_differ(mine, peer) })
         .or_else(|| expectations_differ(mine, peer, known.coarse))
-        .or_else(|| if known.preload { kernels_differ(mine, peer, known) } else { None });
+        .or_else(|| if known.preload && !full { kernels_differ(mine, peer, known) } else { None });
     match problem {
         None => Progress::Converged,
-        Some(why) if known.quiet && !known.concealed && !hosts.iter().any(says_full) => {
-            Progress::Deceived(why)
-        }
+        Some(why) if known.quiet && !known.concealed && !full => Progress::Deceived(why),
         Some(why) => Progress::NotYet(why),
     }
 }
 
-/// Whether a router says that it has no room, and so not that it is in sync.
-fn says_full(host: &Host) -> bool {
-    host.replica().is_some_and(|replica| {
-        let stats = replica.stats();
-        stats.internal.create_failed + stats.external.create_failed > 0
-    })
+/// Whether a router says that a cache has no room, and so not that it is in sync. It says so for as long as it is; what it
+/// has fetched since must be complete.
+fn says_full(host: &Host, now: Instant) -> bool {
+    let status = host.replica().map(|replica| replica.status(host.local(now)).sync);
+    let full =
+        |divergence| matches!(divergence, Divergence::InternalFull { .. } | Divergence::ExternalFull { .. });
+    matches!(status, Some(Sync::Diverged(divergence)) if full(divergence))
 }
 
 /// Why a router does not say that it is in sync.
@@ -92,11 +94,7 @@ fn unsettled(host: &Host, now: Instant) -> Option<String> {
     };
     let status = replica.status(host.local(now));
     // A cache that is full says so for as long as it is; there is nothing to wait for.
-    let full = matches!(
-        status.sync,
-        Sync::Diverged(Divergence::InternalFull { .. } | Divergence::ExternalFull { .. })
-    );
-    if status.sync != Sync::InSync && !full {
+    if status.sync != Sync::InSync && !says_full(host, now) {
         return Some(format!("{} says {:?}", host.name, status.sync));
     }
     if let Some(waits) = status.preload.filter(|waits| *waits > 0) {
@@ -115,7 +113,6 @@ fn kernel_differs(host: &Host, filter: &Filter, coarse: bool) -> Option<String> 
     let mut kernel = table(host.kernel.flows().map(|(_, flow)| flow).filter(|flow| filter.accepts(flow)));
     let internal = match &host.daemon {
         Daemon::None | Daemon::Conntrackd(_) => return None,
-        Daemon::Syncd(replica) if is_full(replica, true) => return None,
         Daemon::Syncd(replica) => internal(replica),
     };
     // Of a flow that tells nothing only a dump can know in which state it is, and a daemon that finds
@@ -129,10 +126,7 @@ fn kernel_differs(host: &Host, filter: &Filter, coarse: bool) -> Option<String> 
 /// What the backup's kernel lacks of what the primary has told, or keeps of what it has not; and what the primary's still
 /// keeps for longer than its protocol would.
 fn kernels_differ(mine: &Host, peer: &Host, known: Circumstances<'_>) -> Option<String> {
-    let (primary, backup) = (mine.replica()?, peer.replica()?);
-    if is_full(primary, true) || is_full(backup, false) || is_full(backup, true) {
-        return None;
-    }
+    let backup = peer.replica()?;
     if let Some((_, flow)) = mine.kernel.flows().find(|(_, flow)| is_lent(flow)) {
         return Some(format!("{} is primary and keeps for {} s {flow}", mine.name, flow.timeout));
     }
@@ -172,7 +166,6 @@ fn caches_differ(mine: &Host, peer: &Host) -> Option<String> {
         Daemon::Conntrackd(_) if peer.misled => return None,
         // conntrackd never removes what a bulk does not name.
         Daemon::Conntrackd(conntrackd) => (table(conntrackd.external()), true),
-        Daemon::Syncd(replica) if is_full(replica, false) => return None,
         Daemon::Syncd(replica) => {
             (table(replica.external().iter_from(0).map(|(_, entry)| &entry.flow)), forgets)
         }
@@ -189,13 +182,6 @@ fn caches_differ(mine: &Host, peer: &Host) -> Option<String> {
     let name = mine.name;
     difference(&told, &held)
         .map(|what| format!("internal cache of {name} and external cache of its peer: {what}"))
-}
-
-/// Whether a flow found no room, so that the caches cannot be equal; the oracle has seen to it that it was said.
-fn is_full(replica: &Replica, internal: bool) -> bool {
-    let stats = replica.stats();
-    let cache = if internal { &stats.internal } else { &stats.external };
-    cache.create_failed > 0
 }
 
 /// What is expected has no second event and no count: where losses leave no trace, no daemon can know it.

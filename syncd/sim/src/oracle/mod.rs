@@ -68,8 +68,41 @@ struct Known {
     seen: BTreeSet<u64>,
     /// Its internal cache was full once, so that its bulks did not name all that lived.
     cramped: bool,
+    /// Flows of its peer that found no room in its external cache.
+    unkept: Unkept,
     announced: Announced,
     said: Said,
+}
+
+/// What a router could not keep of what its peer has told; a complete resync in which everything found room makes up for it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unkept {
+    /// Something is missing.
+    lacks: bool,
+    /// How often something found no room.
+    times: u64,
+    /// How often by the last question, and how many questions there were.
+    asked: (u64, u64),
+}
+
+impl Unkept {
+    /// After a turn.
+    fn turned(&mut self, stats: &Stats, caught_up: bool) {
+        let (failed, asked) = (stats.external.create_failed, stats.ftfw.resyncs_asked);
+        self.lacks |= failed != self.times;
+        self.times = failed;
+        if asked != self.asked.1 {
+            self.asked = (failed, asked);
+        }
+        if caught_up && failed == self.asked.0 {
+            self.lacks = false;
+        }
+    }
+
+    /// Whether something is missing by now.
+    const fn lacks(&self, stats: &Stats) -> bool {
+        self.lacks || stats.external.create_failed != self.times
+    }
 }
 
 /// How often each loss of reliability was told.
@@ -156,6 +189,7 @@ impl Oracle {
         known.bound.clear();
         known.announced.forget();
         (known.promised, known.adopting, known.said) = (None, None, Said::default());
+        known.unkept = Unkept::default();
         known.seen.clear();
         // What the peer acknowledged before, it still holds. What we hold is gone, whoever was acknowledged.
         let peer = &mut self.sides[side.other().index()];
@@ -250,10 +284,10 @@ impl Oracle {
         }
         let Daemon::Syncd(replica) = &host.daemon else { return Ok(()) };
         self.acknowledges_expectations(side, range, replica, hosts, now)?;
-        let known = &mut self.sides[side.other().index()];
-        if names.is_empty() || replica.stats().external.create_failed > 0 {
+        if names.is_empty() || self.sides[side.index()].unkept.lacks(replica.stats()) {
             return Ok(());
         }
+        let known = &mut self.sides[side.other().index()];
         let held = external_names(replica);
         // What it has committed meanwhile it holds no more. Of a life that its daemon has not heard of, the peer has not
         // told.
@@ -392,7 +426,7 @@ impl Oracle {
     pub fn notices(&mut self, side: Side, notices: &[Notice], stats: &Stats, hosts: &[Host; 2]) -> Verdict {
         let known = &mut self.sides[side.index()];
         let said = &mut known.said;
-        let mut committed = false;
+        let (mut committed, mut caught_up) = (false, false);
         for notice in notices {
             match notice {
                 Notice::PeerLost => said.peer_lost += 1,
@@ -405,6 +439,7 @@ impl Oracle {
                 Notice::CacheFull { internal: false, .. } => said.external_full = true,
                 Notice::CountDiffers { .. } => said.mismatches += 1,
                 Notice::CommitDone { .. } => committed = true,
+                Notice::CaughtUp { .. } => caught_up = true,
                 Notice::ExpectationFailed { wanted, error: Errno::ENOMEM } => {
                     known.announced.excuse(&wanted.key());
                 }
@@ -435,6 +470,7 @@ impl Oracle {
             external_full: stats.external.create_failed > 0,
         };
         known.cramped |= due.internal_full;
+        known.unkept.turned(stats, caught_up);
         if *said != due {
             return Err(format!(
                 "{} lost reliability in silence: told {said:?}, happened {due:?}",

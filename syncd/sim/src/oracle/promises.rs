@@ -25,7 +25,7 @@ impl Oracle {
         // From now on they leave the external cache one by one.
         let acknowledged = std::mem::take(&mut self.sides[side.other().index()].acknowledged);
         let peer = &self.sides[side.other().index()];
-        if peer.cramped || replica.stats().external.create_failed > 0 {
+        if peer.cramped || self.sides[side.index()].unkept.lacks(replica.stats()) {
             return Ok(());
         }
         let host = &hosts[side.other().index()];
