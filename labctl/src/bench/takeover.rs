@@ -40,8 +40,8 @@ pub(crate) struct TakenOver {
     /// Streams that were not alive in the end: reset or stalled.
     pub(crate) lost: u64,
     /// The longest gap of a TCP stream that never pauses, in milliseconds. Its sender tries again 200 and 600 ms after the
-    /// first packet that was lost (Linux, `tcp(7)`: doubled each time), so it is at least the first of these after VRRP
-    /// has moved.
+    /// first packet that was lost (RFC 6298 doubles the time, Linux's `TCP_RTO_MIN` is 200 ms), so it is at least the
+    /// first of these after VRRP has moved.
     pub(crate) gap_ms: f64,
     /// The longest gap of a stream of datagrams, one each 20 ms: how long nothing passed.
     pub(crate) datagrams_gap_ms: f64,
