@@ -52,7 +52,8 @@ impl Values {
     /// # Errors
     /// When there is no connection tracking in this kernel.
     pub(crate) fn read() -> Result<Self> {
-        Ok(Self { max: read(MAX)?, buckets: read(BUCKETS)?, backlog: read(BACKLOG)? })
+        let max = read(MAX).context("is nf_conntrack loaded (modprobe nf_conntrack)?")?;
+        Ok(Self { max, buckets: read(BUCKETS)?, backlog: read(BACKLOG)? })
     }
 
     /// Sets what differs from `now`.
@@ -214,10 +215,7 @@ fn say(raised: &Raised) -> Result<()> {
 }
 
 fn read(path: &str) -> Result<u32> {
-    let text = fs::read_to_string(path).with_context(|| {
-        let hint = if path == BACKLOG { "" } else { ": is nf_conntrack loaded (modprobe nf_conntrack)?" };
-        format!("cannot read {path}{hint}")
-    })?;
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
     text.trim().parse().with_context(|| format!("{path} holds no number: {text:?}"))
 }
 

@@ -94,6 +94,7 @@ mod tests {
         assert!(!daemon("conntrackd -k"));
         assert!(!daemon("conntrackd -e ct"));
     }
+
     #[test]
     fn who_runs_for_helpers_does_not_replicate() {
         let file = |line: &str| configuration(line.split(' ').map(str::as_bytes).skip(1));

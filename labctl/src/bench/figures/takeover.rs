@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn no_stream_may_be_lost_and_none_may_wait_long() {
-        let seen = |daemon, lost, gap_ms| TakenOver {
+        let seen = |daemon, lost, gap_ms, datagrams_gap_ms| TakenOver {
             daemon,
             loose: true,
             preload: daemon == Daemon::Syncd,
@@ -67,18 +67,21 @@ mod tests {
             streams: 2_000,
             lost,
             gap_ms,
-            datagrams_gap_ms: gap_ms,
+            datagrams_gap_ms,
             vrrp_ms: 330.0,
             commit_ms: None,
         };
-        let met = |lost, gap| {
-            let rows = takeover(&[seen(Daemon::Syncd, lost, gap), seen(Daemon::Conntrackd, 1_800, 9_000.0)]);
+        let met = |lost, gap, datagrams| {
+            let of_ours = seen(Daemon::Syncd, lost, gap, datagrams);
+            let rows = takeover(&[of_ours, seen(Daemon::Conntrackd, 1_800, 9_000.0, 7_000.0)]);
             assert_eq!(rows[0].figure, "lost of 2000 streams, tcp_loose=1, preload");
             assert_eq!((rows[4].syncd.median, rows[4].conntrackd.median), ((gap - 330.0).max(0.0), 8_670.0));
+            assert_eq!((rows[5].syncd.median, rows[5].conntrackd.median), (datagrams - 330.0, 6_670.0));
             rows.iter().filter_map(|row| row.met).collect::<Vec<_>>()
         };
-        assert_eq!(met(0, 400.0), [true, true, true]);
-        assert_eq!(met(1, 430.0), [false, false, false]);
-        assert_eq!(met(0, 200.0), [true, true, true]);
+        assert_eq!(met(0, 400.0, 350.0), [true, true, true]);
+        assert_eq!(met(1, 430.0, 430.0), [false, false, false]);
+        assert_eq!(met(0, 700.0, 350.0), [true, false, true]);
+        assert_eq!(met(0, 200.0, 430.0), [true, true, false]);
     }
 }

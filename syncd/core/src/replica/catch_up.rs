@@ -212,7 +212,8 @@ impl CatchUp {
         }
     }
 
-    /// Asks, or sweeps a slice (see [`ExternalCache::sweep`] for `keeps_failed`). Says why a question was asked, if one was, and what to tell.
+    /// Asks, or sweeps a slice (see [`ExternalCache::sweep`] for `keeps_failed`). Says why a question was asked, if one was,
+    /// and what to tell.
     pub(super) fn step(
         &mut self,
         now: Instant,

@@ -158,7 +158,9 @@ impl Preload {
     pub(super) fn begin(&mut self, now: Instant, anyway: bool) {
         self.waiting.append(&mut self.kept_out);
         self.begin_round(anyway);
-        self.renewal = if anyway { Some(now + RENEWAL) } else { self.renewal };
+        if anyway {
+            self.renewal = Some(now + RENEWAL);
+        }
     }
 
     /// What a round under way had still to write, this one writes.
@@ -251,8 +253,8 @@ impl Preload {
         }
     }
 
-    /// The next thing to ask of the kernel; `life` says how long an entry shall live, which is a copy or not. A slice may end without a request
-    /// although there is more to do.
+    /// The next thing to ask of the kernel; `life` says how long an entry shall live, which is a copy or not. A slice may end
+    /// without a request although there is more to do.
     pub(super) fn next(
         &mut self,
         now: Instant,

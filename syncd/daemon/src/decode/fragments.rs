@@ -1,7 +1,7 @@
 //! Fragments of IP datagrams put together again.
 //!
-//! A conntrackd over IPv6 computes with IPv4's header and fragments every full datagram. Holds at most [`MOST`] datagrams of at most
-//! 64 KiB; what stays incomplete for 30 seconds of the capture, or is the oldest when there are too many, or is still
+//! A conntrackd over IPv6 computes with IPv4's header and fragments every full datagram. Holds at most [`MOST`] datagrams of
+//! at most 64 KiB; what stays incomplete for 30 seconds of the capture, or is the oldest when there are too many, or is still
 //! there at its end, is handed out as far as it goes. Fragments that overlap are not believed (RFC 5722, RFC 8200); the
 //! same one twice, as a capture of every interface has it, is one. Driven by [`super::print`]; tested in `tests.rs` beside it.
 

@@ -1,7 +1,8 @@
 //! `syncd decode`: what a capture of a dedicated link says. Needs no daemon, no rights and no network.
 //!
 //! From the outside in: a file of packets ([`capture`]), UDP in a packet ([`packet`]) or in several ([`fragments`]),
-//! messages in a payload ([`message`]), what a line leaves out ([`words`]). Tested in `tests.rs` beside it, on captures of a real conntrackd, whose texts are in `snapshots/cli`.
+//! messages in a payload ([`message`]), what a line leaves out ([`words`]). Tested in `tests.rs` beside it, on captures of
+//! a real conntrackd, whose texts are in `snapshots/cli`.
 
 mod capture;
 mod fragments;

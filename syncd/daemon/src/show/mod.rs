@@ -1,8 +1,8 @@
 //! The operator's views: what the daemon knows, as text and as JSON.
 //!
 //! [`view`] and [`ready`] make values of the state, [`text`], [`statistics`], [`table`] and [`xml`] make lines of values,
-//! [`mod@print`] writes any of them, a `stretch` is what it needs of a long table. JSON is a contract: every document says `"version": 1` and has a schema in
-//! `docs/schema`, times are monotonic nanoseconds, and fields are only ever added.
+//! [`mod@print`] writes any of them, a `stretch` is what it needs of a long table. JSON is a contract: every document says
+//! `"version": 1` and has a schema in `docs/schema`, times are monotonic nanoseconds, and fields are only ever added.
 
 pub(crate) mod done;
 pub(crate) mod expectations;

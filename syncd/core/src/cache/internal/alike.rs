@@ -40,8 +40,8 @@ impl Alike {
 }
 
 impl InternalCache {
-    /// What the peer hears instead of the end of a flow of this key: another one lives that is the same to it. It is told as
-    /// a birth, which replaces what the peer holds of the one that ended.
+    /// What the peer hears instead of the end of a flow of this key: another one lives that is the same to it. Where all
+    /// are told as births, so is it: that replaces what the peer holds of the one that ended.
     pub(super) fn survivor(&self, key: &Key, births: Births) -> Option<(Change, FlowRef<'_>)> {
         let slot = self.alike.survivor(key)?;
         let entry = self.table.get(slot)?;
