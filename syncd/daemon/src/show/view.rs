@@ -59,6 +59,7 @@ pub(crate) struct StatusView {
     /// Flows of our kernel.
     pub(crate) internal_flows: u32,
     /// Of these, flows whose end may make no event.
+    #[serde(default)]
     pub(crate) mute_flows: u32,
     /// Flows of the peer.
     pub(crate) external_flows: u32,
@@ -327,6 +328,7 @@ pub(crate) struct DaemonView {
     /// Ended flows that keep their place until the peer has heard of it.
     pub(crate) ended: u32,
     /// Flows of the kernel whose end may make no event.
+    #[serde(default)]
     pub(crate) mute: u32,
     /// Whether expectations are replicated.
     pub(crate) expect_sync: bool,
@@ -402,6 +404,7 @@ struct KernelStatsFields {
     dumps: u64,
     dump_failures: u64,
     leftovers_removed: u64,
+    #[serde(default)]
     early_ends_dropped: u64,
     confirmations: u64,
     expectation_events: u64,
@@ -427,6 +430,7 @@ struct LinkStatsFields {
     attributes_skipped: u64,
     attributes_unsaid: u64,
     ambiguous_sent: u64,
+    #[serde(default)]
     ends_unsaid: u64,
     expectations_skipped: u64,
 }
