@@ -12,6 +12,7 @@
 
 mod expectations;
 mod promises;
+mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,7 @@ use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Control, Flags, SeqRange, decode_flow, frames};
 
 use expectations::Announced;
+use room::Unkept;
 
 use crate::host::{Daemon, Host};
 use crate::kernel::Name;
@@ -72,37 +74,6 @@ struct Known {
     unkept: Unkept,
     announced: Announced,
     said: Said,
-}
-
-/// What a router could not keep of what its peer has told; a complete resync in which everything found room makes up for it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Unkept {
-    /// Something is missing.
-    lacks: bool,
-    /// How often something found no room.
-    times: u64,
-    /// How often by the last question, and how many questions there were.
-    asked: (u64, u64),
-}
-
-impl Unkept {
-    /// After a turn.
-    fn turned(&mut self, stats: &Stats, caught_up: bool) {
-        let (failed, asked) = (stats.external.create_failed, stats.ftfw.resyncs_asked);
-        self.lacks |= failed != self.times;
-        self.times = failed;
-        if asked != self.asked.1 {
-            self.asked = (failed, asked);
-        }
-        if caught_up && failed == self.asked.0 {
-            self.lacks = false;
-        }
-    }
-
-    /// Whether something is missing by now.
-    const fn lacks(&self, stats: &Stats) -> bool {
-        self.lacks || stats.external.create_failed != self.times
-    }
 }
 
 /// How often each loss of reliability was told.
@@ -284,7 +255,7 @@ impl Oracle {
         }
         let Daemon::Syncd(replica) = &host.daemon else { return Ok(()) };
         self.acknowledges_expectations(side, range, replica, hosts, now)?;
-        if names.is_empty() || self.sides[side.index()].unkept.lacks(replica.stats()) {
+        if names.is_empty() {
             return Ok(());
         }
         let known = &mut self.sides[side.other().index()];
@@ -301,7 +272,8 @@ impl Oracle {
         if now.since(known.started) < GRACE {
             return Ok(());
         }
-        match names.iter().find(lost) {
+        let unkept = &self.sides[side.index()].unkept;
+        match names.iter().filter(lost).find(|name| !unkept.has(name)) {
             None => Ok(()),
             Some(name) => Err(format!("{} acknowledged and does not hold {name:?}", self.name(side))),
         }
@@ -356,6 +328,9 @@ impl Oracle {
             .map(|(_, entry)| (Name::of(&entry.flow), entry.flow))
             .filter(|(name, _)| names.contains_key(name))
             .collect();
+        let told = names.iter().filter(|(_, change)| **change != Change::Destroy).map(|(name, _)| *name);
+        let unkept = &mut self.sides[side.index()].unkept;
+        unkept.arrived(told, |name| held.contains_key(name), replica.stats());
         let peer = &self.sides[side.other().index()];
         let graced = now.since(peer.started) < GRACE;
         let mut bounds = Vec::new();

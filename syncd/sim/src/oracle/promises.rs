@@ -25,9 +25,12 @@ impl Oracle {
         // From now on they leave the external cache one by one.
         let acknowledged = std::mem::take(&mut self.sides[side.other().index()].acknowledged);
         let peer = &self.sides[side.other().index()];
-        if peer.cramped || self.sides[side.index()].unkept.lacks(replica.stats()) {
+        if peer.cramped {
+            // The commit that follows is judged by nothing, but it is the one of this role, not of an adoption.
+            self.sides[side.index()].promised = Some((now, BTreeSet::new()));
             return Ok(());
         }
+        let unkept = &self.sides[side.index()].unkept;
         let host = &hosts[side.other().index()];
         let kernel = &host.kernel;
         let keeps = |flow: &Flow| host.replica().is_some_and(|replica| holds_copy(replica, flow));
@@ -48,7 +51,7 @@ impl Oracle {
         let takes_for_living = |name: &Name| cramped || own.believes_in(name);
         let unheard = |name: &Name| preloads && own.kernel.has_let_go(name) && takes_for_living(name);
         let owed = acknowledged.iter().filter(lives).map(|(name, _)| *name);
-        let promised: BTreeSet<Name> = owed.filter(|name| !unheard(name)).collect();
+        let promised: BTreeSet<Name> = owed.filter(|name| !unheard(name) && !unkept.has(name)).collect();
         let held = external_names(replica);
         let here = |name: &Name| preloads && hosts[side.index()].kernel.lived_since(name, now);
         if let Some(name) = promised.iter().find(|name| !(held.contains(name) || here(name))) {

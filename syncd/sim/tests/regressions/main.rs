@@ -4,6 +4,7 @@
 //! what to look for again.
 
 mod preload;
+mod room;
 
 use clap::{Args as _, Command, FromArgMatches as _};
 use syncd_sim::options::Overrides;
