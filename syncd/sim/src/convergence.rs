@@ -58,14 +58,16 @@ pub fn judge(hosts: &[Host; 2], known: Circumstances<'_>, now: Instant) -> Progr
     if let Some(why) = early {
         return Progress::NotYet(why);
     }
-    let full = hosts.iter().any(|host| says_full(host, now));
-    let kernels = [mine, peer].into_iter().filter(|host| !says_full(host, now));
+    let full = |host: &Host| says_full(host, now);
+    let kernels = [mine, peer].into_iter();
     let problem = kernels
-        .filter_map(|host| kernel_differs(host, filter, known.coarse))
+        .filter_map(|host| kernel_differs(host, filter, known.coarse, full(host)))
         .next()
-        .or_else(|| if says_full(peer, now) { None } else { caches_differ(mine, peer) })
+        .or_else(|| caches_differ(mine, peer, full(peer)))
         .or_else(|| expectations_differ(mine, peer, known.coarse))
-        .or_else(|| if known.preload && !full { kernels_differ(mine, peer, known) } else { None });
+        .or_else(|| if known.preload && !full(mine) { lent_by_primary(mine) } else { None })
+        .or_else(|| if known.preload && !full(peer) { kernels_differ(peer, known) } else { None });
+    let full = full(mine) || full(peer);
     match problem {
         None => Progress::Converged,
         Some(why) if known.quiet && !known.concealed && !full => Progress::Deceived(why),
@@ -73,8 +75,8 @@ pub fn judge(hosts: &[Host; 2], known: Circumstances<'_>, now: Instant) -> Progr
     }
 }
 
-/// Whether a router says that a cache has no room, and so not that it is in sync. It says so for as long as it is; what it
-/// has fetched since must be complete.
+/// Whether a router says that a cache has no room, and so not that it is in sync. It says so for as long as it is: what it
+/// does not hold is excused, what it holds must be true, and what it has fetched since must be complete.
 fn says_full(host: &Host, now: Instant) -> bool {
     let status = host.replica().map(|replica| replica.status(host.local(now)).sync);
     let full =
@@ -109,7 +111,7 @@ fn role(host: &Host, wanted: Role) -> Option<String> {
     (role != wanted).then(|| format!("{} is {} instead of {}", host.name, role.name(), wanted.name()))
 }
 
-fn kernel_differs(host: &Host, filter: &Filter, coarse: bool) -> Option<String> {
+fn kernel_differs(host: &Host, filter: &Filter, coarse: bool, full: bool) -> Option<String> {
     let mut kernel = table(host.kernel.flows().map(|(_, flow)| flow).filter(|flow| filter.accepts(flow)));
     let internal = match &host.daemon {
         Daemon::None | Daemon::Conntrackd(_) => return None,
@@ -120,16 +122,19 @@ fn kernel_differs(host: &Host, filter: &Filter, coarse: bool) -> Option<String> 
     for (name, flow) in kernel.iter_mut().filter(|(name, _)| coarse || host.kernel.is_mute(name)) {
         *flow = internal.get(name).copied().unwrap_or(*flow);
     }
+    kernel.retain(|name, _| !full || internal.contains_key(name));
     difference(&kernel, &internal).map(|what| format!("{}: kernel and internal cache: {what}", host.name))
 }
 
-/// What the backup's kernel lacks of what the primary has told, or keeps of what it has not; and what the primary's still
-/// keeps for longer than its protocol would.
-fn kernels_differ(mine: &Host, peer: &Host, known: Circumstances<'_>) -> Option<String> {
+/// What the primary's kernel keeps for longer than its protocol would. It gives back what it knows of.
+fn lent_by_primary(mine: &Host) -> Option<String> {
+    let (_, flow) = mine.kernel.flows().find(|(_, flow)| is_lent(flow))?;
+    Some(format!("{} is primary and keeps for {} s {flow}", mine.name, flow.timeout))
+}
+
+/// What the backup's kernel lacks of what the primary has told, or keeps of what it has not.
+fn kernels_differ(peer: &Host, known: Circumstances<'_>) -> Option<String> {
     let backup = peer.replica()?;
-    if let Some((_, flow)) = mine.kernel.flows().find(|(_, flow)| is_lent(flow)) {
-        return Some(format!("{} is primary and keeps for {} s {flow}", mine.name, flow.timeout));
-    }
     let full = peer.kernel.count() >= known.kernel_limit;
     for (slot, entry) in backup.external().iter_from(0) {
         let flow = &entry.flow;
@@ -152,7 +157,7 @@ fn kernels_differ(mine: &Host, peer: &Host, known: Circumstances<'_>) -> Option<
     stale.map(|(_, flow)| format!("{} keeps for {} s what its peer has not: {flow}", peer.name, flow.timeout))
 }
 
-fn caches_differ(mine: &Host, peer: &Host) -> Option<String> {
+fn caches_differ(mine: &Host, peer: &Host, full: bool) -> Option<String> {
     let mut told = match &mine.daemon {
         Daemon::None => return None,
         Daemon::Conntrackd(conntrackd) => table(conntrackd.internal()),
@@ -179,6 +184,7 @@ fn caches_differ(mine: &Host, peer: &Host) -> Option<String> {
         }
     }
     held.retain(|name, _| !may_hold_more || told.contains_key(name));
+    told.retain(|name, _| !full || held.contains_key(name));
     let name = mine.name;
     difference(&told, &held)
         .map(|what| format!("internal cache of {name} and external cache of its peer: {what}"))

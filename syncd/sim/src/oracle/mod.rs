@@ -23,7 +23,7 @@ use syncd_core::time::{Duration, Instant};
 use syncd_core::wire::{Control, Flags, SeqRange, decode_flow, frames};
 
 use expectations::Announced;
-use room::Unkept;
+use room::{Unkept, Unnamed};
 
 use crate::host::{Daemon, Host};
 use crate::kernel::Name;
@@ -68,8 +68,8 @@ struct Known {
     adopting: Option<(Instant, BTreeSet<Name>)>,
     /// Datagrams that were taken in since the numbers began.
     seen: BTreeSet<u64>,
-    /// Its internal cache was full once, so that its bulks did not name all that lived.
-    cramped: bool,
+    /// Flows of its own that found no room in its internal cache.
+    unnamed: Unnamed,
     /// Flows of its peer that found no room in its external cache.
     unkept: Unkept,
     announced: Announced,
@@ -134,6 +134,7 @@ impl Oracle {
         if known.last_will.take().is_some() {
             // It is back with an empty table, and the peer will learn so.
             known.acknowledged.clear();
+            known.unnamed.clear();
             known.announced.forget_acknowledged();
         }
     }
@@ -263,7 +264,10 @@ impl Oracle {
         // What it has committed meanwhile it holds no more. Of a life that its daemon has not heard of, the peer has not
         // told.
         let told = |name: &&Name| held.contains(name) && !peer.lags_behind(name);
-        known.acknowledged.extend(names.iter().filter(told).map(|name| (*name, now)));
+        for name in names.iter().filter(told) {
+            known.acknowledged.insert(*name, now);
+            known.unnamed.acknowledged(name);
+        }
         // What has ended meanwhile a resync may have swept: a peer that stands by tells no ends. Nor does it name, when it is
         // asked, what it only keeps as a copy, although it may have told of an earlier life of that.
         let keeps = |flow: &Flow| peer.replica().is_some_and(|replica| holds_copy(replica, flow));
@@ -444,7 +448,6 @@ impl Oracle {
             internal_full: stats.internal.create_failed > 0,
             external_full: stats.external.create_failed > 0,
         };
-        known.cramped |= due.internal_full;
         known.unkept.turned(stats, caught_up);
         if *said != due {
             return Err(format!(

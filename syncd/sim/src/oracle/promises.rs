@@ -25,12 +25,7 @@ impl Oracle {
         // From now on they leave the external cache one by one.
         let acknowledged = std::mem::take(&mut self.sides[side.other().index()].acknowledged);
         let peer = &self.sides[side.other().index()];
-        if peer.cramped {
-            // The commit that follows is judged by nothing, but it is the one of this role, not of an adoption.
-            self.sides[side.index()].promised = Some((now, BTreeSet::new()));
-            return Ok(());
-        }
-        let unkept = &self.sides[side.index()].unkept;
+        let (own, known) = (&hosts[side.index()], &self.sides[side.index()]);
         let host = &hosts[side.other().index()];
         let kernel = &host.kernel;
         let keeps = |flow: &Flow| host.replica().is_some_and(|replica| holds_copy(replica, flow));
@@ -44,15 +39,17 @@ impl Oracle {
                     && kernel.born(name).is_some_and(|born| born <= **at)
             }
         };
-        let (own, cramped) = (&hosts[side.index()], self.sides[side.index()].cramped);
         // What it keeps in its kernel may have ended there: packets came before anybody said why, or the table was full. What
         // it has heard of it owes. While the event waits, or is lost, nobody can know, and who is to be ready at once cannot
-        // look at each flow: what is missing so is written when the table was read (`Replica::release`).
-        let takes_for_living = |name: &Name| cramped || own.believes_in(name);
+        // look at each flow: what is missing so is written when the table was read (`Replica::release`). Nor can it know of
+        // what found no room in its cache of what is here.
+        let takes_for_living = |name: &Name| known.unnamed.has(name) || own.believes_in(name);
         let unheard = |name: &Name| preloads && own.kernel.has_let_go(name) && takes_for_living(name);
         let owed = acknowledged.iter().filter(lives).map(|(name, _)| *name);
-        let promised: BTreeSet<Name> = owed.filter(|name| !unheard(name) && !unkept.has(name)).collect();
         let held = external_names(replica);
+        let had_no_room =
+            |name: &Name| known.unkept.has(name) || peer.unnamed.has(name) && !held.contains(name);
+        let promised: BTreeSet<Name> = owed.filter(|name| !(unheard(name) || had_no_room(name))).collect();
         let here = |name: &Name| preloads && hosts[side.index()].kernel.lived_since(name, now);
         if let Some(name) = promised.iter().find(|name| !(held.contains(name) || here(name))) {
             return Err(format!("{} takes over and lacks the acknowledged {name:?}", self.name(side)));
@@ -106,17 +103,17 @@ impl Oracle {
     /// A commit of `side` is done.
     pub(super) fn committed(&mut self, side: Side, replica: &Replica, hosts: &[Host; 2]) -> Verdict {
         let (host, peer) = (&hosts[side.index()], &hosts[side.other().index()]);
-        let (dead, cramped) = {
-            let told = &self.sides[side.other().index()];
-            (told.last_will.is_some(), told.cramped)
+        let [first, second] = &mut self.sides;
+        let (known, told) = match side {
+            Side::First => (first, second),
+            Side::Second => (second, first),
         };
-        let known = &mut self.sides[side.index()];
         let external = replica.external();
         let refused = external.iter_from(0).filter(|(slot, _)| external.failure(*slot).is_some());
         let refused = crate::kernel::names(refused.map(|(_, entry)| &entry.flow));
         if let Some((since, names)) = known.promised.take() {
             // Whoever lives may have told of a flow again meanwhile.
-            let held = if dead { refused.clone() } else { external_names(replica) };
+            let held = if told.last_will.is_some() { refused.clone() } else { external_names(replica) };
             let kept = |name: &&Name| host.kernel.lived_since(name, since) || held.contains(name);
             if let Some(name) = names.iter().find(|name| !kept(name)) {
                 return Err(format!("{} committed and lost the acknowledged {name:?}", known.name));
@@ -133,7 +130,8 @@ impl Oracle {
             let over = external.iter_from(0).map(|(_, entry)| &entry.flow).filter(|flow| is_over(flow));
             let over = crate::kernel::names(over);
             // What found no room in its cache it does not name, and so it is swept here.
-            let unnamed = |name: &Name| cramped && !external_names(replica).contains(name);
+            let held = external_names(replica);
+            let unnamed = |name: &Name| told.unnamed.has(name) && !held.contains(name);
             let excused =
                 |name: &Name| refused.contains(name) || over.contains(name) || ended(name) || unnamed(name);
             let kept = |name: &&Name| host.kernel.lived_since(name, since) || excused(name);

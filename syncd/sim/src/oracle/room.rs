@@ -1,13 +1,21 @@
-//! What a full cache excuses. A router cannot hold what finds no room, and the dialect has no word for that: such a flow is
+//! What a full cache excuses, flow by flow.
+//!
+//! A router cannot hold what finds no room in its external cache, and the dialect has no word for that: such a flow is
 //! acknowledged like any other, because what is not acknowledged would be sent for ever. So the peer takes it for held, and
 //! nothing is owed of it until it is told again and finds room, or a complete answer to a question that was asked since has
 //! named all that lives.
+//!
+//! Of its own flows a router cannot name what finds no room in its internal cache. Where an earlier life of its daemon has told
+//! of such a flow, the peer holds it until it asks for a resync, whose answer does not name it: so it is swept, like what has
+//! ended, and nothing is owed of it until the peer has heard of it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use syncd_core::replica::Stats;
 
+use super::Oracle;
 use crate::kernel::Name;
+use crate::trace::Side;
 
 /// Flows of the peer that found no room in a router's external cache.
 #[derive(Debug, Default)]
@@ -53,5 +61,35 @@ impl Unkept {
     /// Whether it has found no room, and not been told again since.
     pub(super) fn has(&self, name: &Name) -> bool {
         self.flows.contains_key(name)
+    }
+}
+
+/// Flows of a router's own kernel that found no room in its internal cache, and of which its peer has not heard since.
+#[derive(Debug, Default)]
+pub(super) struct Unnamed {
+    flows: BTreeSet<Name>,
+}
+
+impl Unnamed {
+    /// Its peer holds the flow, and says so.
+    pub(super) fn acknowledged(&mut self, name: &Name) {
+        self.flows.remove(name);
+    }
+
+    /// Its kernel is empty.
+    pub(super) fn clear(&mut self) {
+        self.flows.clear();
+    }
+
+    /// Whether the flow is one of them.
+    pub(super) fn has(&self, name: &Name) -> bool {
+        self.flows.contains(name)
+    }
+}
+
+impl Oracle {
+    /// `side` has heard of a flow of its kernel, by an event or a picture, and had no room for it.
+    pub fn crowded(&mut self, side: Side, name: Name) {
+        self.sides[side.index()].unnamed.flows.insert(name);
     }
 }

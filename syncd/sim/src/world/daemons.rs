@@ -7,7 +7,7 @@ use syncd_core::time::{Duration, Instant};
 use super::datagram::{Parcel, describe};
 use super::{DROPS, Event, Verdict, World};
 use crate::host::{Answer, Daemon, Host, LINK};
-use crate::kernel::About;
+use crate::kernel::{About, Name};
 use crate::trace::{Glance, Side};
 
 /// The command to be primary, and every other one.
@@ -51,6 +51,7 @@ impl World {
                     let echo = event.origin == Origin::Ourselves && event.change != Change::Destroy;
                     let quiet = echo && !replica.tells_what_it_writes();
                     let before = Glance::of(replica, local);
+                    let failed = replica.stats().internal.create_failed;
                     let door = match &event.about {
                         About::Flow(flow) => {
                             replica.handle_flow(local, event.origin, event.change, flow);
@@ -61,6 +62,11 @@ impl World {
                             "expectation"
                         }
                     };
+                    if let About::Flow(flow) = &event.about
+                        && replica.stats().internal.create_failed > failed
+                    {
+                        self.oracle.crowded(side, Name::of(flow));
+                    }
                     let after = Glance::of(replica, local);
                     self.oracle.fed(side, before, after, replica, quiet)?;
                     let what = || format!("{:?} {:?} {}", event.change, event.origin, event.about);
@@ -144,6 +150,7 @@ impl World {
         let Daemon::Syncd(replica) = &mut host.daemon else { return Ok(()) };
         let before = Glance::of(replica, local);
         for answer in answers {
+            let failed = replica.stats().internal.create_failed;
             replica.handle_kernel(
                 local,
                 match answer {
@@ -157,6 +164,11 @@ impl World {
                     Answer::Counted(token, flows) => KernelReply::Counted(*token, *flows),
                 },
             );
+            if let Answer::Dumped(_, flow) | Answer::Found(_, Ok(flow)) = answer
+                && replica.stats().internal.create_failed > failed
+            {
+                self.oracle.crowded(side, Name::of(flow));
+            }
         }
         let after = Glance::of(replica, local);
         self.oracle.fed(side, before, after, replica, false)?;
