@@ -121,6 +121,7 @@ impl EventLoop {
             unready,
             all_acknowledged: status.queued == 0 && status.in_flight == 0,
             waits_since: status.waits_since,
+            heard: replica.stats().link.frames_received,
             internal: status.internal,
             told: if asked { replica.external().named() } else { 0 },
         }

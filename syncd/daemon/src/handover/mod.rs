@@ -16,6 +16,9 @@ use std::time::Duration;
 use syncd_core::replica::{Role, Sync};
 use syncd_core::time::Instant;
 
+/// A peer that lives says something each second. One that says nothing for so long is handed nothing.
+const HEARD: Duration = Duration::from_secs(3);
+
 /// So long it may take until the addresses have moved: keepalived's slowest usual election (`advert_int 1`) takes 4 s, and a
 /// router that has just handed over to us needs a moment to be ready again.
 const MOVE: Duration = Duration::from_secs(10);
@@ -48,6 +51,8 @@ pub(crate) struct Seen {
     pub(crate) all_acknowledged: bool,
     /// Since when the oldest round of unacknowledged news has been waiting.
     pub(crate) waits_since: Option<Instant>,
+    /// Messages of the peer, since the start.
+    pub(crate) heard: u64,
     /// Flows of our kernel.
     pub(crate) internal: u32,
     /// Flows that the peer has named since this router is its backup, those that have ended meanwhile included.
@@ -110,8 +115,9 @@ pub(crate) struct Taken {
 enum Phase {
     /// Both routers must know the same.
     Prepare,
-    /// What waits since then must be acknowledged. `round` is the first that has begun since.
-    Acknowledge { since: Instant, round: Option<Instant> },
+    /// What waits since then must be acknowledged, and the peer be heard once more: that nothing waits says nothing of
+    /// whether it lives. `round` is the first that has begun since, `heard` what it had said by then.
+    Acknowledge { since: Instant, round: Option<Instant>, heard: u64 },
     /// The priority is lowered.
     Move { since: Instant },
     /// The priority is as it was, and an election may be under way.
@@ -175,7 +181,7 @@ impl Handover {
     pub(crate) fn step(&mut self, seen: &Seen) -> Order {
         match self.phase.clone() {
             Phase::Prepare => self.prepare(seen),
-            Phase::Acknowledge { since, round } => self.acknowledge(seen, since, round),
+            Phase::Acknowledge { since, round, heard } => self.acknowledge(seen, since, round, heard),
             Phase::Move { since } => self.moving(seen, since),
             Phase::Settle { since, why } => self.settle(seen, since, why),
             Phase::Confirm { since } => self.confirm(seen, since),
@@ -191,8 +197,8 @@ impl Handover {
         match &seen.unready {
             None => {
                 self.take(seen, "prepared", "both routers know the same".to_owned());
-                self.phase = Phase::Acknowledge { since: seen.now, round: None };
-                self.acknowledge(seen, seen.now, None)
+                self.phase = Phase::Acknowledge { since: seen.now, round: None, heard: seen.heard };
+                Order::Wait
             }
             Some(why) if seen.now.since(self.began) >= self.patience => {
                 let waited = self.patience.as_secs();
@@ -206,14 +212,15 @@ impl Handover {
         }
     }
 
-    fn acknowledge(&mut self, seen: &Seen, since: Instant, round: Option<Instant>) -> Order {
+    fn acknowledge(&mut self, seen: &Seen, since: Instant, round: Option<Instant>, heard: u64) -> Order {
         if let Some(refusal) = not_ours(seen) {
             return self.end(seen, Outcome::Refused, refusal);
         }
         // A round holds what waited at its beginning: when one that began later has come to its end, so has everything
         // from before.
         let over = round.is_some_and(|round| seen.waits_since.is_none_or(|began| began > round));
-        if seen.all_acknowledged || over {
+        let lives = seen.heard != heard;
+        if lives && (seen.all_acknowledged || over) {
             self.take(
                 seen,
                 "acknowledged",
@@ -222,13 +229,17 @@ impl Handover {
             self.phase = Phase::Move { since: seen.now };
             return Order::Lower;
         }
-        if seen.now.since(since) >= self.patience {
+        if !lives && seen.now.since(since) >= HEARD {
+            let text = format!("the other router has said nothing for {} s", HEARD.as_secs());
+            return self.end(seen, Outcome::Refused, text);
+        }
+        if lives && seen.now.since(since) >= self.patience {
             let waited = self.patience.as_secs();
             let text = format!("the other router has not acknowledged everything within {waited} s");
             return self.end(seen, Outcome::Refused, text);
         }
         let begun = seen.waits_since.filter(|began| *began > since);
-        self.phase = Phase::Acknowledge { since, round: round.or(begun) };
+        self.phase = Phase::Acknowledge { since, round: round.or(begun), heard };
         Order::Wait
     }
 

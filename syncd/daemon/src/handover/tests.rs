@@ -6,7 +6,7 @@ fn at(millis: u64) -> Instant {
     Instant::default() + Duration::from_millis(millis)
 }
 
-/// A primary with 1,000 flows that is ready, and nothing waits.
+/// A primary with 1,000 flows that is ready, and nothing waits; the peer says something each millisecond.
 fn seen(millis: u64) -> Seen {
     Seen {
         now: at(millis),
@@ -15,6 +15,7 @@ fn seen(millis: u64) -> Seen {
         unready: None,
         all_acknowledged: true,
         waits_since: None,
+        heard: millis,
         internal: 1000,
         told: 0,
     }
@@ -31,6 +32,7 @@ fn begun() -> Handover {
 /// One whose priority is lowered at 100 ms.
 fn lowered() -> Handover {
     let mut handover = begun();
+    assert_eq!(handover.step(&seen(99)), Order::Wait);
     assert_eq!(handover.step(&seen(100)), Order::Lower);
     assert!(handover.moves());
     handover
@@ -84,7 +86,9 @@ fn who_is_not_ready_is_waited_for_and_then_nothing_is_begun() {
     let behind = |millis| Seen { unready: Some("the peer is behind".to_owned()), ..seen(millis) };
     assert_eq!(handover.step(&behind(1)), Order::Wait);
     assert_eq!(handover.step(&behind(29_999)), Order::Wait);
-    assert_eq!(handover.clone().step(&seen(29_999)), Order::Lower, "it got ready in time");
+    let mut in_time = handover.clone();
+    in_time.step(&seen(29_999));
+    assert_eq!(in_time.step(&seen(30_001)), Order::Lower, "it got ready in time");
     assert_eq!(handover.step(&behind(30_000)), Order::Wait);
     assert_eq!(handover.outcome(), Some(Outcome::Refused));
     assert!(why(&handover).ends_with("the peer is behind"));
@@ -110,6 +114,29 @@ fn under_traffic_a_round_that_began_later_must_have_come_to_its_end() {
     assert_eq!(stuck.outcome(), None);
     stuck.step(&busy(30_100, 95));
     assert_eq!(stuck.outcome(), Some(Outcome::Refused));
+}
+
+/// Its daemon hangs, or the link is down, and `peer-timeout` is not over: nothing waits for an acknowledgement, and it looks
+/// as if both knew the same.
+#[test]
+fn whoever_has_just_fallen_silent_is_handed_nothing() {
+    // The patience of an operator who does not want to wait is none for a peer that says something each second.
+    for patience in [0, 30] {
+        let mut handover = Handover::begin(at(0), Duration::from_secs(patience));
+        let deaf = |millis| Seen { heard: 7, ..seen(millis) };
+        assert_eq!(handover.step(&deaf(100)), Order::Wait);
+        assert_eq!(handover.step(&deaf(3_099)), Order::Wait);
+        assert_eq!(handover.outcome(), None);
+        assert_eq!(
+            handover.clone().step(&Seen { heard: 8, ..deaf(3_099) }),
+            Order::Lower,
+            "it was late only"
+        );
+        assert_eq!(handover.step(&deaf(3_100)), Order::Wait);
+        assert_eq!(handover.outcome(), Some(Outcome::Refused));
+        assert_eq!(why(&handover), "the other router has said nothing for 3 s");
+        assert_eq!(steps(&handover), ["prepared", "refused"]);
+    }
 }
 
 #[test]

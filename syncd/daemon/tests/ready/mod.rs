@@ -215,6 +215,14 @@ fn what_is_doubted_is_not_handed_over() {
         assert_eq!(r1.tracked(), "0");
         assert_eq!(r1.json(&["show", "conntrack-sync", "status"])["role"], "primary");
 
+        // It hangs, and nobody misses it yet: nothing waits for its acknowledgement. The priority is not moved.
+        wait_for("it is ready again", || ready(&r1).0 == Some(0));
+        r2.signal(Signal::SIGSTOP);
+        let output = r1.syncd(&["handover", "--json", "--timeout", "1"]);
+        let told: Value = serde_json::from_slice(&output.stdout).expect("--json is JSON");
+        assert_eq!((output.status.code(), &told["result"]), (Some(1), &"refused".into()), "{told}");
+        r2.signal(Signal::SIGCONT);
+
         // Nobody is there to hand it to.
         assert_eq!(r2.end(Signal::SIGTERM), Some(0));
         wait_for("the peer is missed", || ready(&r1).1 == ["peer"]);

@@ -16,6 +16,7 @@ fn seen(seconds: u64, role: Role) -> Seen {
         unready: None,
         all_acknowledged: true,
         waits_since: None,
+        heard: seconds,
         internal: 230,
         told: if role == Role::Backup { 231 } else { 0 },
     }
@@ -31,11 +32,16 @@ fn after(all: &[Seen]) -> HandoverView {
 }
 
 pub(super) fn done() -> HandoverView {
-    after(&[seen(100, Role::Primary), seen(101, Role::Backup), seen(102, Role::Backup)])
+    after(&[
+        seen(100, Role::Primary),
+        seen(101, Role::Primary),
+        seen(102, Role::Backup),
+        seen(103, Role::Backup),
+    ])
 }
 
 pub(super) fn rolled_back() -> HandoverView {
-    after(&[seen(100, Role::Primary), seen(111, Role::Primary), seen(113, Role::Primary)])
+    after(&[100, 101, 112, 114].map(|seconds| seen(seconds, Role::Primary)))
 }
 
 #[test]
@@ -44,7 +50,7 @@ fn as_text_and_json() {
     snapshot("handover-json", &serde_json::to_string_pretty(&done()).unwrap());
     snapshot("handover-rolled-back", &handover::text(&rolled_back()));
     snapshot("handover-refused", &handover::text(&after(&[seen(100, Role::Backup)])));
-    let fault = after(&[seen(100, Role::Primary), seen(101, Role::Fault)]);
+    let fault = after(&[seen(100, Role::Primary), seen(101, Role::Primary), seen(102, Role::Fault)]);
     snapshot("handover-unclear", &handover::text(&fault));
     assert!(done().is_done() && !rolled_back().is_done() && !fault.is_done());
 }
