@@ -4,6 +4,7 @@
 //! [`mod@print`] writes any of them, a `stretch` is what it needs of a long table. JSON is a contract: every document says
 //! `"version": 1` and has a schema in `docs/schema`, times are monotonic nanoseconds, and fields are only ever added.
 
+mod detail;
 pub(crate) mod done;
 pub(crate) mod expectations;
 pub(crate) mod extras;

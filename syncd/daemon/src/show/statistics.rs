@@ -1,23 +1,22 @@
-//! Counters as text: the layout of VyOS's documentation, which is conntrackd's, to the column; ours below, on demand.
+//! Counters as text: the layout of VyOS's documentation, which is conntrackd's, to the column; ours below, on demand
+//! ([`super::detail`]).
 //!
 //! Scripts cut these lines by position. The blocks are the same that `conntrackd -s` prints, so the front for its letters
 //! uses them too. Tested against true samples in `show/tests/statistics.rs`.
 
 use std::fmt::Write;
 
-use syncd_core::replica::PreloadStats;
-
+use super::detail::detail;
 use super::view::{CacheView, LinkTraffic, StatisticsView};
 
 /// `show conntrack-sync statistics`; with `detail` everything that we count besides.
-pub(crate) fn statistics(view: &StatisticsView, detail: bool) -> String {
+pub(crate) fn statistics(view: &StatisticsView, in_detail: bool) -> String {
     let mut out = format!("\nMain Table Statistics:\n\n{}\n", main(view));
     if view.daemon.expect_sync {
         _ = writeln!(out, "\nExpect Table Statistics:\n\n{}", expect(view));
     }
-    if detail {
-        ours(&mut out, view);
-        rare(&mut out, view);
+    if in_detail {
+        detail(&mut out, view);
     }
     out
 }
@@ -89,107 +88,6 @@ pub(crate) fn traffic(out: &mut String, of: LinkTraffic) {
     ];
     for (sent, sent_name, received, received_name) in rows {
         _ = writeln!(out, "{sent:>20} {sent_name} {received:>20} {received_name}");
-    }
-    out.push('\n');
-}
-
-fn ours(out: &mut String, view: &StatisticsView) {
-    let (kernel, ftfw, link, commit) = (&view.kernel, &view.ftfw, &view.link, &view.commit);
-    pair(
-        out,
-        "kernel events:",
-        &[
-            ("New", kernel.events_new, "Update", kernel.events_update),
-            ("Destroy", kernel.events_destroy, "Filtered", kernel.filtered),
-            ("Overruns", kernel.overruns, "Dumps", kernel.dumps),
-            ("Counts that differ", kernel.count_mismatches, "Dropped", view.daemon.events_dropped),
-        ],
-    );
-    pair(
-        out,
-        "reliability:",
-        &[
-            ("Frames sent", link.frames_sent, "Frames recv", link.frames_received),
-            ("Acks sent", ftfw.acks_sent, "Acks recv", ftfw.acks_received),
-            ("Nacks sent", ftfw.nacks_sent, "Nacks recv", ftfw.nacks_received),
-            ("Flows resent", ftfw.resent, "Flows requeued", ftfw.requeued),
-            ("Hellos of the peer", ftfw.hello_episodes, "Silences of the peer", ftfw.peer_lost),
-            ("Resyncs asked", ftfw.resyncs_asked, "Bulks sent", ftfw.bulks),
-        ],
-    );
-    let swept = [&view.internal, &view.external].map(|cache| cache.stats.swept);
-    pair(out, "sweeps:", &[("Internal swept", swept[0], "External swept", swept[1])]);
-    pair(
-        out,
-        "commits:",
-        &[
-            ("Commits", commit.begun, "Flows committed", commit.committed),
-            ("Flows failed", commit.failed, "Flows replaced", commit.replaced),
-            ("Without helper", commit.without_helper, "Without parent", commit.without_parent),
-            ("Adoptions", commit.adoptions, "Conflicts", commit.conflicts),
-            ("Flows relaxed", commit.relaxed, "Leftovers removed", view.kernel.leftovers_removed),
-            ("Gates closed", view.daemon.gates_closed, "Gates failed", view.daemon.gates_failed),
-        ],
-    );
-    let preload = &view.preload;
-    if *preload != PreloadStats::default() {
-        pair(
-            out,
-            "preload:",
-            &[
-                ("Created", preload.created, "Updated", preload.updated),
-                ("Removed", preload.removed, "Refused", preload.refused),
-                ("Gathered", preload.gathered, "Unchanged", preload.unchanged),
-                ("Replaced", preload.replaced, "Takeovers", preload.takeovers),
-                ("Without helper", preload.without_helper, "Without parent", preload.without_parent),
-                ("Ended here", preload.ended_here, "Spared", preload.spared),
-                ("Shortened", preload.shortened, "Conflicts", preload.conflicts),
-            ],
-        );
-    }
-}
-
-/// What travels beside flows, and what the dialect has no words for.
-fn rare(out: &mut String, view: &StatisticsView) {
-    let (kernel, link, commit) = (&view.kernel, &view.link, &view.commit);
-    let (internal, external) = (&view.internal_expectations, &view.external_expectations);
-    pair(
-        out,
-        "expectations:",
-        &[
-            ("Internal", u64::from(internal.current), "External", u64::from(external.current)),
-            ("Kernel events", kernel.expectation_events, "Filtered", kernel.expectations_filtered),
-            (
-                "Received",
-                external.stats.created + external.stats.updated,
-                "Not kept",
-                link.expectations_skipped,
-            ),
-            ("Committed", commit.expectations_committed, "Failed", commit.expectations_failed),
-        ],
-    );
-    pair(
-        out,
-        "not carried:",
-        &[
-            ("Attributes not sent", link.attributes_unsaid, "Attributes not kept", link.attributes_skipped),
-            (
-                "Ambiguous frames sent",
-                link.ambiguous_sent,
-                "Event attributes",
-                view.daemon.event_attributes_skipped,
-            ),
-            ("Ends not told", link.ends_unsaid, "Flows without events", u64::from(view.daemon.mute)),
-        ],
-    );
-}
-
-/// A block of two columns.
-fn pair(out: &mut String, title: &str, rows: &[(&str, u64, &str, u64)]) {
-    _ = writeln!(out, "{title}");
-    let width = rows.iter().map(|(left, ..)| left.len()).max().unwrap_or(0);
-    for (left, left_count, right, right_count) in rows {
-        _ = writeln!(out, "{left_count:>20} {left:<width$} {right_count:>20} {right}");
     }
     out.push('\n');
 }

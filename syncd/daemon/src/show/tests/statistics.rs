@@ -1,5 +1,7 @@
 //! Counters to the column, held against what a real conntrackd printed for the same numbers.
 
+use serde_json::Value;
+
 use super::*;
 use crate::control::protocol::Unacknowledged;
 use crate::front::texts;
@@ -103,4 +105,47 @@ fn as_text_and_json() {
     let json = serde_json::to_string_pretty(&view).unwrap();
     snapshot("statistics-json", &json);
     assert_eq!(serde_json::from_str::<StatisticsView>(&json).unwrap(), view);
+}
+
+/// Each counter another one, all of five digits.
+fn make_distinct(value: &mut Value, next: &mut u64) {
+    match value {
+        Value::Number(_) => {
+            *value = Value::from(*next);
+            *next += 1;
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| make_distinct(value, next)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| make_distinct(value, next)),
+        _ => {}
+    }
+}
+
+fn missing(value: &Value, place: &str, words: &[&str], found: &mut Vec<String>) {
+    match value {
+        Value::Number(number) if !words.contains(&number.to_string().as_str()) => {
+            found.push(place.to_owned());
+        }
+        Value::Array(values) => values.iter().for_each(|value| missing(value, place, words, found)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| missing(value, &format!("{place}.{name}"), words, found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn in_detail_the_text_has_every_number_of_the_json() {
+    let mut view = counted();
+    view.daemon.links = links();
+    assert!(view.daemon.links.len() > 1, "the traffic of one link is that of all");
+    let mut document = serde_json::to_value(&view).unwrap();
+    make_distinct(&mut document, &mut 40_001);
+    document["version"] = Value::from(1);
+    let view: StatisticsView = serde_json::from_value(document).unwrap();
+    let text = statistics::statistics(&view, true);
+    let mut document = serde_json::to_value(&view).unwrap();
+    document.as_object_mut().unwrap().remove("version");
+    let mut found = Vec::new();
+    missing(&document, "", &text.split_whitespace().collect::<Vec<_>>(), &mut found);
+    assert!(found.is_empty(), "not in the text: {found:?}");
 }
