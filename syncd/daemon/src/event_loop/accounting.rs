@@ -54,6 +54,7 @@ fn details(account: &Account, view: &FailoverView) -> serde_json::Value {
         "carried": account.carried.flows(),
         "refused": account.refusals(),
         "ended": account.ended,
+        "not_looked_at": view.peer.not_looked_at,
         "missing_messages": account.missing,
         "never_acknowledged": account.unacknowledged,
         "filtered": account.kept_out,

@@ -76,6 +76,9 @@ pub(crate) struct GateView {
 pub(crate) struct PeerView {
     /// Known when the role was heard.
     pub(crate) known: u32,
+    /// Besides: more than these became of something that follows. The peer has told them, or told them again, since.
+    #[serde(default)]
+    pub(crate) told_since: u32,
     /// In this kernel since.
     pub(crate) carried: TallyView,
     /// Of these, those whose own time had run out by the peer's last word.
@@ -92,6 +95,9 @@ pub(crate) struct PeerView {
     pub(crate) refused: Vec<RefusedView>,
     /// Ended, by the peer's word, before it was their turn.
     pub(crate) ended: u32,
+    /// Of those that were known, none of these: it was not their turn yet, or never, because the role changed before.
+    #[serde(default)]
+    pub(crate) not_looked_at: u32,
     /// Messages of the peer that were missing when the role was heard: asked for and not come.
     pub(crate) missing_messages: u32,
 }
@@ -150,6 +156,7 @@ impl FailoverView {
         let nanos = |at: Option<Instant>| at.map(Instant::as_nanos);
         // A router that stands by has no packets of the shared addresses.
         let first_packet = account.first_packet.filter(|_| account.to == Role::Primary);
+        let (told_since, not_looked_at) = balance(account);
         Self {
             number: account.number,
             from: account.from.name().to_owned(),
@@ -167,6 +174,7 @@ impl FailoverView {
             gate: GateView { packets_dropped: seen.gate_held, failed: seen.gate_failed },
             peer: PeerView {
                 known: account.known,
+                told_since,
                 carried: TallyView::new(&account.carried),
                 carried_expired: account.ran_out,
                 carried_without_helper: account.without_helper,
@@ -184,6 +192,7 @@ impl FailoverView {
                     })
                     .collect(),
                 ended: account.ended,
+                not_looked_at,
                 missing_messages: account.missing,
             },
             own: OwnView {
@@ -211,13 +220,28 @@ impl FailoverView {
         let reasons = peer.refused.iter().map(|refused| format!("{} {}", refused.tally.flows, refused.error));
         let reasons = reasons.collect::<Vec<_>>().join(", ");
         let refused = if reasons.is_empty() { String::new() } else { format!(" ({reasons})") };
+        // A takeover with the flows in the kernel already is told before they are counted.
+        let is_cut_short = self.timeline.commit_done_ns.is_none() && peer.not_looked_at > 0;
+        let rest =
+            if is_cut_short { format!("{} not looked at, ", peer.not_looked_at) } else { String::new() };
         format!(
-            "{head}: {} flows of the peer carried, {} refused{refused}, {} ended, {} messages missing",
+            "{head}: {} flows of the peer carried, {} refused{refused}, {} ended, {rest}{} messages missing",
             peer.carried.flows,
             self.refused(),
             peer.ended,
             peer.missing_messages
         )
+    }
+}
+
+/// What became of the peer's flows beside what was known: how many more, and how many less. A router that stands by looks at
+/// none.
+fn balance(account: &Account) -> (u32, u32) {
+    let refused = account.refused.iter().fold(0_u32, |sum, (_, tally)| sum.saturating_add(tally.flows()));
+    let looked_at = account.carried.flows().saturating_add(refused).saturating_add(account.ended);
+    match account.to {
+        Role::Primary => (looked_at.saturating_sub(account.known), account.known.saturating_sub(looked_at)),
+        _ => (0, 0),
     }
 }
 
@@ -276,6 +300,9 @@ fn one(view: &FailoverView) -> String {
     let (peer, own) = (&view.peer, &view.own);
     if to == Role::Primary.name() {
         row("flows of the peer", peer.known.to_string());
+        if peer.told_since > 0 {
+            row("  and told since", peer.told_since.to_string());
+        }
         row("carried", peer.carried.words());
         let mut some = |name: &str, count: u32| {
             if count > 0 {
@@ -292,6 +319,9 @@ fn one(view: &FailoverView) -> String {
             row(&format!("  {error}"), tally.words());
         }
         row("not carried: ended", peer.ended.to_string());
+        if peer.not_looked_at > 0 {
+            row("not looked at", peer.not_looked_at.to_string());
+        }
         row("messages that were missing", peer.missing_messages.to_string());
     } else {
         row("flows of this router", own.flows.to_string());

@@ -126,6 +126,38 @@ fn as_text_and_json() {
     assert_eq!(failover::text(&none), "no failover since the daemon started\n");
 }
 
+fn has_row(view: &FailoversView, row: &str) -> bool {
+    failover::text(view).lines().any(|line| line.split_whitespace().eq(row.split(' ')))
+}
+
+/// What becomes of the peer's flows adds up to what was known, also while a commit runs and where the role changed before
+/// its end.
+#[test]
+fn an_account_adds_up() {
+    let cut_short = Account {
+        known: 230,
+        carried: tally(100, 5),
+        refused: vec![(Errno::ENOMEM, tally(3, 0))],
+        ended: 2,
+        commit_begun: Some(after(0)),
+        ..account(6, Role::Backup, Role::Primary)
+    };
+    let view = FailoverView::new(&cut_short, None);
+    assert_eq!(view.peer.not_looked_at, 120);
+    assert!(view.sentence().contains(", 2 ended, 120 not looked at, "), "{}", view.sentence());
+    let all = FailoversView::new(at(200), vec![view]);
+    assert!(has_row(&all, "not looked at 120"), "{}", failover::text(&all));
+    // The peer has told some again that were carried already.
+    let more = Account { known: 100, commit_done: Some(after(1)), ..cut_short };
+    let view = FailoverView::new(&more, None);
+    assert_eq!((view.peer.told_since, view.peer.not_looked_at), (10, 0));
+    let all = FailoversView::new(at(200), vec![view]);
+    assert!(has_row(&all, "and told since 10"), "{}", failover::text(&all));
+    // A backup carries nothing.
+    let backup = Account { known: 230, ..account(7, Role::Primary, Role::Backup) };
+    assert_eq!(FailoverView::new(&backup, None).peer.not_looked_at, 0);
+}
+
 /// The gate that was closed for a change is opened for it, even if the next one has come.
 #[test]
 fn the_gate_belongs_to_its_change_and_few_are_kept() {
