@@ -93,6 +93,14 @@ impl Draft {
         for key in &self.switches {
             let _ = writeln!(text, "  {key}: true");
         }
+        if !self.switches.contains(&"disable-external-cache") {
+            let _ = writeln!(
+                text,
+                "  # Recommended, on both routers: with it a takeover has nothing left to write."
+            );
+            let _ = writeln!(text, "  # docs/failover.md has its cost.");
+            let _ = writeln!(text, "  # disable-external-cache: true");
+        }
         let group = self.sync_group.as_deref().unwrap_or(EXAMPLE_GROUP);
         if self.sync_group.is_none() {
             let _ = writeln!(
