@@ -110,7 +110,7 @@ fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
 
 /// Every text file below `root` that is ours: what git ignores (`target`) and hidden directories of tools are not.
 fn read_tree(root: &Path) -> Result<Vec<TextFile>> {
-    const KINDS: [&str; 11] = [
+    const KINDS: [&str; 12] = [
         ".rs",
         ".md",
         ".toml",
@@ -119,6 +119,7 @@ fn read_tree(root: &Path) -> Result<Vec<TextFile>> {
         ".sh",
         ".snap",
         ".json",
+        ".svg",
         ".ci/run",
         "LICENSE-APACHE",
         "LICENSE-MIT",

@@ -9,6 +9,7 @@ mod gatekeeping;
 mod handing_over;
 mod reload;
 mod rhythm;
+mod sending;
 mod standing;
 mod views;
 
@@ -35,7 +36,7 @@ use crate::kernel::Kernel;
 use crate::last_role::{LastRole, Transition};
 use crate::metrics::handovers::Handovers;
 use crate::metrics::transitions::Transitions;
-use crate::outside::{Outbox, Surroundings};
+use crate::outside::Outbox;
 use crate::readiness::Readiness;
 use crate::reload::{Read, Reader};
 use crate::run::Rehearsal;
@@ -47,6 +48,7 @@ use crate::timer::{self, Timer};
 use crate::vrrp::{Fifo, Vrrp};
 use handing_over::UnderWay;
 use rhythm::Rhythm;
+use sending::{Filling, Turned};
 
 /// Events of one round: about 1 µs each, with the merge.
 const EVENTS: usize = 512;
@@ -120,6 +122,7 @@ pub(crate) struct EventLoop {
     start: Instant,
     timer: Timer,
     rhythm: Rhythm,
+    filling: Filling,
     links_due: Instant,
     calls: Vec<Call>,
     waiting: Vec<(RequestId, oneshot::Sender<Response>)>,
@@ -180,6 +183,7 @@ impl EventLoop {
             start,
             timer: Timer::new()?,
             rhythm: Rhythm::new(start),
+            filling: Filling::default(),
             links_due: start,
             calls: Vec::new(),
             waiting: Vec::new(),
@@ -296,11 +300,9 @@ impl EventLoop {
     fn round(&mut self, now: Instant) -> anyhow::Result<Next> {
         let Gathered { events, more } = self.gather(now)?;
         self.tend_gate(now);
-        let Parts { replica, kernel, channels, .. } = &mut self.parts;
-        let (replies, notices) = (&mut self.replies, &mut self.notices);
-        replica.turn(now, &mut Surroundings { outbox: &mut self.outbox, kernel, replies, notices });
-        let was_full = self.outbox.is_full();
-        let all_sent = self.outbox.flush(channels);
+        let fast = self.rhythm.count(now, events);
+        let Turned { was_full, all_sent, held, more: more_now } = self.turn(now, fast)?;
+        let Parts { replica, kernel, .. } = &mut self.parts;
         kernel.execute();
         // Executing takes a while, for 128 creations about a millisecond: the outcomes are of a later instant.
         let answered = kernel.tell_outcomes(clock::now(), replica)?;
@@ -311,15 +313,19 @@ impl EventLoop {
             self.parts.journal.say(Level::Warn, text);
         }
         let left_over = more
+            || more_now
             || answered
             || (was_full && all_sent)
             || !self.calls.is_empty()
             || self.parts.kernel.has_dump_waiting();
-        let gathering = self.rhythm.gathering(now, events).or((!all_sent).then_some(TRY_AGAIN));
-        Ok(match gathering {
-            _ if left_over => Next::Now,
-            Some(gathering) => Next::Soon(gathering),
-            None => Next::Wait,
+        Ok(if left_over {
+            Next::Now
+        } else if fast {
+            Next::Soon(self.rhythm.gathering(now, self.filling.lacking(held)))
+        } else if all_sent {
+            Next::Wait
+        } else {
+            Next::Soon(TRY_AGAIN)
         })
     }
 

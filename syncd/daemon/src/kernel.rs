@@ -154,6 +154,21 @@ impl Kernel {
         if !self.ready.is_readable() && self.dump.is_none() {
             return Ok(0);
         }
+        self.read_events(now, replica, journal, budget)
+    }
+
+    /// The same without asking tokio, which looks between rounds only: what came since this one began counts, too.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is broken.
+    pub(crate) fn read_events(
+        &mut self,
+        now: Instant,
+        replica: &mut Doors,
+        journal: &Journal,
+        budget: usize,
+    ) -> Result<usize, SocketError> {
         let ours = [self.requests.port_id()];
         for done in 0..budget {
             let datagram = match self.events.recv(&mut self.buffer) {

@@ -18,13 +18,15 @@ pub(crate) struct Outbox {
     datagrams: Vec<Datagram>,
     targets: Vec<ChannelId>,
     sent: usize,
+    /// So many may be filled in this turn, those that wait already included.
+    room: usize,
 }
 
 impl Outbox {
     /// An empty outbox for datagrams of at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         let datagrams = (0..DATAGRAMS).map(|_| Datagram::with_limit(limit)).collect();
-        Self { datagrams, targets: Vec::with_capacity(DATAGRAMS), sent: 0 }
+        Self { datagrams, targets: Vec::with_capacity(DATAGRAMS), sent: 0, room: DATAGRAMS }
     }
 
     /// From now on no datagram is longer than `limit`, in bytes. Those that wait and may be are left out: the peer asks
@@ -33,6 +35,17 @@ impl Outbox {
         if self.datagrams.iter().any(|datagram| datagram.limit() != limit) {
             *self = Self::new(limit);
         }
+    }
+
+    /// In the next turn so many datagrams are filled at most; without a number, as many as there is memory for.
+    pub(crate) fn allow(&mut self, datagrams: Option<usize>) {
+        let all = datagrams.map(|more| self.targets.len().saturating_add(more));
+        self.room = all.unwrap_or(DATAGRAMS).min(DATAGRAMS);
+    }
+
+    /// The most bytes a datagram takes.
+    pub(crate) fn limit(&self) -> usize {
+        self.datagrams[0].limit()
     }
 
     /// Whether no further datagram has room.
@@ -68,7 +81,8 @@ pub(crate) struct Surroundings<'a> {
 
 impl Outside for Surroundings<'_> {
     fn datagram(&mut self) -> Option<&mut Datagram> {
-        self.outbox.datagrams.get_mut(self.outbox.targets.len())
+        let next = self.outbox.targets.len();
+        self.outbox.datagrams[..self.outbox.room].get_mut(next)
     }
 
     fn transmit(&mut self, channel: ChannelId) {

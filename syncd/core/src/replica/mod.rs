@@ -329,6 +329,12 @@ impl Replica {
         self.session.unacknowledged()
     }
 
+    /// How many flows and expectations wait to be sent.
+    #[must_use]
+    pub const fn queued(&self) -> u32 {
+        self.session.queued()
+    }
+
     /// Flows of our kernel.
     #[must_use]
     pub const fn internal(&self) -> &InternalCache {

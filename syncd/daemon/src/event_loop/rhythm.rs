@@ -10,7 +10,7 @@ use syncd_core::time::Instant;
 
 /// The length over which events are counted.
 const WINDOW: Duration = Duration::from_millis(1);
-/// More than so many in a window is fast. So many frames fill a datagram, too.
+/// More than so many in a window is fast.
 const MANY: u32 = 16;
 /// A gathering lasts until a datagram is full at the present rate, but at least so long, because it costs the processor
 /// some ten microseconds.
@@ -32,8 +32,8 @@ impl Rhythm {
         Self { since: now, events: 0, before: 0 }
     }
 
-    /// How long to gather, with `events` more that came until `now`; None when events are rare.
-    pub(super) fn gathering(&mut self, now: Instant, events: usize) -> Option<Duration> {
+    /// Notes that `events` more came until `now`. Whether they come fast.
+    pub(super) fn count(&mut self, now: Instant, events: usize) -> bool {
         let elapsed = now.since(self.since);
         if elapsed >= WINDOW {
             // A window of which nothing was heard for long says nothing any more.
@@ -41,12 +41,14 @@ impl Rhythm {
             (self.since, self.events) = (now, 0);
         }
         self.events = self.events.saturating_add(u32::try_from(events).unwrap_or(u32::MAX));
-        if self.before.max(self.events) <= MANY {
-            return None;
-        }
+        self.before.max(self.events) > MANY
+    }
+
+    /// How long to gather until so many more have come.
+    pub(super) fn gathering(&self, now: Instant, wanted: u32) -> Duration {
         // A burst may have just begun: what counts is its own rate.
-        let mean = WINDOW * MANY / self.before.max(1);
-        let present = now.since(self.since).max(LEAST) * MANY / self.events.max(1);
-        Some(mean.min(present).clamp(LEAST, MOST))
+        let mean = WINDOW * wanted / self.before.max(1);
+        let present = now.since(self.since).max(LEAST) * wanted / self.events.max(1);
+        mean.min(present).clamp(LEAST, MOST)
     }
 }

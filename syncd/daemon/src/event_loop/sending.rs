@@ -1,0 +1,127 @@
+//! The turn of a round, and its datagrams. While events come fast, a datagram leaves when it is full: what does not fill one
+//! waits for the events that are on their way, and when none is, it leaves at once.
+//!
+//! Nothing waits longer than one gathering, and nothing but flows waits: while anything else is due, all leaves. Driven by the
+//! event loop; its arithmetic is tested below, the rest end to end.
+
+use syncd_core::time::Instant;
+
+use super::{EVENTS, EventLoop, Parts};
+use crate::clock;
+use crate::outside::Surroundings;
+
+/// So many frames fill a datagram while none was sent yet.
+const FIRST_GUESS: u32 = 16;
+/// Fewer frames say nothing of how long they are.
+const TELLING: u64 = 8;
+
+/// How many frames fill a datagram, and whether some wait.
+#[derive(Debug)]
+pub(super) struct Filling {
+    /// As the last frames were.
+    per_datagram: u32,
+    /// Frames and bytes that had been sent before them.
+    sent: (u64, u64),
+    /// What waits has waited for one gathering.
+    held: bool,
+}
+
+impl Default for Filling {
+    fn default() -> Self {
+        Self { per_datagram: FIRST_GUESS, sent: (0, 0), held: false }
+    }
+}
+
+impl Filling {
+    /// So many frames with so many bytes were sent so far, in datagrams of at most `limit` bytes.
+    fn learn(&mut self, sent: (u64, u64), limit: usize) {
+        let (frames, bytes) = (sent.0.wrapping_sub(self.sent.0), sent.1.wrapping_sub(self.sent.1));
+        if frames >= TELLING {
+            let fit = (limit as u64).saturating_mul(frames) / bytes.max(1);
+            self.per_datagram = u32::try_from(fit).unwrap_or(u32::MAX).max(1);
+            self.sent = sent;
+        }
+    }
+
+    /// How many datagrams so many frames fill, and how many frames are left over.
+    const fn whole(&self, frames: u32) -> (usize, u32) {
+        ((frames / self.per_datagram) as usize, frames % self.per_datagram)
+    }
+
+    /// How many more frames fill the datagram for which `held` wait.
+    pub(super) const fn lacking(&self, held: u32) -> u32 {
+        self.per_datagram - held % self.per_datagram
+    }
+}
+
+/// What came of a turn.
+pub(super) struct Turned {
+    /// Memory for more datagrams was missing.
+    pub(super) was_full: bool,
+    /// Every datagram left; else the link's socket is full.
+    pub(super) all_sent: bool,
+    /// So many frames wait for others.
+    pub(super) held: u32,
+    /// More events wait than one round takes.
+    pub(super) more: bool,
+}
+
+impl EventLoop {
+    /// Takes a turn and sends; `fast` is whether events come fast.
+    pub(super) fn turn(&mut self, now: Instant, fast: bool) -> anyhow::Result<Turned> {
+        let replica = &self.parts.replica;
+        let waits_for_time = replica.poll_timeout().is_none_or(|due| due > now);
+        let (whole, rest) = self.filling.whole(replica.queued());
+        let holds = fast && waits_for_time && rest > 0 && (whole > 0 || !self.filling.held);
+        let (was_full, all_sent) = self.turn_once(now, holds.then_some(whole));
+        let mut turned = Turned { was_full, all_sent, held: rest, more: false };
+        self.filling.held = holds && all_sent;
+        if !self.filling.held {
+            turned.held = 0;
+            return Ok(turned);
+        }
+        let Parts { replica, kernel, journal, .. } = &mut self.parts;
+        let (since, events) = (clock::now(), EVENTS);
+        let came = kernel.read_events(since, replica, journal, events)?;
+        if came == 0 {
+            self.filling.held = false;
+            let (was_full, all_sent) = self.turn_once(since, None);
+            return Ok(Turned { was_full, all_sent, held: 0, more: false });
+        }
+        self.rhythm.count(since, came);
+        turned.held = self.parts.replica.queued();
+        turned.more = came == events;
+        Ok(turned)
+    }
+
+    /// One turn that fills at most so many datagrams, and what became of those that were filled: whether there was no memory
+    /// for more, and whether all left.
+    fn turn_once(&mut self, now: Instant, datagrams: Option<usize>) -> (bool, bool) {
+        let Parts { replica, kernel, channels, .. } = &mut self.parts;
+        let (replies, notices) = (&mut self.replies, &mut self.notices);
+        self.outbox.allow(datagrams);
+        replica.turn(now, &mut Surroundings { outbox: &mut self.outbox, kernel, replies, notices });
+        let link = &replica.stats().link;
+        self.filling.learn((link.frames_sent, link.bytes_sent), self.outbox.limit());
+        (self.outbox.is_full(), self.outbox.flush(channels))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Filling;
+
+    #[test]
+    fn what_fills_a_datagram_is_learned_from_what_was_sent() {
+        let mut filling = Filling::default();
+        assert_eq!(filling.whole(33), (2, 1));
+        // Too few to tell: they count with the next.
+        filling.learn((7, 7 * 60), 1471);
+        assert_eq!(filling.lacking(0), 16);
+        filling.learn((14, 14 * 60), 1471);
+        assert_eq!((filling.whole(50), filling.lacking(2), filling.lacking(24)), ((2, 2), 22, 24));
+        // Longer frames than fit are one.
+        filling.learn((24, 14 * 60 + 10 * 2000), 1471);
+        assert_eq!((filling.whole(3), filling.lacking(0)), ((3, 0), 1));
+    }
+}
