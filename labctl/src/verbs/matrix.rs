@@ -53,7 +53,7 @@ pub(super) fn run(file: &Path, wanted: &Wanted) -> Result<ExitCode> {
     for (place, cell) in cells.iter().enumerate() {
         let cell_seen = run_cell(cell, syncd.as_deref(), wanted)?;
         eprintln!(
-            "{:>3}/{} {:<24}{:<24}{} {:>6.1} s",
+            "{:>3}/{} {:<26}{:<24}{} {:>6.1} s",
             place + 1,
             cells.len(),
             cell_seen.row,
