@@ -25,6 +25,32 @@ pub(crate) enum Kind {
     Plain,
     /// The same behind source NAT to one address.
     Translated,
+    /// GRE, no NAT: between two hosts they differ by their keys only.
+    Gre,
+    /// UDPlite, no NAT.
+    Udplite,
+}
+
+impl Kind {
+    /// In a table for people.
+    #[must_use]
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Translated => "translated",
+            Self::Gre => "GRE",
+            Self::Udplite => "UDPlite",
+        }
+    }
+
+    /// `IPPROTO_*`.
+    const fn protocol(self) -> u8 {
+        match self {
+            Self::Plain | Self::Translated => 6,
+            Self::Gre => 47,
+            Self::Udplite => 136,
+        }
+    }
 }
 
 /// Messages per `sendmsg`: more bring nothing, and the kernel's complaints about so many fit a receive buffer.
@@ -75,12 +101,12 @@ pub(crate) fn insert(ns: BorrowedFd<'_>, writing: Writing) -> io::Result<Duratio
     in_batches(ns, writing, |batch, index| create(batch, writing.kind, index))
 }
 
-/// Ends flows that were written, whatever their kind; says how long that took.
+/// Ends flows that were written; says how long that took.
 ///
 /// # Errors
 /// What the kernel said of the first flow that was not there.
 pub(crate) fn erase(ns: BorrowedFd<'_>, writing: Writing) -> io::Result<Duration> {
-    in_batches(ns, writing, delete)
+    in_batches(ns, writing, |batch, index| delete(batch, writing.kind, index))
 }
 
 fn in_batches(
@@ -175,20 +201,22 @@ fn ends(index: u32) -> ((Ipv4Addr, u16), (Ipv4Addr, u16)) {
 }
 
 /// One deletion.
-fn delete(batch: &mut Vec<u8>, index: u32) {
+fn delete(batch: &mut Vec<u8>, kind: Kind, index: u32) {
     let (client, server) = ends(index);
-    write_message(batch, DELETE, REQUEST, |out| nest(out, 1, |out| tuple(out, client, server)));
+    write_message(batch, DELETE, REQUEST, |out| nest(out, 1, |out| tuple(out, kind, client, server)));
 }
 
 /// One creation.
 fn create(batch: &mut Vec<u8>, kind: Kind, index: u32) {
     let (client, server) = ends(index);
     write_message(batch, NEW, REQUEST | CREATE, |out| {
-        nest(out, 1, |out| tuple(out, client, server));
+        nest(out, 1, |out| tuple(out, kind, client, server));
         // The plain inverse even with NAT: the kernel translates it itself, and believes nobody who has done so.
-        nest(out, 2, |out| tuple(out, server, client));
+        nest(out, 2, |out| tuple(out, kind, server, client));
         attribute(out, 3, &STATUS.to_be_bytes());
-        nest(out, 4, |out| nest(out, 1, established));
+        if kind.protocol() == 6 {
+            nest(out, 4, |out| nest(out, 1, established));
+        }
         attribute(out, 7, &TIMEOUT.to_be_bytes());
         if kind == Kind::Translated {
             nest(out, 6, |out| source_nat(out, Ipv4Addr::new(198, 51, 100, 1), client.1));
@@ -196,14 +224,14 @@ fn create(batch: &mut Vec<u8>, kind: Kind, index: u32) {
     });
 }
 
-/// `CTA_TUPLE_*`: addresses, then protocol (TCP) and ports.
-fn tuple(out: &mut Vec<u8>, source: (Ipv4Addr, u16), target: (Ipv4Addr, u16)) {
+/// `CTA_TUPLE_*`: addresses, then protocol and ports, which are keys for GRE (`nf_ct_port_nlattr_to_tuple`).
+fn tuple(out: &mut Vec<u8>, kind: Kind, source: (Ipv4Addr, u16), target: (Ipv4Addr, u16)) {
     nest(out, 1, |out| {
         attribute(out, 1, &source.0.octets());
         attribute(out, 2, &target.0.octets());
     });
     nest(out, 2, |out| {
-        attribute(out, 1, &[6]);
+        attribute(out, 1, &[kind.protocol()]);
         attribute(out, 2, &source.1.to_be_bytes());
         attribute(out, 3, &target.1.to_be_bytes());
     });
@@ -272,7 +300,9 @@ mod tests {
 
     #[test]
     fn another_decoder_understands_a_creation() {
-        for kind in [Kind::Plain, Kind::Translated] {
+        let kinds =
+            [(Kind::Plain, "tcp"), (Kind::Translated, "tcp"), (Kind::Gre, "gre"), (Kind::Udplite, "udplite")];
+        for (kind, protocol) in kinds {
             let mut bytes = Vec::new();
             create(&mut bytes, kind, 7);
             assert_eq!(bytes.len() % 4, 0);
@@ -282,6 +312,7 @@ mod tests {
             let text = format!("{inner:?}");
             assert!(text.contains("10.64.0.2") && text.contains("198.51.100.10"), "{text}");
             assert!(text.contains("1031") && text.contains("CtaTimeout(3600)"), "{text}");
+            assert!(text.to_lowercase().contains(&format!("protocol({protocol})")), "{text}");
         }
     }
 
@@ -295,7 +326,7 @@ mod tests {
     #[test]
     fn another_decoder_understands_a_deletion_of_one_flow() {
         let mut bytes = Vec::new();
-        delete(&mut bytes, 7);
+        delete(&mut bytes, Kind::Plain, 7);
         let message = NetlinkMessage::<NetfilterMessage>::deserialize(&bytes).unwrap();
         let NetlinkPayload::InnerMessage(inner) = message.payload else { panic!("a deletion") };
         let text = format!("{inner:?}");

@@ -154,8 +154,7 @@ impl Lab {
 
 /// The kernel's part of written flows.
 fn in_kernel(written: &Written) -> flows::Writing {
-    let Written { first, count, per_second, translated, .. } = *written;
-    let kind = if translated { Kind::Translated } else { Kind::Plain };
+    let Written { kind, first, count, per_second, .. } = *written;
     flows::Writing { kind, first, count, pace: Some(per_second), burst: BATCH }
 }
 

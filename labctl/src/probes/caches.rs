@@ -2,7 +2,8 @@
 //!
 //! Pure: both sides are given as values. A flow is compared by what a commit would need: tuples, NAT, mark, TCP state, shifts;
 //! timeouts and what changes by itself are left out. conntrackd does not tell a cached flow's reply tuple and
-//! shifts, so that there they are left to the failover itself. Driven by `lab`; tested in `caches/tests.rs`.
+//! shifts, so that there they are left to the failover itself. Flows that are one to conntrackd's dialect (GRE, UDPlite)
+//! are one here. Driven by `lab`; tested in `caches/tests.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,8 +16,11 @@ use crate::scenario::Prefix;
 #[cfg(test)]
 mod tests;
 
-/// Protocols that the daemons are told to replicate: ICMP, TCP, UDP, ICMPv6.
-const REPLICATED: [u8; 4] = [1, 6, 17, 58];
+/// Protocols that the daemons are told to replicate (ICMP, TCP, UDP, ICMPv6), and after those the ones that a `reload` lets in.
+const REPLICATED: [u8; 6] = [1, 6, 17, 58, GRE, UDPLITE];
+/// Of whose flows no daemon can tell the keys, or ports.
+const GRE: u8 = 47;
+const UDPLITE: u8 = 136;
 
 /// What a flow is, for the comparison.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,13 +172,16 @@ pub(crate) fn of_kernel(flows: &[SeenFlow], ignored: Prefix) -> Table {
         REPLICATED.contains(&flow.protocol) && !ends.into_iter().any(local)
     });
     let worth = |flow: &SeenFlow| Worth {
-        reply: Some(flow.reply),
+        reply: Some(sayable(flow.protocol, flow.reply)),
         state: flow.tcp_state_name().map(str::to_owned),
         mark: flow.mark,
         shifts: flow.shifts,
     };
-    kept.map(|flow| (Key { protocol: flow.protocol, zone: flow.zone, original: flow.original }, worth(flow)))
-        .collect()
+    let key = |flow: &SeenFlow| {
+        let original = sayable(flow.protocol, flow.original);
+        Key { protocol: flow.protocol, zone: flow.zone, original }
+    };
+    kept.map(|flow| (key(flow), worth(flow))).collect()
 }
 
 /// A cache, and what of the `wanted` flows is not in it but in its router's own kernel.
@@ -190,7 +197,9 @@ pub(crate) fn with_kernel(mut cache: Table, own: Table, wanted: &Table) -> Table
 #[must_use]
 pub(crate) fn of_syncd(flows: &[CachedFlow]) -> Table {
     let entry = |flow: &CachedFlow| {
-        let key = Key { protocol: flow.protocol_number, zone: flow.zone, original: tuple(&flow.original) };
+        let protocol = flow.protocol_number;
+        let said = |told| sayable(protocol, tuple(told));
+        let key = Key { protocol, zone: flow.zone, original: said(&flow.original) };
         let shift = |[position, before, after]: [i64; 3]| Shift {
             position: position as u32,
             before: before as i32,
@@ -199,9 +208,14 @@ pub(crate) fn of_syncd(flows: &[CachedFlow]) -> Table {
         let shifts = flow.sequence.map(|shifts| shifts.map(shift));
         // No mark and mark 0 are the same to a kernel.
         let mark = flow.mark.unwrap_or(0);
-        (key, Worth { reply: Some(tuple(&flow.reply)), state: flow.state.clone(), mark, shifts })
+        (key, Worth { reply: Some(said(&flow.reply)), state: flow.state.clone(), mark, shifts })
     };
     flows.iter().map(entry).collect()
+}
+
+/// What one router can tell the other of a tuple.
+fn sayable(protocol: u8, tuple: SeenTuple) -> SeenTuple {
+    if matches!(protocol, GRE | UDPLITE) { SeenTuple { ports: SeenPorts::Nothing, ..tuple } } else { tuple }
 }
 
 /// A tuple as syncd tells it.

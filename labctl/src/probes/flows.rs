@@ -166,8 +166,10 @@ impl fmt::Display for SeenFlow {
             1 => f.write_str("icmp")?,
             6 => f.write_str("tcp")?,
             17 => f.write_str("udp")?,
+            47 => f.write_str("gre")?,
             58 => f.write_str("icmp6")?,
             132 => f.write_str("sctp")?,
+            136 => f.write_str("udplite")?,
             other => write!(f, "proto-{other}")?,
         }
         write!(f, " {} reply {}", self.original, self.reply)?;

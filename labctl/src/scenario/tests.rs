@@ -10,6 +10,7 @@ use super::{
     Action, Channel, Fault, Helper, Mistakes, Prefix, Scale, Scenario, Share, Sight, Span, SyncKind,
     Variation,
 };
+use crate::bench::flows::Kind;
 
 const TOPOLOGY: &str = include_str!("../../../scenarios/topologies/two-routers.yaml");
 
@@ -94,7 +95,7 @@ fn sizes_depend_on_the_scale() {
     let mut sources = sources(
         "title: t\ntopology: two-routers\ntimeline:\n\
          \u{20} - { at: { usual: 1s, full: 9s }, births: { on: r1, first: 7, count: { usual: 40, full: 500 }, per-second: 20 } }\n\
-         \u{20} - { deaths: { on: r1, count: 3, per-second: 20, meanwhile: true } }\n\
+         \u{20} - { deaths: { on: r1, count: 3, per-second: 20, over: gre, meanwhile: true } }\n\
          expect:\n  - { cache-differs: r2, extra: { usual: 1, full: 2 }, within: 3s, for: { usual: 1s, full: 2s } }\n",
     );
     let written = |scenario: &Scenario| match &scenario.timeline[0].action {
@@ -107,7 +108,7 @@ fn sizes_depend_on_the_scale() {
     assert_eq!((written(&usual).first, written(&usual).count, written(&full).count), (7, 40, 500));
     assert_eq!(full.timeline[0].at, Some(Span(Duration::from_secs(9))));
     assert!(
-        matches!(&usual.timeline[1].action, Action::Erase(deaths) if deaths.count == 3 && deaths.meanwhile)
+        matches!(&usual.timeline[1].action, Action::Erase(deaths) if deaths.count == 3 && deaths.kind == Kind::Gre && deaths.meanwhile)
     );
     let differs = |extra| Sight::CacheDiffers { node: "r2".to_owned(), missing: 0, extra };
     assert_eq!((&usual.expect[0].seen, &full.expect[0].seen), (&differs(1), &differs(2)));
@@ -120,6 +121,7 @@ fn written_flows_and_what_needs_a_second_word_are_checked() {
         "title: t\ntopology: two-routers\ntimeline:\n  - { births: { count: 5, per-second: 5, mute: true } }\n\
          \u{20} - { births: { on: r1, count: 5, per-second: 5, mute: true, meanwhile: true } }\n\
          \u{20} - { deaths: { on: r1, first: 6000000, count: 5, per-second: 5 } }\n  - { networks: split }\n\
+         \u{20} - { births: { on: r1, count: 5, per-second: 5, over: gre, translated: true } }\n\
          expect:\n  - { answers: r1, within: 1s }\n  - { cache-differs: r1, within: 1s }\n\
          \u{20} - { primary: r1, under: 1s, within: 1s }\n",
     );
@@ -128,9 +130,10 @@ fn written_flows_and_what_needs_a_second_word_are_checked() {
         (5, "`mute` and `meanwhile` exclude each other"),
         (6, "no 5 flows at 5 per second"),
         (7, "there is nobody on the other side of a split"),
-        (9, "a word is missing or one too many"),
-        (10, "caches that differ by nothing are equal"),
-        (11, "a word is missing or one too many"),
+        (8, "only flows over TCP are written as translated"),
+        (10, "a word is missing or one too many"),
+        (11, "caches that differ by nothing are equal"),
+        (12, "a word is missing or one too many"),
     ] {
         assert!(told.lines().any(|told| told.starts_with(&format!("test.yaml:{line}: {what}"))), "{told}");
     }

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::size::Scaled;
+use crate::bench::flows::Kind;
 
 /// Flows that are written, or that end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub(crate) struct Written {
     pub(crate) count: u32,
     /// How many in a second.
     pub(crate) per_second: u32,
-    /// Behind source NAT.
-    pub(crate) translated: bool,
+    /// What they are.
+    pub(crate) kind: Kind,
     /// The timeline goes on at once, and ends not before this has.
     pub(crate) meanwhile: bool,
 }
@@ -29,6 +30,31 @@ pub(crate) struct Written {
 impl fmt::Display for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} flows of {}", self.count, self.on)
+    }
+}
+
+/// What carries a written flow. Between two hosts flows of GRE differ by their keys only, and those of UDPlite by ports for
+/// which conntrackd's dialect has no word either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Over {
+    #[default]
+    Tcp,
+    Gre,
+    Udplite,
+}
+
+impl Over {
+    /// The kind of a flow; none of those without TCP is translated.
+    #[must_use]
+    pub(crate) const fn kind(self, translated: bool) -> Option<Kind> {
+        match (self, translated) {
+            (Self::Tcp, false) => Some(Kind::Plain),
+            (Self::Tcp, true) => Some(Kind::Translated),
+            (Self::Gre, false) => Some(Kind::Gre),
+            (Self::Udplite, false) => Some(Kind::Udplite),
+            (Self::Gre | Self::Udplite, true) => None,
+        }
     }
 }
 
@@ -44,6 +70,8 @@ pub(crate) struct BirthsText {
     pub(crate) first: Option<Scaled<u32>>,
     #[serde(default)]
     pub(crate) translated: bool,
+    #[serde(default)]
+    pub(crate) over: Over,
     /// Not before nobody on the host listens.
     #[serde(default)]
     pub(crate) mute: bool,
@@ -60,6 +88,8 @@ pub(crate) struct DeathsText {
     pub(crate) on: String,
     #[serde(default)]
     pub(crate) first: Option<Scaled<u32>>,
+    #[serde(default)]
+    pub(crate) over: Over,
     #[serde(default)]
     pub(crate) meanwhile: bool,
 }

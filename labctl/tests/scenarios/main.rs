@@ -56,6 +56,11 @@ fn failover_graceful() {
 }
 
 #[test]
+fn alike() {
+    scenario("alike");
+}
+
+#[test]
 fn preload_kill_primary() {
     scenario("preload-kill-primary");
 }

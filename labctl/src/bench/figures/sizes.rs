@@ -39,11 +39,7 @@ pub(super) fn commits(plan: &Plan, samples: &[Committed], alone: &[Alone]) -> Ve
 
 fn commit(kind: Kind, flows: u32, samples: &[Committed], alone: &[Alone]) -> Vec<Row> {
     let commits: Vec<&Committed> = samples.iter().filter(|it| it.kind == kind && it.flows == flows).collect();
-    let words = match kind {
-        Kind::Plain => "plain",
-        Kind::Translated => "translated",
-    };
-    let figure = format!("commit of {} {words} flows", grouped(flows));
+    let figure = format!("commit of {} {} flows", grouped(flows), kind.word());
     let times = commits.iter().map(|it| (it.daemon, it.milliseconds));
     let cpu = commits.iter().map(|it| (it.daemon, it.cpu_milliseconds));
     // Quick because something was left out is not quick.
@@ -52,7 +48,7 @@ fn commit(kind: Kind, flows: u32, samples: &[Committed], alone: &[Alone]) -> Vec
     let time = Row::of(figure, "ms", times.clone()).map(|row| match kind {
         Kind::Plain => row.at_most(most, "conntrackd's time", whole),
         // Most of it is the kernel's own.
-        Kind::Translated => row,
+        Kind::Translated | Kind::Gre | Kind::Udplite => row,
     });
     let kernel = alone.iter().filter(|it| it.kind == kind && it.flows == flows).map(|it| it.milliseconds);
     let share = spread(kernel.collect()).and_then(|kernel| {
@@ -62,7 +58,7 @@ fn commit(kind: Kind, flows: u32, samples: &[Committed], alone: &[Alone]) -> Vec
             Kind::Plain if flows >= MANY => {
                 row.aim(format!("at most {KERNEL_RATIO}"), |row| whole && row.syncd.median <= KERNEL_RATIO)
             }
-            Kind::Plain | Kind::Translated => row,
+            Kind::Plain | Kind::Translated | Kind::Gre | Kind::Udplite => row,
         })
     });
     [time, share, Row::of("  CPU time on r2", "ms", cpu)].into_iter().flatten().collect()

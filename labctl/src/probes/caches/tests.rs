@@ -48,6 +48,21 @@ fn the_filter_leaves_out_the_dedicated_link_loopback_and_other_protocols() {
 }
 
 #[test]
+fn flows_that_are_one_to_the_dialect_are_one() {
+    let gre = |key: u16| {
+        let mut flow = flow("10.1.0.10", 0);
+        (flow.protocol, flow.tcp_state) = (47, None);
+        flow.original.ports = SeenPorts::Ports { source: key, target: 443 };
+        flow
+    };
+    let table = of_kernel(&[gre(1), gre(2)], link());
+    assert_eq!(table.len(), 1);
+    assert!(Difference::between(&table, &of_kernel(&[gre(0)], link())).is_none());
+    assert_eq!(Difference::between(&table, &of_kernel(&[], link())).missing, 1);
+    assert_eq!(of_kernel(&[flow("10.1.0.10", 0), gre(1)], link()).len(), 2);
+}
+
+#[test]
 fn conntrackds_lines_equal_the_kernels_flows_without_their_reply() {
     let text = "tcp      6 ESTABLISHED src=10.1.0.10 dst=198.51.100.10 sport=40000 dport=7000 [ASSURED] mark=42 \
         [active since 3s]\n\nnot a flow\n\

@@ -9,7 +9,7 @@ use crate::scenario::event::{Action, Event, EventText, Fault, Networks};
 use crate::scenario::mistake::line_of;
 use crate::scenario::model::SyncKind;
 use crate::scenario::size::Scaled;
-use crate::scenario::written::{BirthsText, DeathsText, FillText, Written};
+use crate::scenario::written::{BirthsText, DeathsText, FillText, Over, Written};
 
 const KEYS: [&str; 1] = ["timeline"];
 /// Daemons that can be killed and hung.
@@ -188,10 +188,10 @@ fn check_handovers(
 
 fn check_births(births: BirthsText, place: usize, checker: &mut Checker<'_>) -> Option<Action> {
     let scale = checker.known.scale;
-    let BirthsText { count, per_second, on, first, translated, mute, meanwhile } = births;
+    let BirthsText { count, per_second, on, first, translated, over, mute, meanwhile } = births;
     let count = count.at(scale);
     let Some(on) = on else {
-        if first.is_some() || translated || mute || meanwhile {
+        if first.is_some() || translated || over != Over::Tcp || mute || meanwhile {
             let what = "flows of the client are only counted and paced".to_owned();
             checker.mistake(
                 &KEYS,
@@ -203,7 +203,12 @@ fn check_births(births: BirthsText, place: usize, checker: &mut Checker<'_>) -> 
         return Some(Action::Births { count, per_second });
     };
     let first = first.map_or(0, |first| first.at(scale));
-    let written = Written { on, first, count, per_second, translated, meanwhile };
+    let Some(kind) = over.kind(translated) else {
+        let what = "only flows over TCP are written as translated".to_owned();
+        checker.mistake(&KEYS, Some(place), what, "leave `translated` or `over` out");
+        return None;
+    };
+    let written = Written { on, first, count, per_second, kind, meanwhile };
     check_written(&written, place, checker);
     if mute && meanwhile {
         let what = "`mute` and `meanwhile` exclude each other".to_owned();
@@ -215,9 +220,11 @@ fn check_births(births: BirthsText, place: usize, checker: &mut Checker<'_>) -> 
 
 fn check_deaths(deaths: DeathsText, place: usize, checker: &mut Checker<'_>) -> Option<Action> {
     let scale = checker.known.scale;
-    let DeathsText { count, per_second, on, first, meanwhile } = deaths;
+    let DeathsText { count, per_second, on, first, over, meanwhile } = deaths;
     let (count, first) = (count.at(scale), first.map_or(0, |first| first.at(scale)));
-    let written = Written { on, first, count, per_second, translated: false, meanwhile };
+    // An end is told by its tuple, whatever the translation.
+    let kind = over.kind(false)?;
+    let written = Written { on, first, count, per_second, kind, meanwhile };
     check_written(&written, place, checker);
     Some(Action::Erase(written))
 }
