@@ -439,8 +439,11 @@ impl EventLoop {
             Request::Role { role, group, wait } => {
                 match protocol::wanted_role(&setting.sync_group, &role, group.as_deref()) {
                     Err(refused) => refused,
-                    Ok(role) if wait => return self.enter(now, role, Voice::Command, Some(call.answer)),
                     Ok(role) => {
+                        self.note_overruling(role);
+                        if wait {
+                            return self.enter(now, role, Voice::Command, Some(call.answer));
+                        }
                         self.enter(now, role, Voice::Command, None);
                         self.keep_role();
                         Response::Done

@@ -39,6 +39,19 @@ impl EventLoop {
         (!reasons.is_empty()).then(|| sentence(reasons))
     }
 
+    /// Somebody says another role than keepalived, whose word it is.
+    pub(super) fn note_overruling(&self, role: Role) {
+        let was = self.parts.replica.role();
+        if self.parts.fifo.is_some() && role != was {
+            let (role, was) = (role.name(), was.name());
+            let text = format_args!(
+                "role {role} by a command, although keepalived tells the roles here ({was}, until now): its next word \
+                 replaces it, and until then both routers may be primary, or none"
+            );
+            self.parts.journal.say(Level::Warn, text);
+        }
+    }
+
     /// What a restart must know has changed, and the role has not.
     pub(super) fn keep_role_again(&mut self) {
         self.told = self.told.or(Some(self.parts.replica.role()));

@@ -178,5 +178,12 @@ fn where_keepalived_says_the_role_the_letters_do_not() {
         assert_eq!(status(&r2)["role"], "backup");
         letters(&r2, "-c");
         assert_eq!((status(&r2)["role"].clone(), kernel(&r2)), ("backup".into(), kernel(&r1)));
+        // Whoever insists is heard, and told what it means.
+        let log =
+            || String::from_utf8_lossy(&r2.syncd(&["show", "log", "conntrack-sync"]).stdout).into_owned();
+        assert!(!log().contains("by a command"), "{}", log());
+        assert!(r2.syncd(&["role", "primary"]).status.success());
+        assert_eq!(status(&r2)["role"], "primary");
+        assert!(log().contains("although keepalived tells the roles here (backup, until now)"), "{}", log());
     });
 }
