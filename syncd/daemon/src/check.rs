@@ -29,8 +29,8 @@ pub(crate) fn check(file: &Path, here: bool, json: bool, out: &mut impl Write) -
     if json && !matches!(checked, Ok((Err(_), _))) {
         let list = |problems: &[Problem]| problems.iter().map(object).collect::<Vec<_>>();
         let mut problems = list(problems);
-        if let Err(LoadError::Unreadable { source, .. }) = &checked {
-            let (reason, remedy) = (format!("cannot read it: {source}"), config::unreadable_remedy(source));
+        if let Err(LoadError::Unreadable { error, .. }) = &checked {
+            let (reason, remedy) = (format!("cannot read it: {error}"), config::unreadable_remedy(error));
             let no_place = Value::Null;
             problems.push(json!({
                 "line": no_place, "column": no_place, "key": "", "reason": reason, "remedy": remedy,

@@ -180,12 +180,12 @@ pub(crate) struct Listen {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}; {}", file.display(), unreadable_remedy(source))]
+    #[error("cannot read {}: {error}; {}", file.display(), unreadable_remedy(error))]
     Unreadable {
         /// Which file.
         file: PathBuf,
-        /// Why.
-        source: io::Error,
+        /// Why. No `source`: it is in the sentence, and would be told twice.
+        error: io::Error,
     },
     /// The file reads and is wrong.
     #[error(transparent)]
@@ -217,7 +217,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, LoadError> {
     let mut bytes = Vec::new();
     File::open(file)
         .and_then(|opened| opened.take(LONGEST as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|source| LoadError::Unreadable { file: file.to_owned(), source })?;
+        .map_err(|error| LoadError::Unreadable { file: file.to_owned(), error })?;
     understand(file, &bytes)
 }
 
@@ -227,7 +227,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, LoadError> {
 ///
 /// See [`LoadError`].
 pub(crate) fn understand(file: &Path, bytes: &[u8]) -> Result<Config, LoadError> {
-    let unreadable = |source| LoadError::Unreadable { file: file.to_owned(), source };
+    let unreadable = |error| LoadError::Unreadable { file: file.to_owned(), error };
     if bytes.len() > LONGEST {
         let reason = format!("it is longer than {LONGEST} bytes");
         return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, reason)));

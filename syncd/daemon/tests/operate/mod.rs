@@ -234,6 +234,9 @@ fn a_restart_keeps_role_and_flows_and_is_refused_when_it_would_hurt() {
             "{said}"
         );
         assert_eq!(status(&r2)["started_ns"], before);
+        fs::remove_file(r2.path("syncd.yaml")).expect("it was there");
+        let said = refusal(&r2, &["restart", "conntrack-sync"]);
+        assert_eq!(said.matches("No such file or directory").count(), 1, "{said}");
 
         r2.configure(MULTICAST);
         let mut watch = Watch::begin(&r2, &["watch", "--all", "--json"]);
