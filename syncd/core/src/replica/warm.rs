@@ -262,6 +262,12 @@ impl Replica {
         self.expectations.has_written()
     }
 
+    /// Whether flows that a takeover has found in our kernel are not counted yet: its table is read first.
+    #[must_use]
+    pub const fn has_flows_to_count(&self) -> bool {
+        self.release.owes
+    }
+
     /// The flows that were taken over leave the external cache from now on.
     pub(super) const fn begin_release(&mut self) {
         self.release.cursor = Some(0);

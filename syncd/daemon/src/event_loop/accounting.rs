@@ -24,9 +24,10 @@ impl EventLoop {
         FailoversView::new(now, views.collect())
     }
 
-    /// Tells of each change that is over: of a commit when it is done and the gate is open, of any other at once.
+    /// Tells of each change that is over: of a commit when it is done, the gate is open, and what was in the kernel already is
+    /// counted; of any other at once.
     pub(super) fn tell_of_failovers(&mut self) {
-        let rests = self.gate.rests();
+        let rests = self.gate.rests() && !self.parts.replica.has_flows_to_count();
         let Self { parts, failovers, .. } = self;
         let last = parts.replica.accounts().next().map(|account| account.number);
         for account in parts.replica.accounts() {

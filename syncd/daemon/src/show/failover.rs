@@ -220,10 +220,10 @@ impl FailoverView {
         let reasons = peer.refused.iter().map(|refused| format!("{} {}", refused.tally.flows, refused.error));
         let reasons = reasons.collect::<Vec<_>>().join(", ");
         let refused = if reasons.is_empty() { String::new() } else { format!(" ({reasons})") };
-        // A takeover with the flows in the kernel already is told before they are counted.
-        let is_cut_short = self.timeline.commit_done_ns.is_none() && peer.not_looked_at > 0;
-        let rest =
-            if is_cut_short { format!("{} not looked at, ", peer.not_looked_at) } else { String::new() };
+        let rest = match peer.not_looked_at {
+            0 => String::new(),
+            flows => format!("{flows} not looked at, "),
+        };
         format!(
             "{head}: {} flows of the peer carried, {} refused{refused}, {} ended, {rest}{} messages missing",
             peer.carried.flows,

@@ -58,6 +58,32 @@ fn each_change_of_role_has_its_account() {
     });
 }
 
+/// With the flows in the kernel already there is nothing to write, and they are counted when the table was read. The log must
+/// not say before that none was carried.
+#[test]
+fn what_was_in_the_kernel_already_is_counted_before_it_is_told() {
+    lab::run("failover::what_was_in_the_kernel_already_is_counted_before_it_is_told", || {
+        let (mut r1, mut r2) = two_routers();
+        r2.add_to_configuration("  disable-external-cache: true\n");
+        r1.start(MULTICAST);
+        r2.start(MULTICAST);
+        r1.wait_until_in_sync();
+        r2.wait_until_in_sync();
+        r2.notify("GROUP \"G1\" BACKUP 0\n");
+        let many: Vec<Flow> = (10_001..=15_000).map(|port| flow(Family::V4, Protocol::UDP, port)).collect();
+        insert(&r1, &many);
+        wait_for("the flows are there", || kernel(&r2).len() == 5_000);
+        r2.notify("GROUP \"G1\" MASTER 0\n");
+        wait_for("it is told", || told(&r2).len() == 2);
+        let line = &told(&r2)[1];
+        assert_eq!(
+            line["text"],
+            "failover 2, backup to primary: 5000 flows of the peer carried, 0 refused, 0 ended, 0 messages missing"
+        );
+        assert_eq!(account(&r2)["peer"]["not_looked_at"], 0);
+    });
+}
+
 /// The lines in the log about it.
 fn told(router: &Router) -> Vec<Value> {
     let lines = router.syncd(&["show", "log", "conntrack-sync", "--json"]).stdout;
