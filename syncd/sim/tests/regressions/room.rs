@@ -76,3 +76,17 @@ fn a_takeover_of_which_nothing_is_promised_is_no_adoption() {
          --wishes 0 --reloads 1 --helpers 0 --purge 0 --preload 1 --without 25",
     );
 }
+
+/// In the turn in which an answer was complete the next question was asked, and that one's excuse was taken away.
+#[test]
+fn a_cache_without_room_owes_nothing_until_the_question_after_it_is_answered() {
+    holds_with(
+        77836,
+        "--seconds 13 --loss 186 --duplicate 0 --reorder 0 --delay 20000 --cuts 1 --crashes 0 \
+         --router-crashes 0 --stalls 0 --failovers 1 --traffic 99 --pool 39 --ends 149 --nat 357 --events \
+         4 --missed 11 --same-id 0 --internal-limit 1000 --external-limit 40 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 \
+         --freezes 1 --jumps 0 --splits 1 --operators 0 --strangers 0 --replacements 0 --wishes 0 \
+         --reloads 0 --helpers 492 --purge 0 --preload 0",
+    );
+}
