@@ -31,6 +31,8 @@ pub use name::{Name, names};
 struct Entry {
     flow: Flow,
     expires: Instant,
+    /// Packets have changed its state or its mark since a daemon wrote it.
+    moved: bool,
     /// Without the event extension: nobody ever hears of it.
     mute: bool,
     /// What an event that was lost would have said.
@@ -140,6 +142,12 @@ impl Kernel {
         self.entries.get(name).is_some_and(|entry| entry.mute)
     }
 
+    /// Whether packets have changed the state or the mark of the flow since it was written here.
+    #[must_use]
+    pub fn has_moved(&self, name: &Name) -> bool {
+        self.entries.get(name).is_some_and(|entry| entry.moved)
+    }
+
     /// The flow that has this tuple in either direction: what a GET answers.
     #[must_use]
     pub fn find(&self, tuple: &Name) -> Option<&Flow> {
@@ -239,6 +247,7 @@ impl Kernel {
         entry.flow.timeout = seconds;
         entry.expires = now + Duration::from_secs(u64::from(seconds));
         let after = entry.flow;
+        entry.moved |= (after.tcp_state, after.mark) != (before.tcp_state, before.mark);
         let mut said = AttrSet::REPLY.with(AttrSet::STATUS).with(AttrSet::TIMEOUT).with(AttrSet::ID);
         if after.mark != 0 || after.mark != before.mark {
             said = said.with(AttrSet::MARK);
@@ -325,6 +334,7 @@ impl Kernel {
         if wanted.has(AttrSet::TCP_STATE) {
             entry.flow.tcp_state = wanted.tcp_state;
         }
+        entry.moved = false;
         entry.flow.timeout = timeout;
         entry.expires = now + Duration::from_secs(u64::from(timeout));
         let said = entry.flow.present;
@@ -406,7 +416,7 @@ impl Kernel {
         flow.present = everything(&flow);
         let expires = now + Duration::from_secs(u64::from(seconds));
         let mute = !self.all_tell && !self.events.is_heard();
-        self.entries.insert(name, Entry { flow, expires, mute, missed: Missed::default() });
+        self.entries.insert(name, Entry { flow, expires, moved: false, mute, missed: Missed::default() });
         self.tuples.insert(name, name);
         self.tuples.insert(reply, name);
         self.births.insert(name, now);

@@ -358,3 +358,17 @@ fn packets_may_end_a_flow_of_which_no_event_tells() {
          --helpers 498 --purge 0 --preload 1 --without 10,20",
     );
 }
+
+/// A split was too short for a daemon to hear of it: packets had changed a copy's mark, as they change the state of TCP.
+#[test]
+fn what_packets_have_done_to_a_copy_is_not_undone() {
+    holds_with(
+        30700,
+        "--seconds 11 --loss 257 --duplicate 0 --reorder 0 --delay 200 --cuts 0 --crashes 0 \
+         --router-crashes 0 --stalls 0 --failovers 0 --traffic 300 --pool 1 --ends 203 --nat 743 --events \
+         500 --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 1 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 \
+         --freezes 3 --jumps 0 --splits 1 --operators 0 --strangers 0 --replacements 0 --wishes 0 \
+         --reloads 0 --helpers 0 --purge 0 --preload 1 --without 25",
+    );
+}
