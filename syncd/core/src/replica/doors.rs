@@ -456,7 +456,7 @@ impl Replica {
                 }
             }
             KernelReply::Found(token, flow) => match self.resync.take_confirmed(token, &self.internal) {
-                Some(slot) if self.internal.is_unnamed(slot) => self.confirmed(slot, Some(flow), second),
+                Some(slot) if self.internal.is_unnamed(slot) => self.confirmed(now, slot, Some(flow)),
                 // An event has named it meanwhile and may have said only a part: the rest is taken from here.
                 Some(slot) if self.internal.get(slot).is_some_and(|entry| entry.flow.key() == flow.key()) => {
                     self.apply_picture(flow, second);
@@ -473,7 +473,7 @@ impl Replica {
                     // Only "there is none" ends a flow; any other answer leaves it for another dump.
                     let gone = error == Errno::ENOENT;
                     if gone {
-                        self.confirmed(slot, None, second);
+                        self.confirmed(now, slot, None);
                     } else {
                         self.internal.name(slot);
                         self.resync.events_lost(now);
@@ -512,16 +512,17 @@ impl Replica {
     }
 
     /// A flow that a dump did not name was looked up.
-    fn confirmed(&mut self, slot: Slot, found: Option<FlowRef<'_>>, second: u32) {
+    fn confirmed(&mut self, now: Instant, slot: Slot, found: Option<FlowRef<'_>>) {
         self.stats.kernel.confirmations += 1;
-        let key = self.internal.get(slot).map(|entry| entry.flow.key());
-        if let Some(flow) = found.filter(|flow| Some(flow.key()) == key) {
-            self.apply_picture(flow, second);
+        let key = self.internal.get(slot).expect("it was looked up").flow.key();
+        if let Some(flow) = found.filter(|flow| flow.key() == key) {
+            self.apply_picture(flow, self.second(now));
             return;
         }
         let applied = self.internal.sweep(slot);
         self.stats.internal.swept += 1;
         self.resync.count_swept();
+        self.missed_copy(&key);
         self.news(applied, Origin::Kernel);
     }
 }

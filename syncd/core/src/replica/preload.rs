@@ -202,6 +202,11 @@ impl Preload {
         self.queue(slot, external, false)
     }
 
+    /// As [`Self::want`], and nothing more is waited for.
+    pub(super) fn want_at_once(&mut self, slot: Slot, external: &mut ExternalCache) -> bool {
+        self.queue(slot, external, false)
+    }
+
     /// The flow in `slot` has ended here, and not at the peer.
     pub(super) fn want_again(&mut self, now: Instant, slot: Slot, external: &mut ExternalCache) -> bool {
         let waits_not = external.wait(slot, true);

@@ -131,6 +131,18 @@ impl Replica {
         }
     }
 
+    /// A look-up has shown that a flow has ended here unheard. It waits from now on, not only when all were looked up: who
+    /// becomes primary meanwhile writes what waits.
+    pub(super) fn missed_copy(&mut self, key: &Key) {
+        if self.keeps_warm()
+            && let Some(slot) = self.external.find(key)
+            && self.external.failure(slot).is_none()
+            && self.preload.want_at_once(slot, &mut self.external)
+        {
+            self.stats.preload.ended_here += 1;
+        }
+    }
+
     /// When something of this is to be done.
     pub(super) fn preload_due(&self) -> Option<Instant> {
         let release = self.release.cursor.map(|_| Instant::PAST);

@@ -372,3 +372,17 @@ fn what_packets_have_done_to_a_copy_is_not_undone() {
          --reloads 0 --helpers 0 --purge 0 --preload 1 --without 25",
     );
 }
+
+/// Its end had not been heard, a look-up had shown it, and other look-ups were under way when the router became primary.
+#[test]
+fn what_a_look_up_has_not_found_is_owed_at_once() {
+    holds_with(
+        20833,
+        "--seconds 12 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         1 --stalls 4 --failovers 0 --traffic 100 --pool 4 --ends 103 --nat 681 --events 4 --missed 1 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 1 --wishes 0 --reloads 0 \
+         --helpers 486 --purge 0 --preload 1 --without 16,17",
+    );
+}

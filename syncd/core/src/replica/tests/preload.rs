@@ -456,3 +456,26 @@ fn reading_the_table_does_not_put_off_the_time_when_everything_is_written_anew()
     assert!(!kernel.serves(&mut replica, at(100_000_000)).contains(&"update 1 1728000".to_string()));
     assert!(kernel.serves(&mut replica, at(180_000_000)).contains(&"update 1 1728000".to_string()));
 }
+
+#[test]
+fn a_takeover_writes_what_a_look_up_has_not_found_while_others_are_under_way() {
+    let (mut replica, mut peer, mut kernel) = stands_by();
+    peer.tells(&mut replica, at(4), Change::New, &flow(1));
+    peer.tells(&mut replica, at(4), Change::New, &flow(2));
+    kernel.serves(&mut replica, at(30));
+    kernel.table.remove(&1);
+    replica.handle_command(at(3000), RequestId(2), Command::Step(Step::ReloadInternal));
+    let mut looks_for = vec![];
+    play_kernel(&mut replica, at(3000), |_, request| match request {
+        KernelRequest::Dump { token } => Some(Played::Done(token)),
+        KernelRequest::Find { token, flow, .. } => {
+            looks_for.push((flow.original.source_port, token));
+            None
+        }
+        other => panic!("{other:?}"),
+    });
+    let [(1, first), (2, _)] = looks_for[..] else { panic!("{looks_for:?}") };
+    replica.handle_kernel(at(3001), KernelReply::Failed(first, Errno::ENOENT));
+    role(&mut replica, at(3001), Role::Primary);
+    assert_eq!(kernel.serves(&mut replica, at(3001))[0], "create 1 297");
+}
