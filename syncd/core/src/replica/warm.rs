@@ -47,6 +47,8 @@ impl Replica {
             self.internal.claim_copies();
         }
         if !self.role.replicates() {
+            // A flush that was not done is none any more: what our filter keeps out waits for the next one.
+            self.preload.end_flush();
             if self.preload.is_on() && from.replicates() {
                 self.preload.begin(now, true);
             }

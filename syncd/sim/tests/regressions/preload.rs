@@ -386,3 +386,17 @@ fn what_a_look_up_has_not_found_is_owed_at_once() {
          --helpers 486 --purge 0 --preload 1 --without 16,17",
     );
 }
+
+/// A flush was cut short, and went on for ever: what the filter keeps out was written, and its end never heard.
+#[test]
+fn a_flush_ends_with_the_role() {
+    holds_with(
+        31245,
+        "--seconds 20 --loss 0 --duplicate 0 --reorder 0 --delay 50 --cuts 0 --crashes 0 --router-crashes \
+         2 --stalls 0 --failovers 0 --traffic 37 --pool 1 --ends 17 --nat 0 --events 500 --missed 0 \
+         --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 --conntrackd 0 \
+         --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 --freezes 0 \
+         --jumps 0 --splits 2 --operators 2 --strangers 0 --replacements 0 --wishes 0 --reloads 1 \
+         --helpers 79 --purge 0 --preload 1 --without 10,35",
+    );
+}

@@ -479,3 +479,19 @@ fn a_takeover_writes_what_a_look_up_has_not_found_while_others_are_under_way() {
     role(&mut replica, at(3001), Role::Primary);
     assert_eq!(kernel.serves(&mut replica, at(3001))[0], "create 1 297");
 }
+
+#[test]
+fn what_our_filter_keeps_out_is_not_written_by_a_router_that_stands_by_again() {
+    let (mut replica, mut peer, mut kernel) = stands_by();
+    let filter = Filter::new(vec![Protocol::UDP], vec![]);
+    replica.handle_settings(at(4), &Settings { preload: true, ..settings::settings(filter) });
+    kernel.serves(&mut replica, at(4));
+    peer.tells(&mut replica, at(5), Change::New, &flow(1));
+    assert_eq!(kernel.serves(&mut replica, at(100)), [""; 0]);
+    role(&mut replica, at(3000), Role::Primary);
+    // It steps back before the flush is done.
+    role(&mut replica, at(3000), Role::Fault);
+    assert_eq!(kernel.serves(&mut replica, at(3100)), [""; 0]);
+    role(&mut replica, at(3200), Role::Primary);
+    assert_eq!(kernel.serves(&mut replica, at(3200))[0], "create 1 297");
+}
