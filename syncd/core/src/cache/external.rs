@@ -18,6 +18,8 @@ const WAITS: u16 = 1 << 11;
 const ANYWAY: u16 = 1 << 12;
 /// It was written since this router stands by.
 const WRITTEN: u16 = 1 << 13;
+/// This router was primary since, and had it in its kernel: what is here is older than what became of it.
+const TAKEN: u16 = 1 << 14;
 
 /// At most so many failures remember the flow that was in the way; the others keep their error number only.
 const EXPLAINED: usize = 1024;
@@ -163,6 +165,7 @@ impl ExternalCache {
                 let entry = self.table.get_mut(slot).expect("just found");
                 self.named += u32::from(entry.stamp != generation);
                 (entry.stamp, entry.changed) = (generation, second);
+                entry.marks &= !TAKEN;
                 // A router that stands by tells of it again when it is asked; that makes no room for it here.
                 if change == Change::New {
                     entry.created = second;
@@ -197,8 +200,24 @@ impl ExternalCache {
         if let Some(entry) = self.table.get_mut(slot) {
             entry.marks |= WRITTEN;
             self.failed -= u32::from(entry.is(FAILED));
-            entry.marks &= !(FAILED | ERRNO_MAX << ERRNO_SHIFT);
+            entry.marks &= !(FAILED | TAKEN | ERRNO_MAX << ERRNO_SHIFT);
         }
+    }
+
+    /// What was written, and does not wait to be written again, was this router's own for a while, until the peer says
+    /// something of it.
+    pub fn take_over(&mut self) {
+        for slot in (0..self.end()).map(Slot) {
+            if let Some(entry) = self.table.get_mut(slot).filter(|entry| entry.is(WRITTEN)) {
+                entry.marks |= if entry.is(WAITS) { 0 } else { TAKEN };
+            }
+        }
+    }
+
+    /// Whether that is so of the flow in `slot`; it is asked once.
+    pub fn took_over(&mut self, slot: Slot) -> bool {
+        let taken = self.table.get_mut(slot).filter(|entry| entry.is(TAKEN));
+        taken.map(|entry| entry.marks &= !TAKEN).is_some()
     }
 
     /// The peer has said something of the flow of this key that was not written.

@@ -275,7 +275,7 @@ impl Preload {
         if now < self.gathers && !self.flushing {
             return None;
         }
-        self.go_round(external, internal);
+        self.go_round(external, internal, filter);
         while self.open.len() < OPEN && self.conflicts.len() < CONFLICTS {
             let slot = self.take()?;
             // One that was removed meanwhile has lost its mark.
@@ -475,8 +475,9 @@ impl Preload {
         }
     }
 
-    /// Looks at the next slots of a round: what our kernel has not as the peer tells it, waits to be written.
-    fn go_round(&mut self, external: &mut ExternalCache, internal: &InternalCache) {
+    /// Looks at the next slots of a round: what our kernel has not as the peer tells it, waits to be written. Of what was taken
+    /// over since it was told our kernel knows better: what is otherwise here by now is no flow of the peer's any more.
+    fn go_round(&mut self, external: &mut ExternalCache, internal: &InternalCache, filter: &Filter) {
         let Some(Round { cursor, anyway }) = self.round else { return };
         let slice = if anyway { FEW } else { SLICE };
         if self.waiting.len() >= slice as usize {
@@ -484,9 +485,14 @@ impl Preload {
         }
         let to = external.end().min(cursor.saturating_add(slice));
         for slot in (cursor..to).map(Slot) {
+            let was_ours = external.took_over(slot);
             let Some(entry) = external.get(slot) else { continue };
             let here = internal.find(&entry.flow.key());
             let missing = here.is_none_or(|here| differs(&here.flow, &entry.flow));
+            if was_ours && missing && external.flow(slot).is_some_and(|flow| filter.accepts(&flow)) {
+                external.remove(slot);
+                continue;
+            }
             let may_work = match external.failure(slot) {
                 Some(failure) => is_for_lack_of_room(failure.errno),
                 None => missing,

@@ -24,6 +24,8 @@ pub(super) struct Release {
     cursor: Option<u32>,
     /// It has become primary, and copies of the peer's flows may not count as its own yet.
     owes: bool,
+    /// What waited was written before.
+    flushed: bool,
 }
 
 impl Replica {
@@ -49,6 +51,9 @@ impl Replica {
         if !self.role.replicates() {
             // A flush that was not done is none any more: what our filter keeps out waits for the next one.
             self.preload.end_flush();
+            if release.owes && release.flushed {
+                self.external.take_over();
+            }
             if self.preload.is_on() && from.replicates() {
                 self.preload.begin(now, true);
             }
@@ -266,6 +271,7 @@ impl Replica {
         }
         if let Some(CommitStatus { begin, end: None, .. }) = self.commit.status() {
             let (committed, failed) = (self.preload.end_flush(), self.external.failed());
+            self.release.flushed = true;
             self.commit.end_flush(now, committed, failed);
             self.accounts.present().commit_done.get_or_insert(now);
             self.stats.preload.flushed += u64::from(committed);
@@ -314,7 +320,7 @@ impl Replica {
             }
         }
         let done = to == end;
-        self.release = Release { cursor: (!done).then_some(to), owes: !done };
+        (self.release.cursor, self.release.owes) = ((!done).then_some(to), !done);
         if done && self.external.failed() > 0 {
             self.commit.retry_soon(now);
         }

@@ -495,3 +495,48 @@ fn what_our_filter_keeps_out_is_not_written_by_a_router_that_stands_by_again() {
     role(&mut replica, at(3200), Role::Primary);
     assert_eq!(kernel.serves(&mut replica, at(3200))[0], "create 1 297");
 }
+
+/// A backup with these flows of its peer in its kernel takes over, and its table was not read yet.
+fn has_just_taken_over(ports: &[u16]) -> (Replica, Kernel) {
+    let (mut replica, mut peer, mut kernel) = stands_by();
+    for port in ports {
+        peer.tells(&mut replica, at(4), Change::New, &flow(*port));
+    }
+    kernel.serves(&mut replica, at(30));
+    role(&mut replica, at(3000), Role::Primary);
+    (replica, kernel)
+}
+
+#[test]
+fn what_has_ended_at_a_router_that_was_primary_for_a_moment_is_not_written_again() {
+    let (mut replica, mut kernel) = has_just_taken_over(&[1, 2]);
+    let (gone, _) = kernel.table.remove(&1).expect("written");
+    replica.handle_flow(at(3001), Origin::Kernel, Change::Destroy, &gone);
+    role(&mut replica, at(3002), Role::Fault);
+    assert_eq!(kernel.serves(&mut replica, at(3100)), ["update 2 2073600", "dump"]);
+    assert_eq!(replica.external().len(), 1);
+}
+
+#[test]
+fn what_has_gone_on_at_a_router_that_was_primary_for_a_moment_is_not_set_back() {
+    let (mut replica, mut kernel) = has_just_taken_over(&[1, 2]);
+    let (entry, lives) = kernel.table.get_mut(&1).expect("written");
+    (entry.tcp_state, entry.timeout, *lives) = (TcpState::TIME_WAIT, 120, 120);
+    replica.handle_flow(at(3001), Origin::Kernel, Change::Update, &kernel.table[&1].0);
+    role(&mut replica, at(3002), Role::Fault);
+    assert_eq!(kernel.serves(&mut replica, at(3100)), ["update 2 2073600", "dump", "shorten 1 120"]);
+    assert_eq!(kernel.table[&1].0.tcp_state, TcpState::TIME_WAIT);
+}
+
+#[test]
+fn what_the_peer_says_after_that_counts() {
+    let (mut replica, mut peer, mut kernel) = stands_by();
+    peer.tells(&mut replica, at(4), Change::New, &flow(1));
+    kernel.serves(&mut replica, at(30));
+    role(&mut replica, at(3000), Role::Primary);
+    let (gone, _) = kernel.table.remove(&1).expect("written");
+    replica.handle_flow(at(3001), Origin::Kernel, Change::Destroy, &gone);
+    role(&mut replica, at(3002), Role::Fault);
+    peer.tells(&mut replica, at(3002), Change::Update, &flow(1));
+    assert_eq!(kernel.serves(&mut replica, at(3100)), ["create 1 1728000", "dump"]);
+}
