@@ -256,6 +256,19 @@ impl Sender {
         self.controls.push_back(control);
     }
 
+    /// RESYNCs that are not acknowledged are neither sent nor awaited any more.
+    pub fn forget_resyncs(&mut self) {
+        if self.resyncs == 0 {
+            return;
+        }
+        self.controls.retain(|control| *control != Control::Resync);
+        for sent in self.ring.iter_mut().filter(|sent| **sent == Sent::Control(Control::Resync)) {
+            *sent = Sent::Settled;
+        }
+        self.resyncs = 0;
+        self.shrink();
+    }
+
     /// What would be sent now. `items` says whether items may be sent at all.
     #[must_use]
     pub fn peek(&self, items: bool) -> Option<Outgoing> {

@@ -263,10 +263,12 @@ impl Session {
         self.send.holds(item)
     }
 
-    /// Asks the peer for everything it has. The ALIVE behind it is something that can be acknowledged before the
-    /// RESYNC is.
+    /// Asks the peer for everything it has. An earlier question is no longer one, whose answer would count for nothing: a
+    /// peer that holds more of them than it can remember never acknowledges the first. The ALIVE behind it is something that
+    /// can be acknowledged before the RESYNC is.
     pub fn ask_resync(&mut self) {
         self.passed_over = None;
+        self.send.forget_resyncs();
         self.send.enqueue_control(Control::Resync);
         self.send.enqueue_control(Control::Alive);
     }

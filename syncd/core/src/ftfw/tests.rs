@@ -302,6 +302,28 @@ fn only_who_passes_over_a_resync_and_comes_back_to_it_keeps_what_it_owes() {
     assert!(session.peer_keeps());
 }
 
+/// Whoever asks many times would wait for answers that a peer which remembers only some questions never gives.
+#[test]
+fn only_the_last_question_is_waited_for() {
+    let mut session = open_session();
+    session.ask_resync();
+    drain(&mut session, at(2));
+    session.ask_resync();
+    session.ask_resync();
+    let sent = drain(&mut session, at(3));
+    let resync = Outgoing::Control(Control::Resync);
+    let asked: Vec<u32> =
+        sent.iter().filter(|(_, outgoing, _)| *outgoing == resync).map(|(seq, ..)| *seq).collect();
+    assert_eq!(asked, [104], "one that was not sent yet is not sent any more");
+    session.nacked(range(101, 101));
+    assert_eq!(drain(&mut session, at(4)).iter().filter(|(_, outgoing, _)| *outgoing == resync).count(), 0);
+    session.acked(at(5), range(101, 103), |_| {});
+    assert!(session.awaits_resync());
+    session.acked(at(6), range(104, 104), |_| {});
+    assert!(!session.awaits_resync());
+    assert_eq!(session.inconsistency(), None);
+}
+
 #[test]
 fn the_window_limits_what_is_in_flight() {
     let mut session = open_session();

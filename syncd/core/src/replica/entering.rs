@@ -31,8 +31,9 @@ impl Replica {
             ..Account::begin(from, role, now)
         });
         self.tell(Some(Notice::RoleEntered { from, to: role }));
-        if self.commit.is_deaf() {
-            // Births were not heard for a while.
+        let reading = matches!(self.jobs.current(), Some((JobKind::ReloadInternal, _)));
+        if self.commit.is_deaf() || self.jobs.has(JobKind::ReloadInternal) && !reading {
+            // Births were not heard for a while, or what was committed was not read back.
             self.resync.want(now);
         }
         self.commit.abandon(now);
