@@ -4,6 +4,7 @@ use std::string::String;
 use std::vec::Vec;
 
 use super::*;
+use crate::cache::expect::ExpectEntry;
 use crate::filter::Helpers;
 use crate::flow::{Expectation, ExtraSet, Extras, HelperName, Parent, SequenceShift, Whole};
 use crate::wire::{decode_expectation, encode_expectation};
@@ -657,4 +658,40 @@ fn a_birth_of_what_lives_leads_to_another_look_at_what_it_has_announced() {
         .map(|(_, entry)| entry.expectation.parent.original.source_port)
         .collect();
     assert_eq!((replica.internal().len(), left), (2, std::vec![2]));
+}
+
+/// Nobody says the zone of an expectation, neither the kernel nor the dialect: of two that differ by nothing else one is
+/// known, in the first zone, and the first end is the end of both, until the table is read again.
+#[test]
+fn two_that_differ_only_by_their_zone_are_one() {
+    let (mut replica, _) = expecting();
+    for zone in [3, 7] {
+        let parent = Flow { zone, present: flow(1).present.with(AttrSet::ZONE), ..flow(1) };
+        replica.handle_flow(at(3), Origin::Kernel, Change::New, &parent);
+    }
+    born(&mut replica, at(3), &expectation(1, 5));
+    assert_eq!(told(&mut replica, at(3)), ["New 1", "New 1", "New ->5"]);
+    born(&mut replica, at(4), &expectation(1, 5));
+    assert_eq!(told(&mut replica, at(4)), ["New ->5"]);
+    let zone = |(_, entry): (_, &ExpectEntry)| entry.expectation.zone;
+    let known: Vec<u16> = replica.internal_expectations().iter_from(0).map(zone).collect();
+    assert_eq!((known, replica.stats().link.ambiguous_sent), ([3].to_vec(), 2), "counted, too");
+    ended(&mut replica, at(7), &expectation(1, 5));
+    assert_eq!(told(&mut replica, at(7)), ["Destroy ->5"]);
+    assert_eq!(replica.status(at(7)).internal_expectations, 0);
+    replica.handle_overrun(at(2000));
+    let mut shown = Vec::new();
+    play_kernel(&mut replica, at(2000), |_, request| match request {
+        KernelRequest::Dump { token } => Some(Played::Done(token)),
+        KernelRequest::Find { token, flow, .. } => Some(Played::Found(token, *flow)),
+        KernelRequest::Expect(ExpectRequest::Dump { token }) => {
+            shown.push(token);
+            None
+        }
+        _ => None,
+    });
+    replica.handle_kernel(at(2001), KernelReply::Expectation(shown[0], &expectation(1, 5)));
+    replica.handle_kernel(at(2001), KernelReply::Done(shown[0]));
+    replica.handle_timeout(at(2001));
+    assert_eq!(told(&mut replica, at(2001)), ["New ->5"], "the other one lives");
 }
