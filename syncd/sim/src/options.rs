@@ -153,6 +153,9 @@ options! {
     purge "SECONDS" Some(0);
     /// Whether a router that stands by keeps its peer's flows in its kernel: 0 or 1.
     preload "0|1" Some(0);
+    /// What the dedicated link carries in each direction; what would wait for longer than half a second is lost. 0 is no
+    /// limit.
+    rate "BYTES_PER_SECOND" Some(0);
 }
 
 /// One option, to be changed.
@@ -261,6 +264,7 @@ impl Options {
             helpers: 0,
             purge: 0,
             preload: 0,
+            rate: 0,
         }
         .with_what_came_later(seed)
     }
@@ -299,6 +303,8 @@ impl Options {
             helpers: rarely("helpers", 500, &[100, 500]),
             purge: rarely("purge", 700, &[1, 2, 5]),
             preload: rarely("preload", 600, &[1]),
+            // A table of 300 flows is 30 kB, and so is a second of the busiest traffic.
+            rate: rarely("rate", 700, &[3_000, 10_000, 50_000]),
             ..self
         }
     }

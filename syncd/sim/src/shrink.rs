@@ -44,9 +44,9 @@ pub fn shrink(
     }
 }
 
-/// A smaller value, where smaller means less; a limit means more the smaller it is.
+/// A smaller value, where smaller means less; a limit means more the smaller it is, and so does a rate.
 fn smaller(dial: &Dial<'_>, value: u32) -> Option<u32> {
-    (value > 0 && dial.neutral.unwrap_or(0) == 0).then_some(value)
+    (value > 0 && dial.neutral.unwrap_or(0) == 0 && dial.name != "rate").then_some(value)
 }
 
 /// What kind of failure a sentence tells of: its words without times, routers, flows and numbers.

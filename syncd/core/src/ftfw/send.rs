@@ -407,10 +407,10 @@ impl Sender {
         !self.ring.is_empty()
     }
 
-    /// What contradicts itself in here: an item in two queues or in none it claims to be in, a wrong count. Walks all
-    /// items; for whoever tests.
+    /// What is wrong with the places of items: one is in two queues, or twice in one, or elsewhere than it says, or their
+    /// count is not theirs. Walks what waits and what is in flight; for whoever tests.
     #[must_use]
-    pub fn inconsistency(&self) -> Option<&'static str> {
+    pub fn misplaced(&self) -> Option<&'static str> {
         let (mut waiting, mut previous, mut here) = (0, NONE, self.head);
         while here != NONE {
             let link = self.links[here as usize];
@@ -422,27 +422,39 @@ impl Sender {
         if waiting != self.queued || previous != self.tail {
             return Some("the transmit queue is not as long as it says");
         }
-        let (mut flying, mut nacks, mut resyncs) = (0, 0, 0);
+        let mut flying = 0;
         let first = self.next.0.wrapping_sub(u32::try_from(self.ring.len()).ok()?);
         for (index, sent) in (0..).zip(&self.ring) {
-            match sent {
-                Sent::Item(Item(item)) => {
-                    let link = self.links[*item as usize];
-                    if link.place != Place::InFlight || link.next != first.wrapping_add(index) {
-                        return Some("an item in flight is not where it says");
-                    }
-                    flying += 1;
+            if let Sent::Item(Item(item)) = sent {
+                let link = self.links[*item as usize];
+                if link.place != Place::InFlight || link.next != first.wrapping_add(index) {
+                    return Some("an item in flight is not where it says");
                 }
-                Sent::Control(Control::Nack(_)) => nacks += 1,
-                Sent::Control(Control::Resync) => resyncs += 1,
-                Sent::Control(_) | Sent::Alive | Sent::Settled => {}
+                flying += 1;
             }
         }
-        nacks += self.controls.iter().filter(|control| matches!(control, Control::Nack(_))).count();
-        resyncs += self.controls.iter().filter(|control| **control == Control::Resync).count();
+        (flying != self.in_flight).then_some("not as many items are in flight as are counted")
+    }
+
+    /// What contradicts itself in here: what [`Self::misplaced`] finds, an item in none of the queues it claims to be in, a
+    /// wrong count. Walks all items; for whoever tests.
+    #[must_use]
+    pub fn inconsistency(&self) -> Option<&'static str> {
+        if let Some(wrong) = self.misplaced() {
+            return Some(wrong);
+        }
+        let flying = self.ring.iter().filter_map(|sent| match sent {
+            Sent::Control(control) => Some(control),
+            Sent::Item(_) | Sent::Alive | Sent::Settled => None,
+        });
+        let (mut nacks, mut resyncs) = (0, 0);
+        for control in flying.chain(&self.controls) {
+            nacks += usize::from(matches!(control, Control::Nack(_)));
+            resyncs += usize::from(*control == Control::Resync);
+        }
         let claims = (0..self.links.len()).filter(|item| self.links[*item].place != Place::Idle).count();
-        if flying != self.in_flight || claims != (waiting + flying) as usize {
-            return Some("items in flight and items that say so are not the same");
+        if claims != (self.queued + self.in_flight) as usize {
+            return Some("items that say they wait or are in flight, and are not");
         }
         let older = |link: &Link| link.place != Place::Idle && link.round != self.round;
         if (0..self.links.len()).filter(|item| older(&self.links[*item])).count() != self.older as usize {

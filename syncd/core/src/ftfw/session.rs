@@ -148,6 +148,12 @@ impl Session {
         self.send.unacknowledged()
     }
 
+    /// What is wrong with the places of items: see [`Sender::misplaced`].
+    #[must_use]
+    pub fn misplaced(&self) -> Option<&'static str> {
+        self.send.misplaced()
+    }
+
     /// What contradicts itself in the queues: see [`Sender::inconsistency`].
     #[must_use]
     pub fn inconsistency(&self) -> Option<&'static str> {

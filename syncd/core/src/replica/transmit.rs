@@ -10,6 +10,12 @@ use crate::wire::{
 };
 
 impl Replica {
+    /// A flow that is in two queues towards the peer, or elsewhere than it says. Walks these queues; for whoever tests.
+    #[must_use]
+    pub fn misplaced(&self) -> Option<&'static str> {
+        self.session.misplaced()
+    }
+
     /// Appends the present state of what is to be sent.
     pub(super) fn write(
         &self,

@@ -188,7 +188,13 @@ impl Kernel {
     /// Whether whoever listens will hear something without anything happening.
     #[must_use]
     pub fn has_untold(&self) -> bool {
-        self.events.waits() || self.ends.iter().any(|end| !end.mute)
+        self.events.waits() || self.owes_ends()
+    }
+
+    /// Whether the timer of a flow has run out, and its end will be told later.
+    #[must_use]
+    pub fn owes_ends(&self) -> bool {
+        self.ends.iter().any(|end| !end.mute)
     }
 
     // ----- A listener. -----

@@ -51,6 +51,9 @@ struct Known {
     history: BTreeMap<Name, Vec<Option<Flow>>>,
     /// Frames of this life that were not acknowledged, by number.
     told: BTreeMap<u32, Told>,
+    /// Numbers under which a stranger has sent something in a conntrackd's name: to whoever heard that, the true frame of the
+    /// same number is a copy.
+    forged: BTreeSet<u32>,
     /// The newest frame of each flow.
     newest: BTreeMap<Name, u32>,
     /// Flows the peer has acknowledged and not been told the end of, and when it did.
@@ -157,6 +160,7 @@ impl Oracle {
     fn forget(&mut self, side: Side) {
         let known = &mut self.sides[side.index()];
         known.told.clear();
+        known.forged.clear();
         known.newest.clear();
         known.bound.clear();
         known.announced.forget();
@@ -249,6 +253,7 @@ impl Oracle {
                 && known.newest.get(&told.name) == Some(&seq.0)
                 && told.change != Change::Destroy
                 && !told.greeting
+                && !known.forged.contains(&seq.0)
             {
                 names.push(told.name);
             }
@@ -387,8 +392,13 @@ impl Oracle {
     }
 
     /// A stranger's datagram is about to arrive at `side`, which may take it for its peer's.
-    pub fn intruded(&mut self, side: Side, now: Instant) {
-        self.sides[side.other().index()].started = now;
+    pub fn intruded(&mut self, side: Side, bytes: &[u8], hosts: &[Host; 2], now: Instant) {
+        let peer = &mut self.sides[side.other().index()];
+        peer.started = now;
+        if let Daemon::Conntrackd(_) = hosts[side.other().index()].daemon {
+            // Nor does it wonder at an answer to a hello that was not its own, as we do, and begin anew.
+            peer.forged.extend(frames(bytes).flatten().map(|view| view.seq().0));
+        }
         self.sides[side.index()].bound.clear();
     }
 

@@ -14,7 +14,8 @@ use crate::trace::{Glance, Side};
 const PRIMARY: RequestId = RequestId(1);
 const OTHER: RequestId = RequestId(0);
 
-/// Between two audits of a replica's queues, in turns: they are walked from end to end.
+/// Between two audits of a replica's queues and caches, in turns: they are walked from end to end. That no flow is in two
+/// queues is looked at in every turn.
 const AUDIT: u32 = 32;
 
 impl World {
@@ -272,6 +273,9 @@ impl World {
             self.oracle.settled_as_primary(side, &self.hosts[side.index()], short)?;
         }
         if let Some(replica) = self.hosts[side.index()].replica() {
+            if let Some(what) = replica.misplaced() {
+                return Err(format!("{}: {what}", self.hosts[side.index()].name));
+            }
             let status = replica.status(local);
             self.oracle.turned(side, status.sync, now)?;
             self.tempt_operator(side, &status);

@@ -57,7 +57,7 @@ impl Stranger {
 impl World {
     pub(super) fn send(&mut self, side: Side, glance: Glance, bytes: &[u8]) {
         let now = self.now;
-        let journey = self.network.send(now, side);
+        let journey = self.network.send(now, side, bytes.len());
         let door = if journey.first.is_some() { "transmit" } else { "dropped" };
         if journey.first.is_some() {
             self.clear_up(side, bytes);
@@ -101,7 +101,7 @@ impl World {
         self.note("stranger", || describe(&bytes));
         self.datagrams += 1;
         self.on_the_way += 1;
-        self.oracle.intruded(side, self.now);
+        self.oracle.intruded(side, &bytes, &self.hosts, self.now);
         let host = &mut self.hosts[side.index()];
         let greets = matches!(stranger, Stranger::Hello | Stranger::HelloNearby);
         host.misled |= greets && matches!(host.daemon, Daemon::Conntrackd(_));

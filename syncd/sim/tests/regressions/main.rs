@@ -10,14 +10,14 @@ use clap::{Args as _, Command, FromArgMatches as _};
 use syncd_sim::options::Overrides;
 use syncd_sim::sweep::run;
 
-/// What was added to the simulator after a seed was found draws nothing in it; reloads, purges, helpers and preloading never, see
-/// [`holds_with`].
+/// What was added to the simulator after a seed was found draws nothing in it; reloads, purges, helpers, preloading and a narrow
+/// link never, see [`holds_with`].
 const AS_IT_WAS: &str = "--reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 0 --refusals 0 \
                          --wishes 0";
 
 /// Runs a seed with options as a sweep prints them.
 fn holds_with(seed: u64, options: &str) {
-    let names = ["--reloads", "--purge", "--helpers", "--preload"];
+    let names = ["--reloads", "--purge", "--helpers", "--preload", "--rate"];
     let neutral = names.into_iter().filter(|name| !options.contains(name)).flat_map(|name| [name, "0"]);
     let words = ["sim"].into_iter().chain(neutral).chain(options.split_whitespace());
     let matches = Overrides::augment_args(Command::new("sim")).try_get_matches_from(words);
@@ -531,5 +531,47 @@ fn what_a_misled_conntrackd_acknowledges_is_not_demanded_of_it() {
          --conntrackd 2 --reliable 1 --silent 0 --uncounted 0 --mute 1 --lag 0 --early-drop 0 --refusals \
          0 --freezes 0 --jumps 0 --splits 0 --operators 0 --strangers 2 --replacements 0 --wishes 0 \
          --reloads 0 --helpers 0 --purge 0 --without 0,60",
+    );
+}
+
+/// A router was primary for a millisecond: what it had committed in that time was never read back.
+#[test]
+fn what_was_committed_is_read_back_whatever_the_role_is_by_then() {
+    holds_with(
+        134,
+        "--seconds 9 --loss 275 --duplicate 167 --reorder 146 --delay 1000 --cuts 0 --crashes 0 \
+         --router-crashes 0 --stalls 0 --failovers 0 --traffic 100 --pool 40 --ends 464 --nat 0 \
+         --events 500 --missed 9 --same-id 435 --internal-limit 1000 --external-limit 1000 \
+         --kernel-limit 1000 --conntrackd 0 --reliable 1 --silent 200 --uncounted 0 --mute 0 --lag \
+         20000 --early-drop 1 --refusals 0 --freezes 3 --jumps 0 --splits 0 --operators 4 --strangers \
+         0 --replacements 0 --wishes 0 --reloads 0 --helpers 500 --purge 0 --preload 0 --rate 10000",
+    );
+}
+
+/// A stranger said hello under the next number of a conntrackd, whose own frame of that number was put aside as a copy.
+#[test]
+fn a_number_that_a_stranger_has_used_is_not_demanded() {
+    holds_with(
+        1729,
+        "--seconds 19 --loss 210 --duplicate 20 --reorder 0 --delay 200 --cuts 1 --crashes 0 \
+         --router-crashes 2 --stalls 0 --failovers 0 --traffic 5 --pool 4 --ends 261 --nat 391 \
+         --events 500 --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 \
+         --kernel-limit 60 --conntrackd 1 --reliable 0 --silent 0 --uncounted 0 --mute 0 --lag 20000 \
+         --early-drop 1 --refusals 0 --freezes 3 --jumps 1 --splits 0 --operators 4 --strangers 1 \
+         --replacements 0 --wishes 0 --reloads 0 --helpers 500 --purge 0 --preload 1 --rate 3000",
+    );
+}
+
+/// A router whose cache was full asked whenever it had room, and waited for answers that its peer had forgotten to owe.
+#[test]
+fn only_the_last_question_is_waited_for() {
+    holds_with(
+        2543,
+        "--seconds 9 --loss 0 --duplicate 0 --reorder 143 --delay 50 --cuts 0 --crashes 0 \
+         --router-crashes 0 --stalls 3 --failovers 0 --traffic 300 --pool 40 --ends 306 --nat 0 \
+         --events 500 --missed 23 --same-id 0 --internal-limit 1000 --external-limit 40 \
+         --kernel-limit 1000 --conntrackd 0 --reliable 0 --silent 200 --uncounted 0 --mute 1 --lag 0 \
+         --early-drop 0 --refusals 0 --freezes 0 --jumps 0 --splits 1 --operators 0 --strangers 0 \
+         --replacements 0 --wishes 8 --reloads 0 --helpers 0 --purge 0 --preload 1 --rate 0",
     );
 }
