@@ -319,12 +319,21 @@ impl InternalCache {
         Applied::Changed(slot)
     }
 
-    /// Takes over a flow that we have just written to the kernel ourselves.
+    /// Takes over a flow that we have just written to the kernel ourselves: what events or a dump have said of its state and its
+    /// mark is older. Of a status the kernel may know more.
     pub fn adopt<'a>(&mut self, flow: impl Into<FlowRef<'a>>, second: u32) -> Applied {
+        const OURS: AttrSet = AttrSet::TCP_STATE.with(AttrSet::MARK);
         let flow = flow.into();
         match self.table.find(&flow.key()) {
+            None => self.apply_dumped(flow, second),
             Some(slot) if self.entry(slot).is(DEAD) => self.reborn(slot, flow, second, 0),
-            _ => self.apply_dumped(flow, second),
+            Some(slot) => {
+                self.entry(slot).said = self.entry(slot).said.without(OURS);
+                let applied = self.apply_dumped(flow, second);
+                let entry = self.entry(slot);
+                entry.said = entry.said.with(OURS.without(OURS.without(flow.present)));
+                applied
+            }
         }
     }
 

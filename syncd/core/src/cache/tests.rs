@@ -199,6 +199,24 @@ fn a_flow_we_wrote_ourselves_lives() {
     assert_eq!((cache.len(), cache.dead()), (1, 0));
 }
 
+/// The event that would say it may be lost in silence, and a picture be older.
+#[test]
+fn what_we_wrote_ourselves_is_newer_than_what_was_said_before() {
+    let state = |cache: &InternalCache| cache.find(&flow(1, 7, 3).key()).unwrap().flow.tcp_state.0;
+    let written = flow(1, 0, 1);
+    let written = Flow { present: written.present.without(AttrSet::ID), ..written };
+    let mut cache = internal();
+    cache.begin_dump();
+    cache.apply(Change::Update, &flow(1, 7, 2), 0);
+    assert!(matches!(cache.adopt(&written, 0), Applied::Changed(_)));
+    assert_eq!(state(&cache), 1);
+    assert_eq!(cache.apply_dumped(&flow(1, 7, 2), 0), Applied::Nothing);
+    assert_eq!(state(&cache), 1);
+    cache.begin_dump();
+    cache.apply_dumped(&flow(1, 7, 3), 0);
+    assert_eq!(state(&cache), 3, "a dump that began later shows what became of it");
+}
+
 #[test]
 fn a_full_cache_says_so() {
     let mut cache = InternalCache::new(2, 1);

@@ -90,3 +90,18 @@ fn a_cache_without_room_owes_nothing_until_the_question_after_it_is_answered() {
          --reloads 0 --helpers 492 --purge 0 --preload 0",
     );
 }
+
+/// It was written over a state that an event had said, which counted for more; the event of the writing was lost without a
+/// trace, and the next word of the peer seemed to be here already.
+#[test]
+fn what_was_written_counts_though_an_event_said_otherwise_before() {
+    holds_with(
+        206593,
+        "--seconds 8 --loss 280 --duplicate 0 --reorder 0 --delay 1000 --cuts 0 --crashes 0 \
+         --router-crashes 0 --stalls 0 --failovers 4 --traffic 100 --pool 16 --ends 429 --nat 783 \
+         --events 32 --missed 44 --same-id 0 --internal-limit 1000 --external-limit 40 --kernel-limit \
+         1000 --conntrackd 0 --reliable 1 --silent 87 --uncounted 1 --mute 0 --lag 0 --early-drop 0 \
+         --refusals 0 --freezes 2 --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 \
+         --wishes 8 --reloads 0 --helpers 0 --purge 0 --preload 1 --without 55",
+    );
+}

@@ -19,6 +19,8 @@ struct Kernel {
     asked: Vec<String>,
     ids: u32,
     full: bool,
+    /// What it says of requests is lost.
+    unheard: bool,
 }
 
 impl Kernel {
@@ -79,7 +81,9 @@ impl Kernel {
                 Ok(token) => replica.handle_kernel(now, KernelReply::Done(token)),
                 Err((token, errno)) => replica.handle_kernel(now, KernelReply::Failed(token, errno)),
             }
-            if let Some((change, flow)) = event {
+            if let Some((change, flow)) = event
+                && !self.unheard
+            {
                 replica.handle_flow(now, Origin::Ourselves, change, &flow);
             }
         }
@@ -330,6 +334,18 @@ fn on_a_backup_the_peers_flow_wins_its_place() {
     let asked = kernel.serves(&mut replica, at(100));
     assert_eq!(asked, ["create 8 1728000", "find 8", "find 8", "delete 7", "create 8 1728000"]);
     assert_eq!((replica.stats().preload.conflicts, replica.stats().preload.replaced), (1, 1));
+}
+
+/// Its event is lost in silence, and what was heard before is older.
+#[test]
+fn what_was_written_is_known_without_its_event() {
+    let (mut replica, mut peer, mut kernel) = stands_by();
+    kernel.has(&mut replica, at(4), &over(1));
+    kernel.unheard = true;
+    peer.tells(&mut replica, at(5), Change::New, &flow(1));
+    assert_eq!(kernel.serves(&mut replica, at(100)), ["update 1 2073600"]);
+    peer.tells(&mut replica, at(101), Change::Update, &over(1));
+    assert_eq!(kernel.serves(&mut replica, at(200)), ["update 1 2073600"], "it is not as it was heard of");
 }
 
 #[test]
