@@ -59,10 +59,9 @@ pub fn judge(hosts: &[Host; 2], known: Circumstances<'_>, now: Instant) -> Progr
         return Progress::NotYet(why);
     }
     let full = |host: &Host| says_full(host, now);
-    let kernels = [mine, peer].into_iter();
-    let problem = kernels
-        .filter_map(|host| kernel_differs(host, filter, known.coarse, full(host)))
-        .next()
+    let problem = [mine, peer]
+        .into_iter()
+        .find_map(|host| kernel_differs(host, filter, known.coarse, full(host)))
         .or_else(|| caches_differ(mine, peer, full(peer)))
         .or_else(|| expectations_differ(mine, peer, known.coarse))
         .or_else(|| if known.preload && !full(mine) { lent_by_primary(mine) } else { None })

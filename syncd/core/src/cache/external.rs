@@ -208,14 +208,17 @@ impl ExternalCache {
     /// something of it.
     pub fn take_over(&mut self) {
         for slot in (0..self.end()).map(Slot) {
-            if let Some(entry) = self.table.get_mut(slot).filter(|entry| entry.is(WRITTEN)) {
-                entry.marks |= if entry.is(WAITS) { 0 } else { TAKEN };
+            if let Some(entry) = self.table.get_mut(slot)
+                && entry.is(WRITTEN)
+                && !entry.is(WAITS)
+            {
+                entry.marks |= TAKEN;
             }
         }
     }
 
-    /// Whether that is so of the flow in `slot`; it is asked once.
-    pub fn took_over(&mut self, slot: Slot) -> bool {
+    /// Forgets it of the flow in `slot`. Whether it was so.
+    pub fn forget_taken(&mut self, slot: Slot) -> bool {
         let taken = self.table.get_mut(slot).filter(|entry| entry.is(TAKEN));
         taken.map(|entry| entry.marks &= !TAKEN).is_some()
     }

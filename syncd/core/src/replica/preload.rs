@@ -485,7 +485,7 @@ impl Preload {
         }
         let to = external.end().min(cursor.saturating_add(slice));
         for slot in (cursor..to).map(Slot) {
-            let was_ours = external.took_over(slot);
+            let was_ours = external.forget_taken(slot);
             let Some(entry) = external.get(slot) else { continue };
             let here = internal.find(&entry.flow.key());
             let missing = here.is_none_or(|here| differs(&here.flow, &entry.flow));

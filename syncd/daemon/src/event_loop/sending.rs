@@ -74,24 +74,21 @@ impl EventLoop {
         let (whole, rest) = self.filling.whole(replica.queued());
         let holds = fast && waits_for_time && rest > 0 && (whole > 0 || !self.filling.held);
         let (was_full, all_sent) = self.turn_once(now, holds.then_some(whole));
-        let mut turned = Turned { was_full, all_sent, held: rest, more: false };
         self.filling.held = holds && all_sent;
         if !self.filling.held {
-            turned.held = 0;
-            return Ok(turned);
-        }
-        let Parts { replica, kernel, journal, .. } = &mut self.parts;
-        let (since, events) = (clock::now(), EVENTS);
-        let came = kernel.read_events(since, replica, journal, events)?;
-        if came == 0 {
-            self.filling.held = false;
-            let (was_full, all_sent) = self.turn_once(since, None);
             return Ok(Turned { was_full, all_sent, held: 0, more: false });
         }
-        self.rhythm.count(since, came);
-        turned.held = self.parts.replica.queued();
-        turned.more = came == events;
-        Ok(turned)
+        let Parts { replica, kernel, journal, .. } = &mut self.parts;
+        let later = clock::now();
+        let came = kernel.read_events(later, replica, journal, EVENTS)?;
+        self.filling.held = came > 0;
+        if !self.filling.held {
+            let (was_full, all_sent) = self.turn_once(later, None);
+            return Ok(Turned { was_full, all_sent, held: 0, more: false });
+        }
+        let held = replica.queued();
+        self.rhythm.count(later, came);
+        Ok(Turned { was_full, all_sent, held, more: came == EVENTS })
     }
 
     /// One turn that fills at most so many datagrams, and what became of those that were filled: whether there was no memory
