@@ -124,7 +124,8 @@ impl Replica {
         if self.twin.yields(now) {
             self.jobs.append(self.role.on_peer_yielded());
         }
-        let blind = self.ends == Ends::Untold || self.internal.unheard() > 0;
+        // Whoever does not hold all flows cannot tell by their count that an end went unheard.
+        let blind = self.ends == Ends::Untold || self.internal.unheard() > 0 || self.full.0;
         self.resync.repeat(blind);
         loop {
             if let Some(job) = self.jobs.to_begin() {

@@ -28,7 +28,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// A dump that nothing proved to be needed begins no earlier than after so many times what the last one took.
 const SHARE: u32 = 20;
 
-/// While flows may end without an event, a dump begins so long after the last one ended.
+/// While flows may end without an event or a count that shows it, a dump begins so long after the last one ended.
 const BLIND: Duration = Duration::from_secs(10);
 
 /// An overloaded daemon reads an event so late.
@@ -70,7 +70,7 @@ pub(super) struct Resync {
     again: bool,
     /// Events were lost since the running dump began.
     lost: bool,
-    /// When the next dump is due, if some flows may end without an event.
+    /// When the next dump is due, if some flows may end and nothing but a dump shows it.
     blind: Option<Instant>,
     /// The running dump is such a one: nothing is known to be wrong.
     routine: bool,
@@ -186,7 +186,7 @@ impl Resync {
         }
     }
 
-    /// Some flows may end without an event, or none: whether dumps are to be repeated.
+    /// Whether some flows may end and nothing but a dump shows it: then dumps are repeated.
     pub(super) fn repeat(&mut self, blind: bool) {
         let (ended, took) = self.ended;
         self.blind = blind.then(|| ended + BLIND.max(took * SHARE));

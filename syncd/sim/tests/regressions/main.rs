@@ -3,6 +3,7 @@
 //! A seed keeps its meaning only as long as nothing else draws from its streams; when that changes, the name says
 //! what to look for again.
 
+mod late;
 mod preload;
 mod room;
 

@@ -166,6 +166,18 @@ fn a_limit_that_is_raised_lets_in_what_found_no_room() {
     assert_eq!(flows(&mut replica, at(2000)), [(Change::New, 3)]);
 }
 
+/// How many flows there are says nothing to a cache that cannot hold them all. (The simulator found it.)
+#[test]
+fn a_full_cache_finds_by_dumps_what_has_ended_unheard() {
+    let (mut replica, _) = primary_with(&[1, 2]);
+    replica.handle_settings(at(10), &Settings { internal_limit: 2, ..settings(Filter::default()) });
+    replica.handle_flow(at(11), Origin::Kernel, Change::New, &flow(3));
+    let there = [flow(1), flow(3)];
+    assert_eq!((dump(&mut replica, at(10_000), &there), replica.internal().len()), (0, 2), "not at once");
+    assert_eq!((dump(&mut replica, at(10_003), &there), replica.internal().len()), (1, 1));
+    assert_eq!((dump(&mut replica, at(12_000), &there), replica.internal().len()), (1, 2), "there is room");
+}
+
 #[test]
 fn a_peer_counts_as_lost_after_the_silence_that_was_set() {
     let (mut replica, mut peer) = settled();

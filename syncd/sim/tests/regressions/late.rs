@@ -1,0 +1,18 @@
+//! What was found of routers that came to know the same in the end, and too late.
+
+use super::holds_with;
+
+/// Where a daemon starts anew, flows that are older than the first one tell nothing, and it does not know so: by their count
+/// it would notice their ends, but a cache that is full never counted.
+#[test]
+fn a_full_cache_is_compared_with_the_table() {
+    holds_with(
+        20102,
+        "--seconds 7 --loss 157 --duplicate 18 --reorder 68 --delay 200 --cuts 0 --crashes 2 \
+         --router-crashes 0 --stalls 0 --failovers 4 --traffic 20 --pool 40 --ends 268 --nat 541 \
+         --events 500 --missed 44 --same-id 0 --internal-limit 40 --external-limit 1000 --kernel-limit \
+         1000 --conntrackd 0 --reliable 0 --silent 0 --uncounted 0 --mute 1 --lag 0 --early-drop 0 \
+         --refusals 50 --freezes 0 --jumps 3 --splits 0 --operators 4 --strangers 0 --replacements 0 \
+         --wishes 0 --reloads 0 --helpers 0 --purge 0 --preload 0 --rate 50000",
+    );
+}
