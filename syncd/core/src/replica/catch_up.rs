@@ -51,6 +51,7 @@ enum State {
 #[derive(Debug)]
 pub(super) struct CatchUp {
     state: State,
+    /// The pause behind the last question whose answer was doubted.
     pause: Duration,
     /// Answers that were complete and trusted.
     completed: u32,
@@ -247,7 +248,6 @@ impl CatchUp {
                 }
                 self.state = State::InSync;
                 self.completed += 1;
-                self.pause = bulk::SPACING;
                 let took = now.since(external.resync_began());
                 (None, Some(Notice::CaughtUp { flows: external.len(), swept, took }))
             }
@@ -269,15 +269,18 @@ impl CatchUp {
 
     /// Says whether the answer cannot be trusted.
     pub(super) fn decide(&mut self, now: Instant, external: &ExternalCache, peer_keeps: bool) -> bool {
-        let State::Asked { at, doubted, lost, .. } = self.state else { return false };
+        let State::Asked { reason, at, doubted, lost, .. } = self.state else { return false };
         if !lost && (!doubted || peer_keeps) {
             // What a refused frame has named is not known: nothing is swept then, and the status says so.
             let cursor = if self.refused > 0 { external.end() } else { 0 };
             self.state = State::Sweeping { cursor, swept: 0 };
             return false;
         }
+        // Only what we ask because an answer was doubted, we ask more and more seldom. A question for another reason is not
+        // made by our asking, and on a bad link there may be many.
+        let again = reason == Reason::GapDuringResync;
+        self.pause = if again { (self.pause * 2).min(LONGEST_PAUSE) } else { bulk::SPACING };
         let not_before = (at + self.pause).max(now);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         self.state = State::Wanted { reason: Reason::GapDuringResync, not_before };
         true
     }

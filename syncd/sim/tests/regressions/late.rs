@@ -16,3 +16,18 @@ fn a_full_cache_is_compared_with_the_table() {
          --wishes 0 --reloads 0 --helpers 0 --purge 0 --preload 0 --rate 50000",
     );
 }
+
+/// Each doubted answer doubled the pause before the next question, also where that was asked at once for another reason: on a
+/// bad link it came to 40 s although none of them had been waited for.
+#[test]
+fn the_pause_behind_a_doubted_answer_grows_only_by_what_was_waited_for() {
+    holds_with(
+        21004,
+        "--seconds 14 --loss 153 --duplicate 0 --reorder 111 --delay 50 --cuts 0 --crashes 0 \
+         --router-crashes 0 --stalls 5 --failovers 0 --traffic 100 --pool 1 --ends 163 --nat 45 --events 4 \
+         --missed 0 --same-id 0 --internal-limit 1000 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 1 --reliable 1 --silent 0 --uncounted 0 --mute 0 --lag 0 --early-drop 1 --refusals 0 \
+         --freezes 0 --jumps 0 --splits 0 --operators 0 --strangers 0 --replacements 0 --wishes 0 \
+         --reloads 2 --helpers 100 --purge 0 --preload 0 --rate 0",
+    );
+}

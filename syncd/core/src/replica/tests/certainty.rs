@@ -226,6 +226,53 @@ fn outside_of_an_answer_a_gap_that_may_be_forgotten_makes_ask() {
     }
 }
 
+/// From this second on: when the replica asks, and under which number. The peer acknowledges everything else.
+fn asks_from(replica: &mut Replica, peer: &mut Peer, second: u64) -> (u64, Seq) {
+    for second in second..second + 100 {
+        let now = at(second * 1000);
+        peer.says(replica, now, Control::Alive, Flags::NONE);
+        replica.handle_timeout(now);
+        let sent = transmitted(replica, now);
+        if let Some((asked, ..)) = sent.iter().find(|(.., frame)| *frame == Frame::Control(Control::Resync)) {
+            return (second, *asked);
+        }
+        if let (Some((from, ..)), Some((to, ..))) = (sent.first(), sent.last()) {
+            let all = crate::wire::SeqRange { from: *from, to: *to };
+            peer.says(replica, now, Control::Ack(all), Flags::NONE);
+        }
+    }
+    panic!("it never asks");
+}
+
+#[test]
+fn only_what_is_asked_because_of_a_doubt_is_asked_more_and_more_seldom() {
+    let (mut replica, mut peer, asked) = asked();
+    let doubted = |replica: &mut Replica, peer: &mut Peer, second: u64, asked: Seq| {
+        let now = at(second * 1000);
+        peer.0 = Seq(peer.0.0 + PEER_KEEPS);
+        peer.says(replica, now, Control::Alive, Flags::NONE);
+        let sent = transmitted(replica, now);
+        let nack = sent.iter().find(|(.., frame)| matches!(frame, Frame::Control(Control::Nack(_))));
+        let range = crate::wire::SeqRange { from: asked, to: nack.expect("a NACK").0 };
+        peer.says(replica, now, Control::Ack(range), Flags::NONE);
+        transmitted(replica, now);
+    };
+    doubted(&mut replica, &mut peer, 1, asked);
+    let (second, asked) = asks_from(&mut replica, &mut peer, 1);
+    assert_eq!(second, 6, "the first question was asked after 4 ms");
+    doubted(&mut replica, &mut peer, 7, asked);
+    let (second, asked) = asks_from(&mut replica, &mut peer, 8);
+    assert_eq!(second, 16);
+    doubted(&mut replica, &mut peer, 17, asked);
+    // Before it asks again there is another reason to.
+    peer.says(&mut replica, at(18_000), Control::Alive, Flags::HELLO);
+    let (second, asked) = asks_from(&mut replica, &mut peer, 18);
+    assert_eq!(second, 18);
+    doubted(&mut replica, &mut peer, 19, asked);
+    assert_eq!(asks_from(&mut replica, &mut peer, 20).0, 23);
+    assert_eq!(replica.stats().ftfw.resyncs_doubted, 4);
+}
+
 #[test]
 fn a_gap_in_the_answer_of_who_forgets_nothing_is_waited_for() {
     let (mut replica, mut peer, asked) = asked();
