@@ -82,11 +82,13 @@ use clap::Parser;
 use args::{Arguments, Log, Monitor, Restart, Verb};
 use control::client::{CallError, Client};
 use control::protocol::{Reloaded, Request, Response};
-use show::done::{ReloadApplied, RoleGiven, VERSION};
+use show::done::{NotDone, ReloadApplied, RoleGiven, VERSION};
 
 /// Refused or failed.
 const FAILED: u8 = 1;
-/// The daemon cannot be reached. (2, wrong usage, is clap's.)
+/// What clap refuses.
+const WRONG_USAGE: u8 = 2;
+/// The daemon cannot be reached.
 const UNREACHABLE: u8 = 3;
 
 /// The program.
@@ -96,8 +98,13 @@ pub fn main() -> ExitCode {
     if words.next().is_some_and(|name| front::is_meant(&name)) {
         return front::main(words);
     }
-    let arguments = Arguments::parse();
-    let mut out = BufWriter::new(io::stdout().lock());
+    // No value of an option begins so.
+    let json = words.any(|word| word == "--json");
+    let mut out = Output { out: BufWriter::new(io::stdout().lock()), any: false };
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return unusual(&error, json.then_some(&mut out)),
+    };
     let done = obey(&arguments.verb, &mut out).and_then(|code| Ok(out.flush().map(|()| code)?));
     match done {
         Ok(code) => code,
@@ -107,10 +114,52 @@ pub fn main() -> ExitCode {
             let unreachable = error.chain().any(|cause| {
                 matches!(cause.downcast_ref(), Some(CallError::Unreachable { .. } | CallError::HungUp { .. }))
             });
+            let code = if unreachable { UNREACHABLE } else { FAILED };
+            let text = sentence(&error);
             // A standard error that is closed leaves the exit code to tell.
-            drop(writeln!(io::stderr(), "syncd: {}", sentence(&error)));
-            ExitCode::from(if unreachable { UNREACHABLE } else { FAILED })
+            drop(writeln!(io::stderr(), "syncd: {text}"));
+            answer_not_done(code, &text, json.then_some(&mut out));
+            ExitCode::from(code)
         }
+    }
+}
+
+/// Standard output, and whether anything was written there: behind that no other document may follow.
+struct Output<W> {
+    out: W,
+    any: bool,
+}
+
+impl<W: Write> Write for Output<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.any |= !bytes.is_empty();
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Help, or wrong usage: told as clap tells it.
+fn unusual(error: &clap::Error, out: Option<&mut Output<impl Write>>) -> ExitCode {
+    drop(error.print());
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let text = error.to_string();
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = paragraph.split_whitespace().skip_while(|word| *word == "error:").collect();
+    answer_not_done(WRONG_USAGE, &words.join(" "), out);
+    ExitCode::from(WRONG_USAGE)
+}
+
+/// Whoever wants a document gets one also if there is nothing to tell but why.
+fn answer_not_done(exit_code: u8, error: &str, out: Option<&mut Output<impl Write>>) {
+    if let Some(out) = out.filter(|out| !out.any) {
+        let document = NotDone { version: VERSION, error, exit_code };
+        // A standard output that is closed leaves the exit code to tell, too.
+        drop(show::print::document(out, &document).map(|()| out.flush()));
     }
 }
 

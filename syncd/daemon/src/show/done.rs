@@ -1,5 +1,5 @@
-//! What commands that do something answer with `--json`: a document each, with its version. Their schemas are in
-//! `docs/schema`, kept by `show/tests/schema.rs`.
+//! What commands that do something answer with `--json`, and what any command does that could not be done: a document each,
+//! with its version. Their schemas are in `docs/schema`, kept by `show/tests/schema.rs`.
 
 use serde::Serialize;
 
@@ -61,4 +61,15 @@ pub(crate) struct Restarted {
     pub(crate) version: u32,
     /// The new daemon answers.
     pub(crate) restarted: bool,
+}
+
+/// In the place of any answer: it could not be had, or what was asked for was not done.
+#[derive(Debug, Serialize)]
+pub(crate) struct NotDone<'a> {
+    /// Of this document.
+    pub(crate) version: u32,
+    /// What is said to people: why, and what to do about it.
+    pub(crate) error: &'a str,
+    /// That of the program: 1 refused or failed, 2 wrong usage, 3 no daemon answers.
+    pub(crate) exit_code: u8,
 }

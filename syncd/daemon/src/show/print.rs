@@ -118,7 +118,7 @@ pub(crate) fn cache(
         Cache::Internal | Cache::External => "flows",
         Cache::InternalExpectations | Cache::ExternalExpectations => "expectations",
     };
-    let mut list = List::begin(out, style == Style::Json, name)?;
+    let mut list = List::new(out, (style == Style::Json).then_some(name));
     if style == Style::Text(CacheFormat::Table) {
         table::cache_head(list.out)?;
     }
@@ -181,7 +181,7 @@ pub(crate) fn table(
     let wanted = |flow: &Decoded| {
         flow.flow.family == family && flow.flow.id >= part.from && chosen.admits(flow.whole())
     };
-    let mut list = List::begin(out, style == Style::Json, "flows")?;
+    let mut list = List::new(out, (style == Style::Json).then_some("flows"));
     let (mut shown, mut written) = (0_u64, Ok(()));
     let mut show = |flow: &Decoded| -> Result<(), ShowError> {
         shown += 1;
@@ -237,31 +237,39 @@ pub(crate) fn document(out: &mut impl Write, value: &impl Serialize) -> Result<(
     Ok(out.write_all(b"\n")?)
 }
 
-/// A list in the making: lines, or `{"version":1,"flows":[...]}`.
+/// A list in the making: lines, or `{"version":1,"flows":[...]}`. Nothing of that is written before there is an answer: what
+/// cannot be had is no document that breaks off.
 struct List<'o, W> {
     out: &'o mut W,
-    json: bool,
-    first: bool,
+    /// What the objects are called, in JSON.
+    json: Option<&'static str>,
+    begun: bool,
 }
 
 impl<'o, W: Write> List<'o, W> {
-    fn begin(out: &'o mut W, json: bool, name: &str) -> Result<Self, ShowError> {
-        if json {
-            write!(out, "{{\"version\":1,\"{name}\":[")?;
+    const fn new(out: &'o mut W, json: Option<&'static str>) -> Self {
+        Self { out, json, begun: false }
+    }
+
+    fn begin(&mut self) -> Result<(), ShowError> {
+        if let Some(name) = self.json.filter(|_| !self.begun) {
+            write!(self.out, "{{\"version\":1,\"{name}\":[")?;
         }
-        Ok(Self { out, json, first: true })
+        self.begun = true;
+        Ok(())
     }
 
     fn object(&mut self, value: &impl Serialize) -> Result<(), ShowError> {
-        let separator: &[u8] = if self.first { b"\n" } else { b",\n" };
-        self.first = false;
+        let separator: &[u8] = if self.begun { b",\n" } else { b"\n" };
+        self.begin()?;
         self.out.write_all(separator)?;
         Ok(serde_json::to_writer(&mut *self.out, value).map_err(io::Error::from)?)
     }
 
     /// `next`: where it could go on.
-    fn end(self, next: Option<u32>) -> Result<(), ShowError> {
-        if self.json {
+    fn end(mut self, next: Option<u32>) -> Result<(), ShowError> {
+        self.begin()?;
+        if self.json.is_some() {
             self.out.write_all(b"\n]")?;
             if let Some(next) = next {
                 write!(self.out, ",\"next\":{next}")?;

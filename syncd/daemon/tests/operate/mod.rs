@@ -413,6 +413,49 @@ fn every_answer_keeps_to_its_schema() {
     });
 }
 
+#[test]
+fn what_cannot_be_done_is_answered_in_json_too() {
+    lab::run("operate::what_cannot_be_done_is_answered_in_json_too", || {
+        let (mut r1, _) = two_routers();
+        r1.start_plainly(MULTICAST);
+        let socket = r1.path("nobody");
+        let socket = socket.to_string_lossy();
+        let refuses = |words: &[&str], code: u8, why: &str| {
+            let words = [words, &["--json"]].concat();
+            let output = r1.syncd(&words);
+            assert_eq!(output.status.code(), Some(code.into()), "{words:?}");
+            let (out, err) =
+                (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            let document =
+                serde_json::from_str(&out).unwrap_or_else(|error| panic!("{words:?}: {error}: {out}"));
+            keeps_to("error", &document);
+            let error = document["error"].as_str().expect("a text");
+            assert_eq!(document["exit_code"], code, "{document}");
+            assert!(error.contains(why) && err.contains(why), "{words:?}: {error}: {err}");
+        };
+        refuses(&["role", "primary", "G2"], 1, "this daemon follows G1");
+        refuses(&["reset", "conntrack-sync", "external-cache"], 1, "nothing could take the place");
+        refuses(&["handover"], 1, "keepalived does not go by a track-file");
+        refuses(&["show", "conntrack-sync", "external-cache", "--sport", "0x1"], 2, "0x1");
+        let nobody = |words: &str| {
+            let words: Vec<&str> = words.split(' ').chain(["--socket", &socket, "--json"]).collect();
+            let output = r1.program(&[&[env!("CARGO_BIN_EXE_syncd")], &words[..]].concat()).output();
+            let output = output.expect("syncd starts");
+            keeps("error", &words, &output);
+            assert_eq!(output.status.code(), Some(3), "{words:?}");
+        };
+        for words in ["ready", "reload", "show conntrack-sync cache internal", "show failover", "watch"] {
+            nobody(words);
+        }
+        // The kernel says no after the question was put.
+        let words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", env!("CARGO_BIN_EXE_syncd")];
+        let words = [&words[..], &["show", "conntrack", "table", "ipv4", "--json"]].concat();
+        let output = r1.program(&words).output().expect("setpriv starts");
+        assert_eq!(output.status.code(), Some(1));
+        keeps("error", &words, &output);
+    });
+}
+
 /// Whether all that was printed are documents of that schema, and there is one.
 fn keeps(name: &str, words: &[&str], output: &std::process::Output) {
     let said = String::from_utf8_lossy(&output.stderr);
