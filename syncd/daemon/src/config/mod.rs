@@ -37,7 +37,7 @@ pub(crate) use change::needing_restart;
 pub(crate) use keepalived::{Beside, usual as usual_keepalived_file};
 pub(crate) use links::{is_interface_name, is_link_local};
 pub(crate) use metrics::MetricsSocket;
-pub(crate) use problem::{Invalid, Problem};
+pub(crate) use problem::{Invalid, Problem, shortened};
 pub(crate) use system::Interface;
 
 /// What `syncd` is told to do.

@@ -39,8 +39,11 @@ impl Problem {
 /// At most so many problems are shown: nobody reads more.
 pub(super) const MOST: usize = 50;
 
-/// More characters of one text are not shown.
-const LONGEST: usize = 300;
+/// More characters of one text are not shown. The names of all keys of one level have room.
+const LONGEST: usize = 400;
+
+/// A text is not cut within a word of so many characters.
+const LONGEST_WORD: usize = 40;
 
 /// So many characters of a long line are shown around the place of a problem.
 const WINDOW: usize = 120;
@@ -117,10 +120,19 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// The text, or its beginning.
+/// The text, or its beginning, as a terminal may have it.
 fn cut(text: &str) -> String {
-    let shown: String = text.chars().take(LONGEST).map(printable).collect();
-    if text.chars().nth(LONGEST).is_some() { shown + "…" } else { shown }
+    shortened(text, LONGEST).chars().map(printable).collect()
+}
+
+/// The text, or its beginning, up to a blank near the end of so many characters if there is one.
+pub(crate) fn shortened(text: &str, longest: usize) -> String {
+    let Some((end, _)) = text.char_indices().nth(longest) else { return text.to_owned() };
+    let begin = &text[..end];
+    match begin.rfind(' ').filter(|at| begin[*at..].chars().count() <= LONGEST_WORD) {
+        Some(at) => format!("{} …", begin[..at].trim_end()),
+        None => format!("{begin}…"),
+    }
 }
 
 /// The character, unless a terminal would obey it.

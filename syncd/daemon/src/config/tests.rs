@@ -244,6 +244,19 @@ fn of_a_file_full_of_problems_a_readable_part_is_shown() {
     assert_eq!((invalid.problems().len(), said.matches("remedy").count()), (50, 50));
 }
 
+/// Whoever asks what there is reads all of it, and whole words of what is too long.
+#[test]
+fn the_names_of_all_keys_have_room_and_no_word_is_cut() {
+    let said = read::config(Path::new("syncd.yaml"), &with("  zebra: 1\n")).expect_err("no key").to_string();
+    let known = said.split_once("known here: ").expect("a list").1.lines().next().expect("a line");
+    assert_eq!(known, keys::below("").join(", "));
+
+    assert_eq!(shortened("every word", 10), "every word");
+    assert_eq!(shortened("every word of it", 14), "every word of …");
+    assert_eq!(shortened("every word of it", 12), "every word …");
+    assert_eq!(shortened(&"\u{e4}".repeat(60), 50), "\u{e4}".repeat(50) + "…");
+}
+
 #[test]
 fn a_file_full_of_problems_costs_little_more_than_its_parsing() {
     // The least of some: others have the processor too.

@@ -9,6 +9,7 @@ use syncd_core::filter::{Filter, Network};
 use syncd_core::replica::{Replica, Role, Step};
 use syncd_core::wire::{Control, Seq};
 
+use crate::config::shortened;
 use crate::journal::told::LineView;
 use crate::show::expectations::ExpectationView;
 use crate::show::failover::FailoversView;
@@ -252,12 +253,7 @@ const LONGEST_REASON: usize = 1000;
 impl Response {
     /// A refusal.
     pub(crate) fn refused(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let mut reason = reason.into();
-        if let Some((end, _)) = reason.char_indices().nth(LONGEST_REASON) {
-            reason.truncate(end);
-            reason.push('…');
-        }
-        Self::Refused { reason, remedy: remedy.into() }
+        Self::Refused { reason: shortened(&reason.into(), LONGEST_REASON), remedy: remedy.into() }
     }
 }
 
