@@ -54,7 +54,8 @@ impl Bulk {
 
     /// How many flows were queued, and of how many.
     pub(super) const fn progress(&self, internal: &InternalCache) -> Progress {
-        Progress { done: if self.begun.is_some() { self.flows } else { 0 }, of: Some(internal.len()) }
+        let of = if internal.is_empty() { None } else { Some(internal.len()) };
+        Progress { done: if self.begun.is_some() { self.flows } else { 0 }, of }
     }
 
     /// The peer said hello: it gets a bulk, with the one it asks for itself if it does so soon.

@@ -454,7 +454,7 @@ impl Replica {
         match sync {
             Sync::CatchingUp(Reason::ReadingKernel) => {
                 let done = self.resync.seen();
-                Some(Progress { done, of: self.audit.kernel().filter(|kernel| *kernel >= done) })
+                Some(Progress { done, of: self.audit.kernel().filter(|kernel| *kernel >= done.max(1)) })
             }
             Sync::CatchingUp(Reason::Sending) => Some(self.bulk.progress(&self.internal)),
             Sync::CatchingUp(Reason::Unacknowledged | Reason::Backlog) => {

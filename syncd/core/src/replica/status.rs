@@ -60,7 +60,7 @@ pub struct CommitStatus {
 pub struct Progress {
     /// Flows done.
     pub done: u32,
-    /// Of so many, as far as we know; none where nobody knows (the peer does not say how many it has).
+    /// Of so many, as far as we know; none where nobody knows (the peer does not say how many it has) or none is known yet.
     pub of: Option<u32>,
 }
 

@@ -407,6 +407,22 @@ fn how_far_it_has_come_is_said() {
     assert_eq!(status.progress, Some(Progress { done: 1, of: Some(2) }));
 }
 
+/// "0 of 0 flows" would read as if nothing were left to do.
+#[test]
+fn of_none_is_not_said_while_something_is_waited_for() {
+    let (mut replica, _) = settled();
+    replica.handle_overrun(at(2000));
+    let status = replica.status(at(2000));
+    assert_eq!(status.sync, Sync::CatchingUp(Reason::ReadingKernel));
+    assert_eq!(status.progress, Some(Progress { done: 0, of: None }));
+
+    let (mut replica, mut peer) = settled();
+    peer.says(&mut replica, at(6000), Control::Resync, Flags::NONE);
+    let status = replica.status(at(6000));
+    assert_eq!(status.sync, Sync::CatchingUp(Reason::Sending));
+    assert_eq!(status.progress, Some(Progress { done: 0, of: None }));
+}
+
 #[test]
 fn the_end_of_another_life_is_looked_into_and_what_is_gone_is_swept() {
     let (mut replica, _) = settled();
