@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 
-use syncd_core::replica::REMEMBERED;
 use syncd_core::time::Instant;
 
 use crate::clock;
@@ -62,12 +61,14 @@ pub(crate) struct Failovers {
 }
 
 impl Failovers {
+    /// Forgets those whose account is not kept: the replica says which.
+    pub(crate) fn keep(&mut self, mut is_kept: impl FnMut(u32) -> bool) {
+        self.list.retain(|seen| is_kept(seen.number));
+    }
+
     /// What is known of that change; from now on something, if nothing was.
     pub(crate) fn of(&mut self, number: u32, voice: Voice) -> &mut Seen {
         let at = self.list.iter().position(|seen| seen.number == number).unwrap_or_else(|| {
-            if self.list.len() == REMEMBERED {
-                self.list.pop_front();
-            }
             self.list.push_back(Seen { number, voice, unix_millis: clock::unix_millis(), ..Seen::default() });
             self.list.len() - 1
         });

@@ -14,7 +14,9 @@ use crate::time::Instant;
 /// More kinds of errors are told as one, the last.
 const KINDS: usize = 16;
 
-/// So many changes of role are remembered, the present role's included: at one a day a month of them, in some 20 kB.
+/// So many changes of role are remembered, the present role's included: at one a day a month of them, in some 20 kB. Where
+/// there are more, those are forgotten first that carried nothing: routers that change their roles to and fro all night
+/// must not hide what became of flows before.
 pub const REMEMBERED: usize = 32;
 
 /// What a flow is.
@@ -153,7 +155,8 @@ impl Accounts {
     pub(super) fn begin(&mut self, account: Account) {
         let number = self.present().number + 1;
         if self.list.len() == REMEMBERED {
-            self.list.pop_front();
+            let idle = self.list.iter().position(|account| !account.has_flows());
+            self.list.remove(idle.unwrap_or(0));
         }
         self.list.push_back(Account { number, ..account });
     }
@@ -247,6 +250,12 @@ impl Account {
     #[must_use]
     pub fn refusals(&self) -> u32 {
         self.refused.iter().map(|(_, tally)| tally.flows()).sum()
+    }
+
+    /// Whether something of the peer was carried, or refused.
+    fn has_flows(&self) -> bool {
+        let flows = self.carried.flows() > 0 || self.refusals() > 0;
+        flows || self.expectations_carried > 0 || self.expectations_refused > 0
     }
 
     /// A flow was written; `before` is why it was refused the last time.

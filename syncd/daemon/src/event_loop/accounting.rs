@@ -12,9 +12,13 @@ use crate::show::failover::{FailoverView, FailoversView};
 impl EventLoop {
     /// What is known of the last change of role is noted from now on.
     pub(super) fn note_failover(&mut self, voice: Voice) {
-        if let Some(account) = self.parts.replica.accounts().next() {
-            self.failovers.of(account.number, voice);
+        let Self { parts, failovers, .. } = self;
+        let mut accounts = parts.replica.accounts().peekable();
+        if let Some(account) = accounts.peek() {
+            failovers.of(account.number, voice);
         }
+        let kept: Vec<u32> = accounts.map(|account| account.number).collect();
+        failovers.keep(|number| kept.contains(&number));
     }
 
     /// The last accounts, as many as are wanted, the newest first.

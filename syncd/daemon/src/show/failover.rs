@@ -286,7 +286,21 @@ pub(crate) fn text(view: &FailoversView) -> String {
     if view.failovers.is_empty() {
         return "no failover since the daemon started\n".to_owned();
     }
-    view.failovers.iter().map(one).collect::<Vec<_>>().join("\n")
+    let newer = std::iter::once(None).chain(view.failovers.iter().map(Some));
+    view.failovers
+        .iter()
+        .zip(newer)
+        .map(|(failover, newer)| between(failover, newer) + &one(failover))
+        .collect()
+}
+
+/// What stands between an account and the newer one above it: of those that carried nothing not all are kept.
+fn between(failover: &FailoverView, newer: Option<&FailoverView>) -> String {
+    let Some(newer) = newer else { return String::new() };
+    match newer.number.saturating_sub(failover.number).saturating_sub(1) {
+        0 => "\n".to_owned(),
+        more => format!("\n({more} more in between, which carried nothing, are not kept)\n\n"),
+    }
 }
 
 fn one(view: &FailoverView) -> String {

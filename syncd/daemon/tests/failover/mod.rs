@@ -128,4 +128,14 @@ fn steps_back(r1: &mut Router, r2: &Router, taken: &Value) {
         "{text}"
     );
     wait_for("it is told at once", || told(r2).len() == 3);
+
+    // The roles go to and fro: that hides nothing.
+    r2.notify(&"GROUP \"G1\" MASTER 0\nGROUP \"G1\" BACKUP 0\n".repeat(20));
+    wait_for("all of it is heard", || account(r2)["number"] == 43);
+    let all = r2.json(&["show", "failover", "100"]);
+    let all = all["failovers"].as_array().expect("a list");
+    assert_eq!(all.len(), 32);
+    for key in ["number", "said_by", "unix_ms", "peer", "gate"] {
+        assert_eq!(all[31][key], taken[key], "{key}");
+    }
 }

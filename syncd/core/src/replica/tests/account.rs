@@ -121,6 +121,34 @@ fn the_last_changes_are_remembered_the_newest_first() {
     assert_eq!((numbers.len(), present(&replica).entered), (REMEMBERED, at(199)));
 }
 
+/// Of a night in which the roles go to and fro, the takeover before is what somebody will ask for.
+#[test]
+fn changes_that_carried_nothing_are_forgotten_first() {
+    let (mut replica, mut peer) = settled();
+    let mut carries = |replica: &mut Replica, now: Instant, port: u16| {
+        role(replica, now, Role::Backup);
+        peer.tells(replica, now, Change::New, &flow(port));
+        role(replica, now, Role::Primary);
+        commits(replica, now, |_| None);
+    };
+    carries(&mut replica, at(3), 1);
+    carries(&mut replica, at(4), 2);
+    for change in 0..100 {
+        role(&mut replica, at(100 + change), if change % 2 == 0 { Role::Backup } else { Role::Primary });
+    }
+    let numbers: Vec<u32> = replica.accounts().map(|account| account.number).collect();
+    assert!(numbers.iter().copied().eq((75..=104).rev().chain([4, 2])), "{numbers:?}");
+
+    // Where all of them carried something, the oldest goes.
+    for port in 3..40 {
+        carries(&mut replica, at(1000 + u64::from(port)), port);
+    }
+    let carried: Vec<u32> = replica.accounts().map(|account| account.carried.flows()).collect();
+    assert_eq!((carried.len(), carried.iter().sum::<u32>()), (REMEMBERED, 32));
+    let numbers: Vec<u32> = replica.accounts().map(|account| account.number).collect();
+    assert!(numbers.iter().copied().eq((0..32).map(|back| 178 - 2 * back)), "{numbers:?}");
+}
+
 #[test]
 fn what_ends_before_its_turn_and_the_first_packet() {
     let (mut replica, mut peer) = settled();

@@ -169,10 +169,20 @@ fn the_gate_belongs_to_its_change_and_few_are_kept() {
     let seen = failovers.get(1).unwrap();
     assert_eq!((seen.gate_closed, seen.gate_open, seen.gate_held), (Some(after(1)), Some(after(2)), Some(4)));
     assert_eq!(failovers.get(2).unwrap().gate_open, None);
-    for number in 3..=100 {
-        failovers.of(number, Voice::Command);
-    }
-    assert!(failovers.get(68).is_none() && failovers.get(69).is_some());
+    failovers.of(3, Voice::Command);
+    failovers.keep(|number| number != 2);
+    assert!(failovers.get(1).is_some() && failovers.get(2).is_none() && failovers.get(3).is_some());
+}
+
+/// Whoever misses a number shall know why.
+#[test]
+fn those_that_are_not_kept_are_counted_where_they_were() {
+    let view = |number| FailoverView::new(&account(number, Role::Primary, Role::Backup), None);
+    let text = failover::text(&FailoversView::new(at(200), vec![view(40), view(39), view(4)]));
+    assert_eq!(text.matches("not kept").count(), 1, "{text}");
+    let (above, below) =
+        text.split_once("\n(34 more in between, which carried nothing, are not kept)\n\n").expect(&text);
+    assert!(above.contains("failover 39") && below.starts_with("failover 4:"), "{text}");
 }
 
 /// The longest answer fits a record of the control socket.
