@@ -169,6 +169,13 @@ impl Channels {
         self.channels.iter().zip(0..).map(view).collect()
     }
 
+    /// Every dedicated link and its state, if none works, as of the last look.
+    pub(crate) fn all_down(&self) -> Option<String> {
+        let word = |channel: &Channel| format!("{} {}", channel.link.interface, channel.state.word());
+        let none = self.channels.iter().all(|channel| !channel.up);
+        none.then(|| self.channels.iter().map(word).collect::<Vec<_>>().join(", "))
+    }
+
     /// Whether the kernel has said that an interface changed since this was asked last.
     pub(crate) fn take_link_news(&self) -> bool {
         self.news.take()

@@ -17,7 +17,8 @@ use crate::readiness::{News, Standing};
 impl EventLoop {
     /// Looks closely, once a second.
     pub(super) fn look_at_readiness(&mut self, now: Instant) {
-        let News { looked, was_suspended } = self.readiness.look_closely(now, &self.parts.replica);
+        let News { looked, was_suspended } =
+            self.readiness.look_closely(now, &self.parts.replica, self.parts.channels.all_down());
         if was_suspended {
             let text = "this machine was suspended: the peer is asked for all its flows";
             self.parts.journal.happened(Level::Warn, "suspended", &json!({}), text);
@@ -28,7 +29,7 @@ impl EventLoop {
 
     /// Looks again, because the replica has said something.
     pub(super) fn look_again(&mut self, now: Instant) {
-        let looked = self.readiness.look(now, &self.parts.replica);
+        let looked = self.readiness.look(now, &self.parts.replica, self.parts.channels.all_down());
         self.stand(looked);
     }
 

@@ -32,6 +32,8 @@ pub(crate) struct Facts {
     pub(crate) helpers_skipped: u64,
     /// How long the machine was suspended since the peer last told all its flows.
     pub(crate) stood_still: Option<Duration>,
+    /// Every dedicated link and its state, if none of them works.
+    pub(crate) links_down: Option<String>,
 }
 
 /// The kernel's table of this network namespace.
@@ -50,6 +52,8 @@ pub(crate) enum Code {
     Fault,
     /// A commit is running.
     Commit,
+    /// No dedicated link works.
+    Link,
     /// The peer is silent, or has not answered yet.
     Peer,
     /// Our own kernel's table is not known.
@@ -72,9 +76,10 @@ pub(crate) enum Code {
 
 impl Code {
     /// Each of them, in the order in which they are told.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Fault,
         Self::Commit,
+        Self::Link,
         Self::Peer,
         Self::Kernel,
         Self::Bulk,
@@ -91,6 +96,7 @@ impl Code {
         match self {
             Self::Fault => "fault",
             Self::Commit => "commit",
+            Self::Link => "link",
             Self::Peer => "peer",
             Self::Kernel => "kernel",
             Self::Bulk => "bulk",
@@ -124,6 +130,10 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Unready> {
     if let Some(commit) = status.commit.filter(|commit| commit.end.is_none()) {
         let took = now.since(commit.begin).as_secs_f64();
         say(Code::Commit, format!("a commit is running for {took:.1} s: {} flows so far", commit.committed));
+    }
+    // The kernel says so at once; that the peer is silent is known some seconds later.
+    if let Some(links) = &facts.links_down {
+        say(Code::Link, format!("no dedicated link works ({links})"));
     }
     let sync = unsynced(*now, status);
     let lags = matches!(sync, Some((Code::Lag | Code::Unacknowledged | Code::Peer, _)));

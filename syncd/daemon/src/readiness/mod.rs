@@ -107,20 +107,25 @@ impl Readiness {
     }
 
     /// Looks at what takes longer: once a second.
-    pub(crate) fn look_closely(&mut self, now: Instant, replica: &Replica) -> News {
+    pub(crate) fn look_closely(
+        &mut self,
+        now: Instant,
+        replica: &Replica,
+        links_down: Option<String>,
+    ) -> News {
         let was_suspended = self.stillness.look(now, clock::suspended());
         self.turn = self.turn.wrapping_add(1);
         self.sample = Sample::take(replica.external(), replica.internal(), replica.filter(), self.turn);
         self.table =
             kernel::table_count().zip(kernel::table_limit()).map(|(count, limit)| Table { count, limit });
         News {
-            looked: self.look(now, replica),
+            looked: self.look(now, replica, links_down),
             was_suspended: was_suspended && replica.role() != Role::Primary,
         }
     }
 
-    /// Looks.
-    pub(crate) fn look(&mut self, now: Instant, replica: &Replica) -> Looked {
+    /// Looks; `links_down` names the dedicated links and their states, if none works.
+    pub(crate) fn look(&mut self, now: Instant, replica: &Replica, links_down: Option<String>) -> Looked {
         let status = replica.status(now);
         if status.sync == syncd_core::replica::Sync::InSync {
             self.stillness.answered(replica.external().resync_began());
@@ -133,6 +138,7 @@ impl Readiness {
             sample: self.sample.clone(),
             helpers_skipped: skipped.saturating_sub(self.skipped_before),
             stood_still: self.stillness.span(),
+            links_down,
         });
         let looked = self.priority.look(now, status.role, self.reasons.is_empty(), self.patience);
         self.given_up += u64::from(looked.gave_up);

@@ -45,6 +45,7 @@ fn facts() -> Facts {
         sample: Sample::default(),
         helpers_skipped: 0,
         stood_still: None,
+        links_down: None,
     }
 }
 
@@ -93,6 +94,19 @@ fn a_peer_that_is_not_heard() {
     let (code, text) = with_sync(Sync::PeerLost { heard: Some(at(90_000)) });
     assert_eq!((code, text.as_str()), (Code::Peer, "the peer is silent, heard last 10 s ago"));
     assert_eq!(with_sync(Sync::CatchingUp(Reason::Starting)).0, Code::Peer);
+}
+
+/// Before anybody can know that the peer is silent, and in every role.
+#[test]
+fn no_link_that_works() {
+    for role in [Role::Backup, Role::Primary] {
+        let mut facts = facts();
+        facts.status.role = role;
+        facts.links_down = Some("eth2 NO-CARRIER, eth3 DOWN".to_owned());
+        let (code, text) = only(&facts);
+        let sentence = "no dedicated link works (eth2 NO-CARRIER, eth3 DOWN)";
+        assert_eq!((code, text.as_str()), (Code::Link, sentence));
+    }
 }
 
 #[test]

@@ -45,8 +45,8 @@ pub(crate) struct ReadyView {
 /// A reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReasonView {
-    /// `fault`, `commit`, `peer`, `kernel`, `bulk`, `lag`, `unacknowledged`, `cache`, `table-space`, `configuration` or
-    /// `clock`.
+    /// `fault`, `commit`, `link`, `peer`, `kernel`, `bulk`, `lag`, `unacknowledged`, `cache`, `table-space`, `configuration`
+    /// or `clock`.
     pub(crate) reason: String,
     /// The sentence.
     pub(crate) text: String,

@@ -191,6 +191,41 @@ fn the_role_is_handed_over_and_back_and_a_restart_forgets_nothing() {
     });
 }
 
+/// How often keepalived was told that this router is not ready.
+fn told_unready(router: &Router) -> usize {
+    let log = router.syncd(&["show", "log", "conntrack-sync"]).stdout;
+    String::from_utf8_lossy(&log).matches("not ready to take over").count()
+}
+
+/// The kernel says at once that the cable is gone; that the peer is silent is known three seconds later. A cable that is moved
+/// to another port moves no priority.
+#[test]
+fn a_link_that_is_down_is_a_reason_at_once_and_moves_no_priority_for_a_moment() {
+    lab::run("ready::a_link_that_is_down_is_a_reason_at_once_and_moves_no_priority_for_a_moment", || {
+        let (mut r1, mut r2) = pair();
+        let (before, down) = ([told_unready(&r1), told_unready(&r2)], std::time::Instant::now());
+        lab::ip(&["-n", "r2", "link", "set", "sync", "down"]);
+        for router in [&r1, &r2] {
+            wait_for("the link is missed", || ready(router) == (Some(1), vec!["link".to_owned()]));
+        }
+        let said = String::from_utf8_lossy(&r1.syncd(&["ready"]).stdout).into_owned();
+        assert!(said.contains("  link: no dedicated link works (sync NO-CARRIER)\n"), "{said}");
+        lab::ip(&["-n", "r2", "link", "set", "sync", "up"]);
+        for router in [&r1, &r2] {
+            wait_for("ready again", || ready(router) == (Some(0), Vec::new()));
+        }
+        assert!(down.elapsed().as_secs() >= 3 || [told_unready(&r1), told_unready(&r2)] == before);
+
+        // One that stays down is told after three seconds, of the backup only.
+        lab::ip(&["-n", "r2", "link", "set", "sync", "down"]);
+        is_told(&r2, "-3");
+        assert_eq!(r1.tracked(), "0");
+        assert_eq!((told_unready(&r1), told_unready(&r2)), (before[0], before[1] + 1));
+        assert_eq!(r2.end(Signal::SIGTERM), Some(0));
+        assert_eq!(r1.end(Signal::SIGTERM), Some(0));
+    });
+}
+
 #[test]
 fn what_is_doubted_is_not_handed_over() {
     lab::run("ready::what_is_doubted_is_not_handed_over", || {
