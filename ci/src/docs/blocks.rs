@@ -67,8 +67,14 @@ pub(super) struct Run {
 /// Something wrong with a page: its line, and what.
 pub(super) type Mistake = (usize, String);
 
-const MARKS: &str = "mark it behind its language: run or look (on=r1,r2 booted exit=N), file=PATH or append=PATH (on=r1,r2), \
-                     output, or shown=\"why it cannot be tried\"";
+const MARKS: &str = "mark it behind its language: run, look or endless (on=r1,r2 booted exit=N), file=PATH or append=PATH \
+                     (on=r1,r2), output, or shown=\"why it cannot be tried\"";
+
+/// What goes on until somebody interrupts it is interrupted after so many seconds.
+const ENOUGH: u8 = 2;
+
+/// `timeout(1)` ends so if it had to interrupt.
+const INTERRUPTED: i32 = 124;
 
 /// A block as it stands there.
 struct Block<'t> {
@@ -173,6 +179,12 @@ impl Page {
                 let Marks { on, booted, exit, .. } = marks;
                 What::Run(Run { on, script: text, booted, look, exit, output: None })
             }
+            // It must go on until then: one that ends by itself ends otherwise.
+            Kind::Endless => {
+                let Marks { on, booted, .. } = marks;
+                let script = format!("timeout --signal=INT {ENOUGH} sh -e <<'END'\n{text}END\n");
+                What::Run(Run { on, script, booted, look: false, exit: INTERRUPTED, output: None })
+            }
         };
         let on = match &what {
             What::File { on, .. } => on,
@@ -196,6 +208,7 @@ enum Kind {
     File(String),
     Append(String),
     Run { look: bool },
+    Endless,
 }
 
 struct Marks {
@@ -210,7 +223,10 @@ impl Marks {
         let words = words(info);
         let mut words = words.iter().map(String::as_str);
         let language = words.next().unwrap_or_default();
-        if language.is_empty() || language.contains('=') || ["run", "look", "output"].contains(&language) {
+        if language.is_empty()
+            || language.contains('=')
+            || ["run", "look", "endless", "output"].contains(&language)
+        {
             return Err(format!("the block has no language; {MARKS}"));
         }
         let (mut kind, mut on, mut booted, mut exit) = (None, Vec::new(), false, 0);
@@ -219,6 +235,7 @@ impl Marks {
             let this = match (name, value.is_empty()) {
                 ("run", true) => Kind::Run { look: false },
                 ("look", true) => Kind::Run { look: true },
+                ("endless", true) => Kind::Endless,
                 ("output", true) => Kind::Output,
                 ("file", false) if value.starts_with('/') => Kind::File(value.to_owned()),
                 ("append", false) if value.starts_with('/') => Kind::Append(value.to_owned()),
@@ -242,8 +259,12 @@ impl Marks {
             }
         }
         let kind = kind.ok_or_else(|| format!("the block has no mark; {MARKS}"))?;
-        let runs = matches!(kind, Kind::Run { .. });
-        if !runs && (booted || exit != 0) || matches!(kind, Kind::Output | Kind::Shown) && !on.is_empty() {
+        let endless = matches!(kind, Kind::Endless);
+        let runs = endless || matches!(kind, Kind::Run { .. });
+        if !runs && booted
+            || (endless || !runs) && exit != 0
+            || matches!(kind, Kind::Output | Kind::Shown) && !on.is_empty()
+        {
             return Err(format!("a mark that belongs to another kind of block; {MARKS}"));
         }
         if runs && !["sh", "console"].contains(&language) {

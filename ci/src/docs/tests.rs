@@ -38,6 +38,21 @@ fn a_page_is_followed_from_top_to_bottom() {
     assert_eq!(page.steps, expected);
 }
 
+/// Whether what is said to go on does so, and is interrupted then.
+#[test]
+fn what_has_no_end_is_interrupted() {
+    let ends = |script: &str| {
+        let (page, mistakes) = read("docs/page.md", &format!("```sh endless\n{script}\n```\n"));
+        assert_eq!(mistakes, []);
+        let [Step { what: What::Run(run), .. }] = &page.steps[..] else { panic!("{page:?}") };
+        let status = std::process::Command::new("sh").args(["-ec", &run.script]).status().unwrap();
+        status.code() == Some(run.exit)
+    };
+    assert!(ends("tail -f /dev/null   # 'until' Ctrl-C"));
+    assert!(!ends("true"));
+    assert!(!ends("false\ntail -f /dev/null"));
+}
+
 #[test]
 fn what_nobody_would_try_is_a_mistake() {
     let lab = LAB;
@@ -61,6 +76,8 @@ fn what_nobody_would_try_is_a_mistake() {
         ("```yaml run\nls\n```\n".to_owned(), 1, "only sh can be run"),
         ("```sh run exit=x\nls\n```\n".to_owned(), 1, "`exit=x`: no exit code"),
         (format!("{lab}```yaml file=/x on=r1 booted\nls\n```\n"), 2, "a mark that belongs to another"),
+        ("```sh endless exit=1\nls\n```\n".to_owned(), 1, "a mark that belongs to another"),
+        ("```yaml endless\nls\n```\n".to_owned(), 1, "only sh can be run"),
         ("```sh run\nls\n".to_owned(), 1, "the block does not end"),
         (format!("{lab}<!-- try: rm -r / -->\n"), 2, "a comment can only ask labctl"),
         ("<!-- try: labctl verify -->\n".to_owned(), 1, "say before in which lab"),
