@@ -112,6 +112,15 @@ impl Batch {
         self.tokens.clear();
     }
 
+    /// Counts on behind `other`, which is sent before: an answer that comes late is to one of them only.
+    ///
+    /// # Panics
+    /// When a request waits.
+    pub fn follow(&mut self, other: &Self) {
+        assert!(self.is_empty(), "requests were counted already");
+        self.first_seq = other.first_seq.wrapping_add(other.tokens.len() as u32);
+    }
+
     /// The requests, one behind the other. Each has a length of a multiple of four, so no padding is between them.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

@@ -303,9 +303,7 @@ impl EventLoop {
         let fast = self.rhythm.count(now, events);
         let Turned { was_full, all_sent, held, more: more_now } = self.turn(now, fast)?;
         let Parts { replica, kernel, .. } = &mut self.parts;
-        kernel.execute();
-        // Executing takes a while, for 128 creations about a millisecond: the outcomes are of a later instant.
-        let answered = kernel.tell_outcomes(clock::now(), replica)?;
+        let answered = kernel.execute(replica)?;
         self.tell(now);
         self.parts.journal.catch_up(now);
         if let Some(reason) = self.parts.replica.keep_recording(now) {

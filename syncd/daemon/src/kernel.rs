@@ -4,22 +4,25 @@
 //! what a flow means or what to do about a refusal. Driven by the event loop; tested end to end.
 
 mod queries;
+mod writer;
 
 use std::fs;
 use std::task::{Context, Poll};
 
 use syncd_conntrack::{
-    Batch, DecodeError, EventError, EventSocket, Message, MessageView, Messages, RequestSocket, SocketError,
-    decode, decode_expectation,
+    DecodeError, EventError, EventSocket, Message, MessageView, Messages, SocketError, decode,
+    decode_expectation,
 };
 use syncd_core::flow::Change;
-use syncd_core::replica::{Ends, Errno, ExpectRequest, KernelReply, KernelRequest, Token};
+use syncd_core::replica::{Ends, ExpectRequest, KernelReply, KernelRequest, Token};
 use syncd_core::time::Instant;
 
+use crate::clock;
 use crate::doors::Doors;
 use crate::journal::Journal;
 use crate::ready::Ready;
 use queries::{Answer, Ask, QueryThread};
+use writer::Writer;
 
 /// With which receive buffer listening begins, in bytes; it is doubled on each overrun, up to the configured limit.
 const FIRST_BUFFER: usize = 2 << 20;
@@ -69,9 +72,7 @@ pub(crate) struct Kernel {
     ready: Ready,
     buffer: Box<[u8]>,
     buffer_limit: usize,
-    requests: RequestSocket,
-    batch: Batch,
-    outcomes: Vec<(Token, Option<Errno>)>,
+    writer: Writer,
     queries: QueryThread,
     /// A dump that waits until the events from before it are read.
     dump: Option<Waiting>,
@@ -97,9 +98,7 @@ impl Kernel {
             events,
             buffer: vec![0; EventSocket::BUFFER].into(),
             buffer_limit: event_buffer,
-            requests: RequestSocket::open()?,
-            batch: Batch::new(),
-            outcomes: Vec::with_capacity(Batch::CAPACITY),
+            writer: Writer::start()?,
             queries: QueryThread::start()?,
             dump: None,
             counts: KernelCounts::default(),
@@ -169,7 +168,7 @@ impl Kernel {
         journal: &Journal,
         budget: usize,
     ) -> Result<usize, SocketError> {
-        let ours = [self.requests.port_id()];
+        let ours = [self.writer.port_id()];
         for done in 0..budget {
             let datagram = match self.events.recv(&mut self.buffer) {
                 Ok(Some(datagram)) => datagram,
@@ -263,28 +262,32 @@ impl Kernel {
 
     /// Whether one more request has room.
     pub(crate) fn can_request(&self) -> bool {
-        !self.batch.is_full() && self.outcomes.is_empty() && self.dump.is_none() && self.queries.can_ask()
+        self.writer.has_room() && self.dump.is_none() && self.queries.can_ask()
     }
 
-    /// Takes a request. Writes are executed by [`Self::execute`].
+    /// Takes a request. Writes are executed by [`Self::execute`] at the latest.
     pub(crate) fn request(&mut self, request: KernelRequest<'_>) {
         match request {
-            KernelRequest::Create { token, flow, timeout } => self.batch.create(token.0, flow, timeout),
+            KernelRequest::Create { token, flow, timeout } => {
+                self.writer.add(|batch| batch.create(token.0, flow, timeout));
+            }
             KernelRequest::Update { token, flow, timeout, with_status: true } => {
-                self.batch.update(token.0, flow, timeout);
+                self.writer.add(|batch| batch.update(token.0, flow, timeout));
             }
             KernelRequest::Update { token, flow, timeout, with_status: false } => {
-                self.batch.update_without_status(token.0, flow, timeout);
+                self.writer.add(|batch| batch.update_without_status(token.0, flow, timeout));
             }
-            KernelRequest::Relax { token, flow } => self.batch.relax(token.0, flow),
-            KernelRequest::Shorten { token, flow, timeout } => self.batch.shorten(token.0, flow, timeout),
-            KernelRequest::Delete { token, flow } => self.batch.delete(token.0, flow),
+            KernelRequest::Relax { token, flow } => self.writer.add(|batch| batch.relax(token.0, flow)),
+            KernelRequest::Shorten { token, flow, timeout } => {
+                self.writer.add(|batch| batch.shorten(token.0, flow, timeout));
+            }
+            KernelRequest::Delete { token, flow } => self.writer.add(|batch| batch.delete(token.0, flow)),
             KernelRequest::Find { token, flow, by } => self.queries.ask(Ask::Find(token, by, *flow)),
             KernelRequest::Dump { token } => self.dump_when_read(token, Ask::Dump(token)),
             KernelRequest::Count { token } => self.queries.ask(Ask::Count(token)),
             KernelRequest::ListenNew(listen) => {
                 // What was asked for before happens before.
-                self.execute();
+                self.writer.wait();
                 let done = if listen { self.events.join_new() } else { self.events.leave_new() };
                 self.broken = self.broken.or(done.err());
             }
@@ -295,13 +298,13 @@ impl Kernel {
     fn request_about_expectation(&mut self, request: ExpectRequest<'_>) {
         match request {
             ExpectRequest::Create { token, expectation } => {
-                self.batch.create_expectation(token.0, expectation);
+                self.writer.add(|batch| batch.create_expectation(token.0, expectation));
             }
             ExpectRequest::Renew { token, expectation, timeout } => {
-                self.batch.renew_expectation(token.0, expectation, timeout);
+                self.writer.add(|batch| batch.renew_expectation(token.0, expectation, timeout));
             }
             ExpectRequest::Delete { token, expectation } => {
-                self.batch.delete_expectation(token.0, expectation);
+                self.writer.add(|batch| batch.delete_expectation(token.0, expectation));
             }
             ExpectRequest::Find { token, expectation } => {
                 self.queries.ask(Ask::FindExpectation(token, Box::new(*expectation)));
@@ -316,36 +319,25 @@ impl Kernel {
         self.dump = Some(Waiting { ask, token, queued });
     }
 
-    /// Executes what was batched.
-    pub(crate) fn execute(&mut self) {
-        if self.batch.is_empty() {
-            return;
-        }
-        let outcomes = &mut self.outcomes;
-        if let Err(error) = self.requests.send(&mut self.batch) {
-            // Nothing of it was executed.
-            self.counts.batches_refused += 1;
-            let errno = queries::errno(error.errno);
-            outcomes.extend(self.batch.tokens().iter().map(|token| (Token(*token), Some(errno))));
-            self.batch.clear();
-            return;
-        }
-        let told = self.requests.outcomes(|token, outcome| {
-            outcomes.push((Token(token), outcome.err().map(queries::errno)));
-        });
-        self.broken = self.broken.or(told.err());
-    }
-
-    /// Tells the replica how it ended. Whether there was anything.
+    /// Executes what was requested and tells the replica how it ended. Whether there was anything.
     ///
     /// # Errors
     ///
     /// When a socket is broken.
-    pub(crate) fn tell_outcomes(&mut self, now: Instant, replica: &mut Doors) -> Result<bool, SocketError> {
-        let any = !self.outcomes.is_empty();
-        for (token, outcome) in self.outcomes.drain(..) {
-            let reply = outcome.map_or(KernelReply::Done(token), |errno| KernelReply::Failed(token, errno));
-            replica.handle_kernel(now, reply);
+    pub(crate) fn execute(&mut self, replica: &mut Doors) -> Result<bool, SocketError> {
+        let mut any = false;
+        while let Some(mut written) = self.writer.next_written() {
+            any = true;
+            self.counts.batches_refused += u64::from(written.refused);
+            self.broken = self.broken.or(written.broken);
+            // Executing takes a while: the outcomes are of a later instant than the requests.
+            let now = clock::now();
+            for (token, outcome) in written.outcomes.drain(..) {
+                let reply =
+                    outcome.map_or(KernelReply::Done(token), |errno| KernelReply::Failed(token, errno));
+                replica.handle_kernel(now, reply);
+            }
+            self.writer.told(written);
         }
         match self.broken.take() {
             Some(error) => Err(error),

@@ -235,6 +235,32 @@ fn what_stands_in_the_place_of_a_flow_gives_way() {
     });
 }
 
+/// More flows than the writing thread has batches for, and in each batch some whose place is taken: every answer of the kernel
+/// reaches the flow that it is about.
+#[test]
+fn many_flows_are_committed_among_others_that_give_way() {
+    lab::run("many_flows_are_committed_among_others_that_give_way", || {
+        let (mut r1, mut r2) = two_routers();
+        r1.start(MULTICAST);
+        r2.start(MULTICAST);
+        r2.wait_until_in_sync();
+        assert!(r2.syncd(&["role", "backup"]).status.success());
+        let plain = |port| flow(Family::V4, Protocol::TCP, port);
+        let wanted: Vec<Flow> = (1..=3000).map(|port| with_source_nat(plain(port), 40_000 + port)).collect();
+        let stale: Vec<Flow> = (1..=3000).step_by(50).map(plain).collect();
+        insert(&r2, &stale);
+        insert(&r1, &wanted);
+        wait_for("all flows are there", || {
+            r2.json(&["show", "conntrack-sync", "status"])["external_flows"] == 3000
+        });
+        assert!(r2.syncd(&["role", "primary"]).status.success());
+        assert_eq!(kernel(&r2), kernel(&r1));
+        let commit = &r2.json(&["show", "conntrack-sync", "statistics"])["commit"];
+        assert_eq!((&commit["committed"], &commit["failed"]), (&3000.into(), &0.into()), "{commit}");
+        assert_eq!((&commit["conflicts"], &commit["replaced"]), (&60.into(), &60.into()), "{commit}");
+    });
+}
+
 #[test]
 fn lost_events_are_noticed_and_made_up_for() {
     lab::run("lost_events_are_noticed_and_made_up_for", || {

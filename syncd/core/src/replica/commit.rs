@@ -28,8 +28,8 @@ use crate::time::{Duration, Instant};
 /// Conflicts being resolved at once; while there are more, no new flow is tried.
 const CONFLICTS: usize = 64;
 
-/// Creations under way at once.
-const OPEN: usize = 128;
+/// Creations under way at once: as many as the daemon's batches hold.
+const OPEN: usize = 1024;
 
 /// Slots looked at in one go.
 const SLICE: u32 = 8192;
