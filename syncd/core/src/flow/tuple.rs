@@ -1,6 +1,7 @@
 //! Addresses, ports and protocol of one direction of a flow.
 
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Layer 3 family of a flow (`nfgenmsg.nfgen_family`).
@@ -14,8 +15,15 @@ pub enum Family {
 }
 
 /// An IPv4 or IPv6 address in 16 bytes; the flow's [`Family`] says which. IPv4 uses the first four bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Address([u8; 16]);
+
+/// As one number: an array is hashed with its length, byte by byte.
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_ne_bytes(self.0));
+    }
+}
 
 impl Address {
     /// No address: all bytes zero.
