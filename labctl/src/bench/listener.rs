@@ -13,6 +13,7 @@ use std::time::Duration;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 use nix::sys::socket::{setsockopt, sockopt};
 
+use super::meters;
 use crate::link::namespace;
 use crate::poll;
 
@@ -26,7 +27,7 @@ const NAP: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct Listener {
     end: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Option<()>>>,
+    thread: Option<JoinHandle<Option<Option<Duration>>>>,
 }
 
 impl Listener {
@@ -44,18 +45,26 @@ impl Listener {
                 while socket.recv(&mut &mut buffer[..], libc::MSG_DONTWAIT).is_ok() {}
                 poll::pause(NAP);
             }
+            meters::own_time()
         })?;
         Ok(Self { end, thread: Some(thread) })
+    }
+
+    /// Ends it; says what it took of the processors, if the kernel tells.
+    pub(super) fn stop(mut self) -> Option<Duration> {
+        self.join()
+    }
+
+    fn join(&mut self) -> Option<Duration> {
+        self.end.store(true, Ordering::Relaxed);
+        // A panic has been printed.
+        self.thread.take()?.join().ok()??
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.end.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // A panic has been printed.
-            let _ = thread.join();
-        }
+        self.join();
     }
 }
 

@@ -42,6 +42,12 @@ impl Cost {
     }
 }
 
+/// What the thread that asks has taken of the processors, if the kernel tells.
+pub(super) fn own_time() -> Option<Duration> {
+    let schedstat = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    on_processor(&schedstat).map(Duration::from_nanos)
+}
+
 /// The most memory that a process ever held, in bytes.
 ///
 /// # Errors

@@ -50,7 +50,7 @@ pub(crate) struct Passed {
     pub(crate) missing: Sides<u64>,
     /// Events that the kernel could not deliver.
     pub(crate) dropped: u64,
-    /// The daemon's CPU time, in microseconds per flow.
+    /// The daemon's CPU time, in microseconds per flow; of a bare listener its own.
     pub(crate) cpu: Sides<f64>,
     /// Datagrams on the dedicated link in both directions, per flow.
     pub(crate) datagrams: f64,
@@ -119,7 +119,7 @@ fn attempt(audience: Audience, plan: &Plan, interval: Option<Duration>) -> Resul
         missing = Sides { r1: of(counts.internal), r2: of(counts.external) };
     }
     let after = Meters::read(&pair, paired)?;
-    drop(listener);
+    let listened = listener.and_then(Listener::stop);
     pair.stop()?;
     let cpu = |spent: Duration| spent.as_secs_f64() * 1e6 / amount(flows);
     Ok(Passed {
@@ -128,7 +128,10 @@ fn attempt(audience: Audience, plan: &Plan, interval: Option<Duration>) -> Resul
         per_second: amount(flows) / took.as_secs_f64(),
         missing,
         dropped: after.dropped - before.dropped,
-        cpu: Sides { r1: cpu(after.time.r1 - before.time.r1), r2: cpu(after.time.r2 - before.time.r2) },
+        cpu: Sides {
+            r1: cpu(listened.unwrap_or(after.time.r1 - before.time.r1)),
+            r2: cpu(after.time.r2 - before.time.r2),
+        },
         datagrams: amount(after.frames - before.frames) / amount(flows),
         throttled: interval.is_some(),
         pace: None,

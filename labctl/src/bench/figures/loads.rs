@@ -90,6 +90,11 @@ fn at_full_speed(samples: &[&Passed]) -> Vec<Row> {
         let limit = spread(rates)?.median;
         row(&format!("  of {:.0}k/s with {who}", limit / 1e3), "", &|it| it.per_second / limit)
     };
+    let to_listen = || {
+        let bare = samples.iter().filter(|it| it.audience == Audience::Bare);
+        let least = spread(bare.map(|it| it.cpu.r1).collect())?.median;
+        row(&format!("  … of a bare listener's {least:.1} us"), "", &|it| it.cpu.r1 / least)
+    };
     let few = |row: Row| row.aim(format!("at most {DATAGRAMS}"), |row| row.syncd.median <= DATAGRAMS);
     let cheap = |row: Row| row.at_most(CPU_RATIO, "conntrackd's", true);
     [
@@ -100,6 +105,7 @@ fn at_full_speed(samples: &[&Passed]) -> Vec<Row> {
         row("  missing in r1's internal cache", "flows", &|it| whole(it.missing.r1)).map(Row::none),
         row("  missing in r2's external cache", "flows", &|it| whole(it.missing.r2)).map(Row::none),
         row("  CPU time on r1", "us/flow", &|it| it.cpu.r1).map(cheap),
+        to_listen(),
         row("  CPU time on r2", "us/flow", &|it| it.cpu.r2).map(cheap),
         row("  datagrams", "per flow", &|it| it.datagrams).map(few),
     ]
@@ -196,10 +202,12 @@ mod tests {
             let rows = traffic(&[
                 passed(Audience::Pair(Daemon::Syncd), 60e3, 5.0, dropped),
                 passed(Audience::Pair(Daemon::Conntrackd), 30e3, 30.0, 0),
-                passed(Audience::Bare, 75e3, 0.0, 0),
+                passed(Audience::Bare, 75e3, 2.5, 0),
             ]);
             assert_eq!(rows[1].figure, "  of 75k/s with a bare listener");
             assert_eq!((rows[1].syncd.median, rows[1].conntrackd.median), (0.8, 0.4));
+            let least = rows.iter().find(|row| row.figure == "  … of a bare listener's 2.5 us").unwrap();
+            assert_eq!((least.syncd.median, least.conntrackd.median), (2.0, 12.0));
             rows.iter().filter_map(|row| row.met).collect::<Vec<_>>()
         };
         assert_eq!(verdict(0), [true; 7]);
