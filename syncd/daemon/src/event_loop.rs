@@ -319,7 +319,7 @@ impl EventLoop {
         Ok(if left_over {
             Next::Now
         } else if fast {
-            Next::Soon(self.rhythm.gathering(now, self.filling.lacking(held)))
+            Next::Soon(self.rhythm.gathering(now, self.filling.lacking(held), self.filling.lacking(0)))
         } else if all_sent {
             Next::Wait
         } else {

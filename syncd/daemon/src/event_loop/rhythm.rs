@@ -17,6 +17,8 @@ const MANY: u32 = 16;
 const LEAST: Duration = Duration::from_micros(100);
 /// And at most so long: in the median a flow waits for half of it.
 const MOST: Duration = Duration::from_micros(500);
+/// Where even two datagrams fill within this, both are gathered: the wake-up is what a flow pays most for then.
+const BOTH: Duration = Duration::from_micros(600);
 
 /// A count of events in the present window, and of those in the last one.
 #[derive(Debug)]
@@ -44,11 +46,17 @@ impl Rhythm {
         self.before.max(self.events) > MANY
     }
 
-    /// How long to gather until so many more have come.
-    pub(super) fn gathering(&self, now: Instant, wanted: u32) -> Duration {
+    /// How long to gather until so many more have come that one datagram is full, or a second one, where `whole` fill one.
+    pub(super) fn gathering(&self, now: Instant, lacking: u32, whole: u32) -> Duration {
+        let both = self.until(now, lacking.saturating_add(whole));
+        if both <= BOTH { both.max(LEAST) } else { self.until(now, lacking).clamp(LEAST, MOST) }
+    }
+
+    /// How long it takes until so many more have come.
+    fn until(&self, now: Instant, wanted: u32) -> Duration {
         // A burst may have just begun: what counts is its own rate.
         let mean = WINDOW * wanted / self.before.max(1);
         let present = now.since(self.since).max(LEAST) * wanted / self.events.max(1);
-        mean.min(present).clamp(LEAST, MOST)
+        mean.min(present)
     }
 }

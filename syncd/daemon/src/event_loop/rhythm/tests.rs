@@ -9,7 +9,7 @@ fn at(micros: u64) -> Instant {
 /// So many came until then: how long until 16 more have come.
 fn gathering(rhythm: &mut Rhythm, micros: u64, events: usize) -> Duration {
     assert!(rhythm.count(at(micros), events));
-    rhythm.gathering(at(micros), 16)
+    rhythm.gathering(at(micros), 16, 16)
 }
 
 #[test]
@@ -37,7 +37,11 @@ fn a_burst_of_long_ago_is_forgotten() {
 fn the_faster_they_come_the_shorter_they_are_gathered() {
     let first = |micros, events| gathering(&mut Rhythm::new(at(0)), micros, events);
     assert_eq!(first(900, 17), MOST);
-    assert_eq!(first(900, 64), Duration::from_micros(225));
+    assert_eq!(first(900, 40), Duration::from_micros(360));
+    // Two datagrams at once, where one more costs no more than 0.6 ms.
+    assert_eq!(first(900, 47), Duration::from_nanos(306_382));
+    assert_eq!(first(900, 48), Duration::from_micros(600));
+    assert_eq!(first(900, 64), Duration::from_micros(450));
     assert_eq!(first(900, 100_000), LEAST);
 }
 
@@ -45,13 +49,13 @@ fn the_faster_they_come_the_shorter_they_are_gathered() {
 fn the_less_is_wanted_the_shorter_they_are_gathered() {
     let mut rhythm = Rhythm::new(at(0));
     assert!(rhythm.count(at(900), 64));
-    assert_eq!(rhythm.gathering(at(900), 8), Duration::from_nanos(112_500));
+    assert_eq!(rhythm.gathering(at(900), 8, 40), Duration::from_nanos(112_500));
 }
 
 #[test]
 fn a_burst_that_has_just_begun_counts_by_its_own_rate() {
     let mut rhythm = Rhythm::new(at(0));
-    assert_eq!(gathering(&mut rhythm, 50, 17), LEAST);
+    assert_eq!(gathering(&mut rhythm, 50, 17), Duration::from_nanos(188_235));
     assert_eq!(gathering(&mut rhythm, 990, 3), MOST);
     // The rate of the last window, while the present one has said nothing yet.
     assert_eq!(gathering(&mut rhythm, 1000, 0), MOST);
