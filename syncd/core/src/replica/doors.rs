@@ -498,7 +498,7 @@ impl Replica {
 
     /// Whether the internal cache holds all flows of the kernel's table, unless events were lost in silence.
     pub(super) fn hears_all(&self) -> bool {
-        self.resync.is_idle() && self.commit.is_idle() && self.sifting.is_idle() && !self.full.0
+        self.resync.is_idle() && self.commit.is_idle() && self.sifting.is_idle() && !self.room.internal_full()
     }
 
     /// The kernel said how many flows it holds.

@@ -125,7 +125,7 @@ impl Replica {
             self.jobs.append(self.role.on_peer_yielded());
         }
         // Whoever does not hold all flows cannot tell by their count that an end went unheard.
-        let blind = self.ends == Ends::Untold || self.internal.unheard() > 0 || self.full.0;
+        let blind = self.ends == Ends::Untold || self.internal.unheard() > 0 || self.room.internal_full();
         self.resync.repeat(blind);
         loop {
             if let Some(job) = self.jobs.to_begin() {
@@ -217,21 +217,6 @@ impl Replica {
         let notice = self.commit.begin(now, self.second(now), manner, &self.external);
         self.tell(Some(notice));
         self.step_commit(now);
-    }
-
-    /// A cache that was full has room again: what did not fit is fetched.
-    pub(super) fn room_again(&mut self, now: Instant) {
-        let (internal, external) = (&self.internal, &self.external);
-        if self.full.0 && internal.len() + internal.dead() < internal.limit() {
-            self.full.0 = false;
-            self.resync.events_lost(now);
-        }
-        if self.full.1 && external.len() < external.limit() {
-            self.full.1 = false;
-            let notice = self.catch_up.want(now, Reason::RoomAgain);
-            self.tell(notice);
-        }
-        self.expectations_room_again(now);
     }
 
     /// Ends the peer was not told of must not fill the cache while nobody listens: they are forgotten, and a hello

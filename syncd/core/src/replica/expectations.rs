@@ -14,7 +14,6 @@ use super::expect_commit::{ExpectCommit, ExpectSettled};
 use super::expect_resync::ExpectResync;
 use super::kernel::{Errno, ExpectRequest, KernelReply};
 use super::notice::Notice;
-use super::status::Reason;
 use super::subject::EXPECTATIONS;
 use crate::cache::Slot;
 use crate::cache::expect::{ExpectSlot, ExternalExpectations, Heard, InternalExpectations, Received};
@@ -33,7 +32,7 @@ pub(super) struct Expectations {
     /// That the kernel has none was told.
     told_unavailable: bool,
     /// Whether the internal and the external cache were full, until what did not fit is fetched.
-    full: (bool, bool),
+    pub(super) full: (bool, bool),
 }
 
 impl Expectations {
@@ -275,21 +274,6 @@ impl Replica {
                 }
             }
             Received::Nothing => {}
-        }
-    }
-
-    /// A cache that was full has room again: what did not fit is fetched.
-    pub(super) fn expectations_room_again(&mut self, now: Instant) {
-        let Expectations { internal, external, full, .. } = &mut self.expectations;
-        let (mine, peers) = (full.0 && internal.has_room(), full.1 && external.has_room());
-        if mine {
-            full.0 = false;
-            self.read_expectations(now);
-        }
-        if peers {
-            self.expectations.full.1 = false;
-            let notice = self.catch_up.want(now, Reason::RoomAgain);
-            self.tell(notice);
         }
     }
 

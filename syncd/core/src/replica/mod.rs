@@ -29,6 +29,7 @@ mod preload;
 mod purge;
 mod resync;
 mod role;
+mod room;
 mod rounds;
 mod settings;
 mod stats;
@@ -57,6 +58,7 @@ use parents::Parents;
 use preload::Preload;
 use purge::Purge;
 use resync::Resync;
+use room::Room;
 use settings::Sifting;
 use tokens::Tokens;
 use twin::Twin;
@@ -142,7 +144,7 @@ pub struct Replica {
     stats: Stats,
     notices: Notices,
     sync: (Sync, Instant),
-    full: (bool, bool),
+    room: Room,
     /// Ends the peer has told of before we knew our kernel: see `leftover.rs`.
     early_ends: Vec<Flow>,
     /// How many found no place there.
@@ -194,7 +196,7 @@ impl Replica {
             stats: Stats::default(),
             notices: Notices::default(),
             sync: (Sync::PeerLost { heard: None }, now),
-            full: (false, false),
+            room: Room::new(now),
             early_ends: Vec::new(),
             early_ends_dropped: 0,
             unsaid: 0,
@@ -305,6 +307,7 @@ impl Replica {
             self.purge.due(),
             self.preload_due(),
             self.twin.due(),
+            self.room_due(),
         ];
         core::iter::once(Some(self.session.due())).chain(jobs).flatten().min()
     }
@@ -438,9 +441,9 @@ impl Replica {
             Sync::CatchingUp(Reason::Unacknowledged)
         } else if self.session.waits_since().is_some_and(|since| now.since(since) > BACKLOG) {
             Sync::CatchingUp(Reason::Backlog)
-        } else if self.full.0 {
+        } else if self.room.internal_full() {
             Sync::Diverged(Divergence::InternalFull { limit: self.internal.limit() })
-        } else if self.full.1 {
+        } else if self.room.external_full() {
             Sync::Diverged(Divergence::ExternalFull { limit: self.external.limit() })
         } else if self.catch_up.refusals() > 0 {
             Sync::Diverged(Divergence::Refused { frames: self.catch_up.refusals() })
@@ -541,14 +544,6 @@ impl Replica {
         forgotten + self.forget_expectation_ends()
     }
 
-    fn cache_full(&mut self, internal: bool) {
-        let flag = if internal { &mut self.full.0 } else { &mut self.full.1 };
-        if !core::mem::replace(flag, true) {
-            let limit = if internal { self.internal.limit() } else { self.external.limit() };
-            self.tell(Some(Notice::CacheFull { internal, limit }));
-        }
-    }
-
     /// Whether all there is in our kernel was read once. Before that a bulk would name nearly nothing, and the peer would
     /// sweep all it has of us.
     fn knows_kernel(&self) -> bool {
@@ -584,6 +579,7 @@ impl Replica {
         if let Some(reason) = asked {
             self.stats.ftfw.ask_resync(reason);
             self.expectations.external.begin_resync();
+            self.peer_asked();
         }
         if let Some(Notice::CaughtUp { swept, .. }) = notice {
             self.stats.external.swept += u64::from(swept);

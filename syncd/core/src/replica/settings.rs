@@ -79,6 +79,9 @@ impl Replica {
     pub fn handle_settings(&mut self, now: Instant, settings: &Settings) {
         let Settings { filter, internal_limit, external_limit, channels, commit_timeout, .. } = settings;
         self.internal.set_limit(*internal_limit);
+        if *external_limit > self.external.limit() {
+            self.room.made(now);
+        }
         self.external.set_limit(*external_limit);
         self.channels.resize(*channels);
         self.commit.set_lifetime(*commit_timeout);

@@ -25,6 +25,7 @@ mod leftover;
 mod order;
 mod preload;
 mod purge;
+mod room;
 mod settings;
 mod split;
 mod steps;

@@ -107,7 +107,7 @@ impl Replica {
         }
         self.preload.begin(now, false);
         let told = self.catch_up.reason().is_none();
-        if told && !self.full.1 && self.catch_up.refusals() == 0 {
+        if told && !self.room.external_full() && self.catch_up.refusals() == 0 {
             self.lent.compare(true);
         }
     }

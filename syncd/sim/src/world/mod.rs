@@ -263,7 +263,7 @@ impl World {
         let end = Instant::PAST + Duration::from_secs(u64::from(self.options.seconds));
         self.run_until(end)?;
         let primary = self.calm_down()?;
-        let (mut since, mut news) = (None, end);
+        let (mut since, mut news, mut waits_for) = (None, end, String::new());
         loop {
             self.run_until(self.now + LOOK)?;
             if self.hosts.iter().any(|host| host.kernel.owes_ends()) {
@@ -294,7 +294,13 @@ impl World {
                 {
                     return Err(format!("no convergence: {why}"));
                 }
-                Progress::NotYet(_) => since = None,
+                Progress::NotYet(why) => {
+                    since = None;
+                    if why != waits_for {
+                        self.note("not yet", || why.clone());
+                        waits_for = why;
+                    }
+                }
                 Progress::Deceived(why) => return Err(format!("in sync, but not the same: {why}")),
             }
         }

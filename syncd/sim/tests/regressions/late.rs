@@ -31,3 +31,18 @@ fn the_pause_behind_a_doubted_answer_grows_only_by_what_was_waited_for() {
          --reloads 2 --helpers 100 --purge 0 --preload 0 --rate 0",
     );
 }
+
+/// A router whose cache was smaller than its peer's table asked at each end that made room, and on a narrow link its peer was
+/// telling everything all the time.
+#[test]
+fn a_cache_that_is_never_large_enough_does_not_ask_for_ever() {
+    holds_with(
+        36914,
+        "--seconds 20 --loss 235 --duplicate 200 --reorder 58 --delay 50 --cuts 2 --crashes 1 \
+         --router-crashes 0 --stalls 5 --failovers 0 --traffic 20 --pool 40 --ends 241 --nat 53 --events 4 \
+         --missed 12 --same-id 246 --internal-limit 1000 --external-limit 40 --kernel-limit 1000 \
+         --conntrackd 0 --reliable 0 --silent 1000 --uncounted 0 --mute 2 --lag 0 --early-drop 1 --refusals \
+         300 --freezes 0 --jumps 3 --splits 1 --operators 0 --strangers 0 --replacements 0 --wishes 3 \
+         --reloads 2 --helpers 500 --purge 0 --preload 1 --rate 3000",
+    );
+}

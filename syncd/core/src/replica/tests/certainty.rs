@@ -227,7 +227,7 @@ fn outside_of_an_answer_a_gap_that_may_be_forgotten_makes_ask() {
 }
 
 /// From this second on: when the replica asks, and under which number. The peer acknowledges everything else.
-fn asks_from(replica: &mut Replica, peer: &mut Peer, second: u64) -> (u64, Seq) {
+pub(super) fn asks_from(replica: &mut Replica, peer: &mut Peer, second: u64) -> (u64, Seq) {
     for second in second..second + 100 {
         let now = at(second * 1000);
         peer.says(replica, now, Control::Alive, Flags::NONE);
