@@ -42,8 +42,8 @@ pub struct Tracked {
     pub ack: Option<SeqRange>,
     /// The peer's numbers went back, or far ahead, without a hello.
     pub stuck: bool,
-    /// A hello had passed over this number: it was neither heard nor missed, and what it says is lost. Either it was
-    /// overtaken by that hello, or the hello was not the peer's.
+    /// A hello, or the first frame that was heard, had passed over this number: it was neither heard nor missed, and what it
+    /// says is lost. Either it was overtaken, or the other was not the peer's, or not of this life of it.
     pub skipped: bool,
     /// A hello that leaps over numbers which the peer may well have used, or may be about to use: one that starts over
     /// begins anywhere.
@@ -63,7 +63,8 @@ pub struct Receiver {
     late: Option<(Instant, Instant)>,
     /// When the peer said hello last.
     greeted: Option<Instant>,
-    /// Numbers that a hello has passed over: nobody has missed them, and nobody has heard them.
+    /// Numbers that a hello has passed over, or the first number that was heard: nobody has missed them, and nobody has heard
+    /// them.
     skipped: Option<SeqRange>,
 }
 
@@ -107,16 +108,16 @@ impl Receiver {
         self.greeted = Some(now);
         let stale = self.last.is_some_and(|last| !seq.newer_than(last));
         let contiguous = self.last.is_some_and(|last| seq == last.next());
-        self.skipped = self.last.filter(|_| !contiguous && !stale).map(|last| {
+        if let Some(last) = self.last.filter(|_| !contiguous) {
             // Whoever says hello anew begins anywhere.
-            SeqRange { from: last.next(), to: seq.previous() }
-        });
+            self.skipped = (!stale).then(|| SeqRange { from: last.next(), to: seq.previous() });
+        }
         let ack = if contiguous || stale { None } else { self.take_ack() };
         if !contiguous {
             self.pending = None;
         }
         let tracked = self.accept(seq);
-        let leap = self.skipped.is_some_and(|skipped| skipped.len() < NEAR);
+        let leap = !contiguous && self.skipped.is_some_and(|skipped| skipped.len() < NEAR);
         Tracked { stale, ack: ack.or(tracked.ack), leap, ..tracked }
     }
 
@@ -182,6 +183,10 @@ impl Receiver {
     /// the number accepted last can still be held.
     fn accept(&mut self, seq: Seq) -> Tracked {
         let ack = if self.count >= ACK_WINDOW { self.take_ack() } else { None };
+        if self.last.is_none() {
+            // The first number that is heard may be a late one of the life before: the peer goes on below it.
+            self.skipped = Some(SeqRange { from: Seq(seq.0.wrapping_sub(NEAR)), to: seq.previous() });
+        }
         self.last = Some(seq);
         self.late = None;
         self.pending.get_or_insert(seq);

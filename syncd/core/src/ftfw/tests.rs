@@ -235,6 +235,19 @@ fn what_a_hello_has_passed_over_is_lost_and_that_is_said() {
     assert!(!heard.deliver && !heard.skipped, "that one was heard");
 }
 
+/// The first may be a late one of the life before, and the peer goes on below it. (The simulator found it.)
+#[test]
+fn what_comes_before_the_first_number_that_was_heard_is_lost_and_that_is_said() {
+    let mut session = Session::new(Seq(1), at(0));
+    for (number, flags) in [(1000, Flags::HELLO), (1001, Flags::HELLO), (1002, Flags::NONE)] {
+        assert!(session.arrive(at(1), Seq(number), flags).deliver);
+    }
+    let late = session.arrive(at(2), Seq(999), Flags::NONE);
+    assert!(!late.deliver && late.skipped);
+    let heard = session.arrive(at(2), Seq(1001), Flags::NONE);
+    assert!(!heard.deliver && !heard.skipped, "that one was heard");
+}
+
 #[test]
 fn the_acknowledgement_of_a_resync_waits_for_the_end_of_the_bulk() {
     let mut session = open_session();

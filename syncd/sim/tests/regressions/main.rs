@@ -4,6 +4,7 @@
 //! what to look for again.
 
 mod late;
+mod lives;
 mod preload;
 mod room;
 
