@@ -8,7 +8,7 @@ use syncd_core::flow::{Flow, TcpState};
 use syncd_core::replica::{Replica, Role};
 use syncd_core::time::Instant;
 
-use super::{Known, Oracle, Verdict, external_names, holds_copy};
+use super::{Known, Oracle, Verdict, agrees, external_names, holds_copy, peer_bound};
 use crate::host::Host;
 use crate::kernel::Name;
 use crate::trace::Side;
@@ -73,18 +73,25 @@ impl Oracle {
         let free = |tuple: Name| host.kernel.find(&tuple).is_none();
         // What ended here a moment ago, and nobody has said so yet, it takes for living.
         let unknown = |flow: &Flow| !replica.internal().has(&flow.key());
+        let known = &self.sides[side.index()];
         let history = &self.sides[side.other().index()].history;
-        // What is held is of the life before, whose end is on its way. Of one that was born since, the peer may hear when
-        // it stands by already, and tell of it when it is asked.
-        let ends = |name: &Name| history.get(name).is_some_and(|told| told.last() == Some(&None));
+        // What is held may be of a life before, whose end is on its way. Of one that was born since, the peer may hear when it
+        // stands by already, and tell of it when it is asked; or that birth is on its way behind the end.
+        let ends = |flow: &Flow| {
+            let name = Name::of(flow);
+            let told = history.get(&name).map_or(&[][..], Vec::as_slice);
+            let told = &told[peer_bound(known, &name).min(told.len())..];
+            let held = told.iter().position(|told| agrees(*told, Some(flow)));
+            told[held.unwrap_or(0)..].contains(&None)
+        };
         let names = flows
             .filter(|flow| !is_over(flow) && unknown(flow) && free(Name::of(flow)) && free(Name::reply(flow)))
+            .filter(|flow| !ends(flow))
             .map(|flow| Name::of(&flow))
             // Of a life that its daemon has not heard of, the peer has not told: what is held is of one before.
             .filter(|name| {
                 peer.kernel.get(name).is_some() && !peer.lags_behind(name) && !peer.overlooks(name)
-            })
-            .filter(|name| !ends(name));
+            });
         self.sides[side.index()].adopting = Some((now, names.collect()));
     }
 
