@@ -131,6 +131,8 @@ pub struct Turned {
     pub destroyed: bool,
     /// Flows that a router which stands by has removed from its kernel.
     pub removed: Vec<Name>,
+    /// Flows that it has written, and has no room for in its internal cache.
+    pub crowded: Vec<Name>,
     /// When to wake the daemon.
     pub wake: Option<Instant>,
     /// What was asked of the kernel, and what it answered.
@@ -382,13 +384,14 @@ impl Host {
             expectations_wanted: &mut self.expectations_wanted,
             datagram: &mut self.datagram,
             answers: Vec::new(),
+            wanted: Vec::new(),
             datagrams_left: DATAGRAMS,
             requests_left: REQUESTS,
             turned: Turned::default(),
         };
         let took_over = replica.takes_over();
         turn(replica, local, &mut outside);
-        let SimOutside { answers, datagrams_left, requests_left, mut turned, .. } = outside;
+        let SimOutside { answers, wanted, datagrams_left, requests_left, mut turned, .. } = outside;
         turned.stats = *replica.stats();
         let stands_by = !replica.role().replicates();
         turned.destroyed &= !took_over && !stands_by;
@@ -398,6 +401,7 @@ impl Host {
         let before = Glance::of(replica, local).unsettled();
         let takes_over = replica.takes_over();
         for (token, answer) in &answers {
+            let failed = replica.stats().internal.create_failed;
             replica.handle_kernel(
                 local,
                 match answer {
@@ -405,6 +409,9 @@ impl Host {
                     Err(errno) => KernelReply::Failed(*token, *errno),
                 },
             );
+            if replica.stats().internal.create_failed > failed {
+                turned.crowded.extend(wanted.iter().filter(|(of, _)| of == token).map(|(_, name)| *name));
+            }
         }
         turned.told_own = takes_over && Glance::of(replica, local).unsettled() > before;
         let again = !answers.is_empty() || datagrams_left == 0 || requests_left == 0;
@@ -421,6 +428,8 @@ struct SimOutside<'a> {
     expectations_wanted: &'a mut Option<Token>,
     datagram: &'a mut Datagram,
     answers: Vec<(Token, Result<(), Errno>)>,
+    /// The flows that shall be in the kernel.
+    wanted: Vec<(Token, Name)>,
     datagrams_left: usize,
     requests_left: usize,
     turned: Turned,
@@ -479,10 +488,12 @@ impl Outside for SimOutside<'_> {
             KernelRequest::Create { token, flow, timeout } => {
                 let done = self.kernel.create(now, flow.flow, timeout);
                 self.did(token, "create", flow.flow, done);
+                self.wanted.push((token, Name::of(flow.flow)));
             }
             KernelRequest::Update { token, flow, timeout, with_status } => {
                 let done = self.kernel.update(now, flow.flow, timeout, with_status);
                 self.did(token, "update", flow.flow, done);
+                self.wanted.push((token, Name::of(flow.flow)));
             }
             KernelRequest::Relax { token, flow } => {
                 let done = self.kernel.relax(flow);

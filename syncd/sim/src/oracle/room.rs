@@ -88,7 +88,7 @@ impl Unnamed {
 }
 
 impl Oracle {
-    /// `side` has heard of a flow of its kernel, by an event or a picture, and had no room for it.
+    /// `side` knows of a flow of its kernel, by an event or a picture or because it has written it, and had no room for it.
     pub fn crowded(&mut self, side: Side, name: Name) {
         self.sides[side.index()].unnamed.flows.insert(name);
     }

@@ -252,6 +252,7 @@ impl World {
         for notice in &turned.notices {
             self.trace.note(now, Some(side), glance, "notice", || format!("{notice:?}"));
         }
+        turned.crowded.iter().for_each(|name| self.oracle.crowded(side, *name));
         if turned.told_own {
             return Err(format!("{}: a flow that was committed became news", self.hosts[side.index()].name));
         }

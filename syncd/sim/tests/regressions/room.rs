@@ -105,3 +105,18 @@ fn what_was_written_counts_though_an_event_said_otherwise_before() {
          --wishes 8 --reloads 0 --helpers 0 --purge 0 --preload 1 --without 55",
     );
 }
+
+/// A router that stands by had written a flow and no room for it in its internal cache; packets ended it here when they came,
+/// and that waited to be read.
+#[test]
+fn what_was_written_and_is_not_known_of_may_have_ended_unheard() {
+    holds_with(
+        83097,
+        "--seconds 9 --loss 248 --duplicate 113 --reorder 67 --delay 20000 --cuts 0 --crashes 0 \
+         --router-crashes 1 --stalls 5 --failovers 0 --traffic 300 --pool 40 --ends 416 --nat 0 --events \
+         500 --missed 27 --same-id 431 --internal-limit 40 --external-limit 1000 --kernel-limit 1000 \
+         --conntrackd 1 --reliable 1 --silent 1000 --uncounted 1 --mute 0 --lag 500 --early-drop 1 \
+         --refusals 0 --freezes 0 --jumps 0 --splits 0 --operators 1 --strangers 4 --replacements 0 \
+         --wishes 0 --reloads 4 --helpers 500 --purge 0 --preload 1 --rate 0",
+    );
+}
