@@ -59,5 +59,6 @@ fn a_burst_that_has_just_begun_counts_by_its_own_rate() {
     assert_eq!(gathering(&mut rhythm, 990, 3), MOST);
     // The rate of the last window, while the present one has said nothing yet.
     assert_eq!(gathering(&mut rhythm, 1000, 0), MOST);
-    assert_eq!(gathering(&mut rhythm, 1100, 17), LEAST);
+    assert_eq!(gathering(&mut rhythm, 1100, 17), Duration::from_nanos(188_235));
+    assert_eq!(gathering(&mut rhythm, 1100, 100), LEAST);
 }
