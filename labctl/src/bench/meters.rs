@@ -14,6 +14,9 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use crate::link::namespace;
 
+/// The longest frame of Ethernet with its head: the MTU of a veth is 1500.
+const LONGEST: u64 = 1514;
+
 /// What a process has taken of the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cost {
@@ -67,11 +70,32 @@ pub(super) fn events_dropped(ns: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(dropped(&table))
 }
 
-/// Frames that came and went through an interface of a namespace so far.
+/// What came and went through an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Frames {
+    /// How many.
+    pub(super) number: u64,
+    /// Their bytes, Ethernet's head included.
+    pub(super) bytes: u64,
+}
+
+impl Frames {
+    /// What was more than `before`.
+    pub(super) const fn since(self, before: Self) -> Self {
+        Self { number: self.number - before.number, bytes: self.bytes - before.bytes }
+    }
+
+    /// How many frames would have carried the same bytes, had all been as long as Ethernet allows.
+    pub(super) fn if_full(self) -> u64 {
+        self.bytes.div_ceil(LONGEST)
+    }
+}
+
+/// What came and went through an interface of a namespace so far.
 ///
 /// # Errors
 /// When the interface is not there.
-pub(super) fn frames(ns: BorrowedFd<'_>, interface: &str) -> io::Result<u64> {
+pub(super) fn frames(ns: BorrowedFd<'_>, interface: &str) -> io::Result<Frames> {
     let table = namespace::run_in(ns, || fs::read_to_string("/proc/thread-self/net/dev"))?;
     through(&table, interface)
         .ok_or_else(|| io::Error::other(format!("/proc/net/dev tells nothing of {interface}")))
@@ -102,17 +126,18 @@ fn dropped(table: &str) -> u64 {
     table.lines().skip(1).filter(netfilter).filter_map(drops).sum()
 }
 
-/// Of proc(5), `net/dev`: eight columns of what came, the second of which counts packets, then eight of what went.
-fn through(table: &str, interface: &str) -> Option<u64> {
+/// Of proc(5), `net/dev`: eight columns of what came, of which the first counts bytes and the second packets, then eight of
+/// what went.
+fn through(table: &str, interface: &str) -> Option<Frames> {
     let columns =
         table.lines().find_map(|line| line.trim_start().strip_prefix(interface)?.strip_prefix(':'))?;
     let numbers: Vec<u64> = columns.split_whitespace().map_while(|column| column.parse().ok()).collect();
-    Some(numbers.get(1)? + numbers.get(9)?)
+    Some(Frames { number: numbers.get(1)? + numbers.get(9)?, bytes: numbers.first()? + numbers.get(8)? })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes_of, dropped, on_processor, resident, through};
+    use super::{Frames, bytes_of, dropped, on_processor, resident, through};
 
     #[test]
     fn a_process_tells_its_memory_and_its_time() {
@@ -134,7 +159,9 @@ mod tests {
     fn an_interface_tells_its_frames_in_both_directions() {
         let table = "Inter-|   Receive                     |  Transmit\n face |bytes packets errs\n\
               sync: 1 20 0 0 0 0 0 0 9 300 0 0 0 0 0 0\n  sync2: 5 5 0 0 0 0 0 0 5 5 0 0 0 0 0 0\n";
-        assert_eq!(through(table, "sync"), Some(320));
+        let seen = through(table, "sync").unwrap();
+        assert_eq!(seen, Frames { number: 320, bytes: 10 });
+        assert_eq!(Frames { number: 7, bytes: 3029 }.since(Frames { number: 5, bytes: 0 }).if_full(), 3);
         assert_eq!(through(table, "lan"), None);
     }
 }

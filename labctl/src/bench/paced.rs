@@ -111,7 +111,7 @@ fn at(pair: &Pair, rate: Rate, first: u32, count: u32) -> Result<Paced> {
         lag: quantile(&lags, 0.5).zip(quantile(&lags, 0.99)).filter(|_| seen),
         unseen,
         cpu: Sides { r1: cpu(after.time.r1 - before.time.r1), r2: cpu(after.time.r2 - before.time.r2) },
-        datagrams: f64::from(u32::try_from(after.frames - before.frames)?) / f64::from(count),
+        datagrams: f64::from(u32::try_from(after.frames.since(before.frames).number)?) / f64::from(count),
         dropped: after.dropped - before.dropped,
     })
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use super::daemon::{Caches, Daemon, Needs};
 use super::flows::{self, Writing};
 use super::measure::Sides;
-use super::meters::{self, Cost};
+use super::meters::{self, Cost, Frames};
 use crate::actors::{Running, ready};
 use crate::apply::{self, Nodes};
 use crate::link::{Link, LinkEnd, Weather};
@@ -66,7 +66,7 @@ pub(super) struct Meters {
     /// Of each daemon, on the processors.
     pub(super) time: Sides<Duration>,
     /// On the dedicated link, in both directions.
-    pub(super) frames: u64,
+    pub(super) frames: Frames,
     /// Events that the first router's kernel could not deliver.
     pub(super) dropped: u64,
 }

@@ -54,6 +54,8 @@ pub(crate) struct Passed {
     pub(crate) cpu: Sides<f64>,
     /// Datagrams on the dedicated link in both directions, per flow.
     pub(crate) datagrams: f64,
+    /// As many as would have carried the same bytes, had all been full.
+    pub(crate) datagrams_if_full: f64,
     /// Slower than the client could.
     pub(crate) throttled: bool,
     /// The pace at which it was asked for, in flows per second, where it was not to be as fast as possible.
@@ -121,6 +123,7 @@ fn attempt(audience: Audience, plan: &Plan, interval: Option<Duration>) -> Resul
     let after = Meters::read(&pair, paired)?;
     let listened = listener.and_then(Listener::stop);
     pair.stop()?;
+    let frames = after.frames.since(before.frames);
     let cpu = |spent: Duration| spent.as_secs_f64() * 1e6 / amount(flows);
     Ok(Passed {
         audience,
@@ -132,7 +135,8 @@ fn attempt(audience: Audience, plan: &Plan, interval: Option<Duration>) -> Resul
             r1: cpu(listened.unwrap_or(after.time.r1 - before.time.r1)),
             r2: cpu(after.time.r2 - before.time.r2),
         },
-        datagrams: amount(after.frames - before.frames) / amount(flows),
+        datagrams: amount(frames.number) / amount(flows),
+        datagrams_if_full: amount(frames.if_full()) / amount(flows),
         throttled: interval.is_some(),
         pace: None,
     })

@@ -127,6 +127,7 @@ fn at_a_pace(samples: &[&Passed]) -> Vec<Row> {
         row("  CPU time on r2", "us/flow", |it| it.cpu.r2),
         row("  datagrams", "per flow", |it| it.datagrams)
             .map(|row| row.at_most(DATAGRAMS_RATIO, "conntrackd's", true)),
+        row("  … had all been full", "per flow", |it| it.datagrams_if_full),
         row("  missing in r2's external cache", "flows", |it| whole(it.missing.r2)).map(Row::none),
     ]
     .into_iter()
@@ -191,6 +192,7 @@ mod tests {
             dropped,
             cpu: Sides { r1: cpu, r2: cpu },
             datagrams: 0.1,
+            datagrams_if_full: 0.05,
             throttled: false,
             pace: None,
         }
