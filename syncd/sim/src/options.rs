@@ -12,9 +12,9 @@ use clap::Args;
 use crate::chance::Chance;
 
 /// One option is one line here: what it means, its unit, and the value with which it does nothing. Those without a
-/// neutral value are made as small as possible when a failure is shrunk.
+/// neutral value are made as small as possible when a failure is shrunk. Of what is `scarce` the least disturbs most.
 macro_rules! options {
-    ($($(#[doc = $doc:literal])+ $name:ident $unit:literal $neutral:expr;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident $unit:literal $neutral:expr $(, $scarce:ident)?;)+) => {
         /// Everything that is drawn for a run. All are whole numbers, so that they read the same in and out.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct Options {
@@ -52,7 +52,11 @@ macro_rules! options {
 
             /// All of them, to be changed one by one.
             pub fn dials(&mut self) -> Vec<Dial<'_>> {
-                vec![$(Dial { name: stringify!($name), neutral: $neutral, value: &mut self.$name },)+]
+                vec![$(Dial {
+                    neutral: $neutral,
+                    is_scarce: { let words: &[&str] = &[$(stringify!($scarce))?]; !words.is_empty() },
+                    value: &mut self.$name,
+                },)+]
             }
         }
 
@@ -103,17 +107,17 @@ options! {
     /// New flows that are translated, per mille.
     nat "PERMILLE" Some(0);
     /// How many kernel events wait at most.
-    events "COUNT" Some(500);
+    events "COUNT" Some(500), scarce;
     /// Living flows a dump misses, per mille.
     missed "PERMILLE" Some(0);
     /// The next life of a flow has the id of the last, per mille.
     same_id "PERMILLE" Some(0);
     /// The most flows in the internal cache.
-    internal_limit "FLOWS" Some(1000);
+    internal_limit "FLOWS" Some(1000), scarce;
     /// The most flows in the external cache.
-    external_limit "FLOWS" Some(1000);
+    external_limit "FLOWS" Some(1000), scarce;
     /// The most flows in a kernel.
-    kernel_limit "FLOWS" Some(1000);
+    kernel_limit "FLOWS" Some(1000), scarce;
     /// Which router runs a model of conntrackd: 0 none, 1 r1, 2 r2, 3 both, 4 both with the hello rule repaired.
     conntrackd "0..4" Some(0);
     /// Whether an end that found no room in the event buffer is told again (`NETLINK_BROADCAST_ERROR`): 0 or 1.
@@ -155,16 +159,16 @@ options! {
     preload "0|1" Some(0);
     /// What the dedicated link carries in each direction; what would wait for longer than half a second is lost. 0 is no
     /// limit.
-    rate "BYTES_PER_SECOND" Some(0);
+    rate "BYTES_PER_SECOND" Some(0), scarce;
 }
 
 /// One option, to be changed.
 #[derive(Debug)]
 pub struct Dial<'a> {
-    /// Its name in the source.
-    pub name: &'static str,
     /// The value with which it does nothing, if there is one.
     pub neutral: Option<u32>,
+    /// The more there is of it, the less it disturbs.
+    pub is_scarce: bool,
     /// Its value.
     pub value: &'a mut u32,
 }

@@ -28,8 +28,8 @@ pub fn shrink(
     loop {
         let before = shrinking.best.options;
         shrinking.dials(|dial| dial.neutral);
-        shrinking.dials(|dial| smaller(dial, *dial.value / 2));
-        shrinking.dials(|dial| smaller(dial, dial.value.saturating_sub(1)));
+        shrinking.dials(|dial| weaker(dial, *dial.value / 2));
+        shrinking.dials(|dial| weaker(dial, dial.value.saturating_sub(1)));
         if shrinking.best.options != before {
             continue;
         }
@@ -44,9 +44,14 @@ pub fn shrink(
     }
 }
 
-/// A smaller value, where smaller means less; a limit means more the smaller it is, and so does a rate.
-fn smaller(dial: &Dial<'_>, value: u32) -> Option<u32> {
-    (value > 0 && dial.neutral.unwrap_or(0) == 0 && dial.name != "rate").then_some(value)
+/// A value that disturbs less: a `smaller` one, or twice as much of what is scarce.
+fn weaker(dial: &Dial<'_>, smaller: u32) -> Option<u32> {
+    let neutral = dial.neutral.unwrap_or(0);
+    if dial.is_scarce {
+        let larger = dial.value.checked_mul(2).filter(|_| *dial.value != neutral);
+        return larger.map(|larger| if neutral > 0 { larger.min(neutral) } else { larger });
+    }
+    (smaller > 0 && neutral == 0).then_some(smaller)
 }
 
 /// What kind of failure a sentence tells of: its words without times, routers, flows and numbers.
@@ -100,17 +105,19 @@ mod tests {
 
     #[test]
     fn only_what_the_failure_needs_is_left() {
-        let options = Options { loss: 120, cuts: 3, traffic: 100, seconds: 20, ..Options::draw(7) };
+        let scarce = Options { rate: 3000, internal_limit: 40, ..Options::draw(7) };
+        let options = Options { loss: 120, cuts: 3, traffic: 100, seconds: 20, ..scarce };
         let planned = |options: &Options| {
             let mut numbers: Vec<u32> =
                 faults::plan(1, options).iter().map(|planned| planned.number).collect();
             numbers.dedup();
             numbers
         };
-        // Fails with any loss, as long as the second cut (number 1) is there and a little time.
+        // Fails with any loss, as long as the second cut (number 1) is there, a little time, a narrow link and a small cache.
         let fails = |options: &Options| {
             let cut = options.cuts > 1 && !options.without.leaves_out(1);
-            (options.loss > 0 && cut && options.seconds > 4)
+            let scarce = (1..20_000).contains(&options.rate) && options.internal_limit < 100;
+            (options.loss > 0 && cut && options.seconds > 4 && scarce)
                 .then(|| format!("at {}s: r1: lost", options.loss))
         };
         let shrunk = shrink(options, planned, fails).expect("it fails");
@@ -121,6 +128,8 @@ mod tests {
             traffic: 1,
             pool: 1,
             ends: 1,
+            rate: 12_000,
+            internal_limit: 80,
             without: Without::NOTHING.and(0),
             ..options.with(&Overrides::calm())
         };
