@@ -1,7 +1,7 @@
 //! What the daemon says, shown and followed: `show log`, `monitor log`, `watch`.
 //!
 //! Where systemd keeps a journal of the daemon, that is shown, because it remembers more and outlives the daemon; else the
-//! daemon itself has its last lines. Tested end to end.
+//! daemon itself has its last lines. Tested end to end, and in `log/tests.rs` with a daemon that ends.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -16,6 +16,9 @@ use crate::control::protocol::{Request, Response};
 use crate::journal::told::LineView;
 use crate::show::print::{self, ShowError};
 use crate::show::text::utc;
+
+#[cfg(test)]
+mod tests;
 
 /// The unit whose journal is shown when no daemon answers.
 const UNIT: &str = "syncd.service";
@@ -142,17 +145,22 @@ fn follow(
     }
 }
 
-/// The daemon has hung up: because we did not read for a while, or because it begins again.
+/// The daemon has hung up: because we did not read for a while, or because it begins again. Then it may hang up once more:
+/// its socket takes clients until the end.
 fn go_on(client: &mut Client, daemon: u64, last: u64) -> Result<Response, CallError> {
     let mut tries = 0;
-    while let Err(error) = client.reconnect() {
-        tries += 1;
-        if tries == TRIES {
-            return Err(error);
+    loop {
+        match ask_again(client, daemon, last) {
+            Err(CallError::Unreachable { .. } | CallError::HungUp { .. }) if tries < TRIES => pause(),
+            answer => return answer,
         }
-        pause();
+        tries += 1;
     }
-    // The lines of another daemon have numbers of their own.
+}
+
+/// Asks for what comes after that line. The lines of another daemon have numbers of their own.
+fn ask_again(client: &mut Client, daemon: u64, last: u64) -> Result<Response, CallError> {
+    client.reconnect()?;
     let after = if print::ask_status(client)?.started_ns == daemon { last } else { 0 };
     client.call(&Request::Told { after, follow: true })
 }

@@ -41,7 +41,7 @@ fn at(seconds: u64) -> Instant {
 /// 65 seconds after the last change of role.
 const NOW: u64 = 1_709_210_161;
 
-fn status(sync: Sync) -> StatusView {
+pub(crate) fn status(sync: Sync) -> StatusView {
     let commit = CommitStatus {
         begin: at(100),
         end: Some(at(100) + Duration::from_millis(12)),
