@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
-use syncd_core::replica::Status;
+use syncd_core::replica::{Role, Status};
 use syncd_core::time::Instant;
 
 use crate::readiness::Standing;
@@ -129,11 +129,22 @@ impl KeepalivedView {
 pub(crate) fn text(view: &ReadyView) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    if view.ready {
-        _ = writeln!(out, "ready: this router ({}) could take over now without loss", view.role);
-    } else {
-        _ = writeln!(out, "not ready ({}):", view.role);
-    }
+    let is_primary = view.role == Role::Primary.name();
+    _ = match (view.ready, is_primary) {
+        (true, false) => {
+            writeln!(out, "ready: this router ({}) could take over now without loss", view.role)
+        }
+        (true, true) => {
+            writeln!(
+                out,
+                "ready: the other router could take over now without loss, as far as this one (primary) knows"
+            )
+        }
+        (false, false) => writeln!(out, "not ready ({}):", view.role),
+        (false, true) => {
+            writeln!(out, "not ready (primary): the other router could not take over now without loss:")
+        }
+    };
     for ReasonView { reason, text } in &view.reasons {
         _ = writeln!(out, "  {reason}: {text}");
     }

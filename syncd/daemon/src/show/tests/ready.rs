@@ -75,6 +75,20 @@ pub(super) fn untold() -> ReadyView {
     ReadyView::new(at(165), &status(), &standing)
 }
 
+/// A primary has its flows: what is asked there is whether the other one has them.
+#[test]
+fn on_the_primary_it_is_about_the_other_router() {
+    let of = |sync| {
+        let view = ReadyView::new(at(165), &Status { role: Role::Primary, ..status() }, &standing(sync));
+        ready::text(&view).lines().next().unwrap().to_owned()
+    };
+    let known =
+        "ready: the other router could take over now without loss, as far as this one (primary) knows";
+    assert_eq!(of(Sync::InSync), known);
+    let unknown = "not ready (primary): the other router could not take over now without loss:";
+    assert_eq!(of(Sync::PeerLost { heard: None }), unknown);
+}
+
 #[test]
 fn as_text_and_json() {
     snapshot("ready-not", &ready::text(&waiting()));
