@@ -29,5 +29,5 @@ pub(super) fn import(text: &str, wiring: &Wiring) -> anyhow::Result<Imported> {
     fates.sort_by_key(|fate| fate.line);
     draft.sync_group.clone_from(&wiring.sync_group);
     draft.notify_fifo.clone_from(&wiring.notify_fifo);
-    Ok(Imported { yaml: draft.yaml("conntrackd"), fates })
+    Ok(Imported { yaml: draft.yaml("conntrackd"), fates, lacks_group: draft.sync_group.is_none() })
 }

@@ -33,7 +33,7 @@ pub(super) struct Draft {
 }
 
 /// Where conntrackd's own example has its sync group.
-const EXAMPLE_GROUP: &str = "G1";
+pub(super) const EXAMPLE_GROUP: &str = "G1";
 
 impl Draft {
     /// The link on that interface, made if it is new; none if it cannot be one.

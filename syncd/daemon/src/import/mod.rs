@@ -71,6 +71,8 @@ struct Fate {
 struct Imported {
     yaml: String,
     fates: Vec<Fate>,
+    /// Neither the source nor whoever imports it has named the sync group: that of the result is made up.
+    lacks_group: bool,
 }
 
 impl Verdict {
@@ -100,7 +102,7 @@ pub(crate) fn import(
     err: &mut impl Write,
 ) -> anyhow::Result<bool> {
     let text = read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let Imported { yaml, fates } = match language {
+    let Imported { yaml, fates, lacks_group } = match language {
         Language::Conntrackd => conntrackd::import(&text, wiring),
         Language::Vyos => vyos::import(&text, wiring),
     }
@@ -117,6 +119,13 @@ pub(crate) fn import(
     write!(out, "{yaml}")?;
     for Fate { line, key, verdict, reason } in &fates {
         writeln!(err, "{}:{line}: {key}: {}: {reason}", file.display(), verdict.word())?;
+    }
+    if lacks_group {
+        let group = draft::EXAMPLE_GROUP;
+        writeln!(
+            err,
+            "\nsync-group {group} is made up: give --sync-group with the name of your vrrp_sync_group"
+        )?;
     }
     if let Err(error) = &checked {
         writeln!(err, "\nthe result needs a hand before syncd takes it: {error}")?;

@@ -36,7 +36,7 @@ pub(super) fn import(text: &str, wiring: &Wiring) -> anyhow::Result<Imported> {
     if let Some(group) = &wiring.sync_group {
         draft.sync_group = Some(group.clone());
     }
-    Ok(Imported { yaml: draft.yaml("VyOS"), fates })
+    Ok(Imported { yaml: draft.yaml("VyOS"), fates, lacks_group: draft.sync_group.is_none() })
 }
 
 /// A line's words, without quotes.
