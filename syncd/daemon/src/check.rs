@@ -37,7 +37,8 @@ pub(crate) fn check(file: &Path, here: bool, json: bool, out: &mut impl Write) -
             }));
         }
         let document = json!({
-            "version": VERSION, "valid": valid, "problems": problems, "remarks": list(&remarks),
+            "version": VERSION, "file": file.display().to_string(), "valid": valid, "problems": problems,
+            "remarks": list(&remarks),
         });
         writeln!(out, "{document}")?;
         return Ok(valid);

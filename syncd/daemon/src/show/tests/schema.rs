@@ -243,7 +243,9 @@ fn checks() {
     // A remark need not have a place either.
     let mut documents = documents(&out);
     let placeless = documents.last().expect("the file that is not there")["problems"].clone();
-    documents.push(json!({ "version": 1, "valid": true, "problems": [], "remarks": placeless }));
+    documents.push(
+        json!({ "version": 1, "file": "syncd.yaml", "valid": true, "problems": [], "remarks": placeless }),
+    );
     hold("check", "syncd check --json", &documents);
 }
 
