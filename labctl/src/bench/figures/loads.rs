@@ -217,6 +217,20 @@ mod tests {
     }
 
     #[test]
+    fn at_a_pace_datagrams_are_compared_with_full_ones() {
+        let at_a_pace = |daemon, datagrams| Passed {
+            datagrams,
+            pace: Some(30_000),
+            ..passed(Audience::Pair(daemon), 30e3, 5.0, 0)
+        };
+        let rows = traffic(&[at_a_pace(Daemon::Syncd, 0.06), at_a_pace(Daemon::Conntrackd, 0.5)]);
+        let row = |figure: &str| rows.iter().find(|row| row.figure == figure).unwrap();
+        assert_eq!(row("  datagrams").met, Some(false));
+        let full = row("  … had all been full");
+        assert_eq!((full.syncd.median, full.met), (0.05, None));
+    }
+
+    #[test]
     fn lag_is_judged_at_the_ends_of_the_scale() {
         let paced = |daemon, rate, lag| Paced {
             daemon,
