@@ -168,6 +168,7 @@ impl Kernel {
         journal: &Journal,
         budget: usize,
     ) -> Result<usize, SocketError> {
+        assert!(self.writer.is_told(), "an event of a flow that was written comes behind the outcome");
         let ours = [self.writer.port_id()];
         for done in 0..budget {
             let datagram = match self.events.recv(&mut self.buffer) {
@@ -326,13 +327,13 @@ impl Kernel {
     /// When a socket is broken.
     pub(crate) fn execute(&mut self, replica: &mut Doors) -> Result<bool, SocketError> {
         let mut any = false;
-        while let Some(mut written) = self.writer.next_written() {
+        while let Some(written) = self.writer.next_written() {
             any = true;
             self.counts.batches_refused += u64::from(written.refused);
             self.broken = self.broken.or(written.broken);
             // Executing takes a while: the outcomes are of a later instant than the requests.
             let now = clock::now();
-            for (token, outcome) in written.outcomes.drain(..) {
+            for &(token, outcome) in &written.outcomes {
                 let reply =
                     outcome.map_or(KernelReply::Done(token), |errno| KernelReply::Failed(token, errno));
                 replica.handle_kernel(now, reply);

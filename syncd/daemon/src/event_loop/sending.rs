@@ -62,7 +62,7 @@ pub(super) struct Turned {
     pub(super) all_sent: bool,
     /// So many frames wait for others.
     pub(super) held: u32,
-    /// More events wait than one round takes.
+    /// More events wait than one round takes, or the kernel has answered.
     pub(super) more: bool,
 }
 
@@ -79,16 +79,18 @@ impl EventLoop {
             return Ok(Turned { was_full, all_sent, held: 0, more: false });
         }
         let Parts { replica, kernel, journal, .. } = &mut self.parts;
+        // A full batch is on its way to the kernel already, and what it writes makes events.
+        let answered = kernel.execute(replica)?;
         let later = clock::now();
         let came = kernel.read_events(later, replica, journal, EVENTS)?;
         self.filling.held = came > 0;
         if !self.filling.held {
             let (was_full, all_sent) = self.turn_once(later, None);
-            return Ok(Turned { was_full, all_sent, held: 0, more: false });
+            return Ok(Turned { was_full, all_sent, held: 0, more: answered });
         }
         let held = replica.queued();
         self.rhythm.count(later, came);
-        Ok(Turned { was_full, all_sent, held, more: came == EVENTS })
+        Ok(Turned { was_full, all_sent, held, more: came == EVENTS || answered })
     }
 
     /// One turn that fills at most so many datagrams, and what became of those that were filled: whether there was no memory

@@ -118,9 +118,16 @@ impl Writer {
 
     /// Its outcomes were told.
     pub(super) fn told(&mut self, mut written: Written) {
-        written.outcomes.clear();
-        (written.refused, written.broken) = (false, None);
-        self.spare.push(written);
+        if self.spare.len() + 1 < BATCHES {
+            written.outcomes.clear();
+            (written.refused, written.broken) = (false, None);
+            self.spare.push(written);
+        }
+    }
+
+    /// Whether every outcome of what may have been executed was told.
+    pub(super) fn is_told(&self) -> bool {
+        self.under_way == 0 && self.untold.is_empty()
     }
 
     fn take(&mut self) -> Option<Written> {
