@@ -10,6 +10,7 @@ mod dead;
 mod ended;
 mod handing_over;
 mod observe;
+mod stalls;
 pub(crate) mod timeline;
 pub(crate) mod verify;
 mod watch;

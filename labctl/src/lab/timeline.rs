@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::Lab;
+use super::stalls::Stalls;
 use super::watch::Watches;
 use super::written::{Work, Writing};
 use crate::plan::Actor;
@@ -28,6 +29,7 @@ struct Run<'a> {
     lab: &'a Lab,
     tell: &'a dyn Fn(&str),
     watches: &'a Watches,
+    stalls: &'a Stalls,
     record: Record,
     /// What is being written while the timeline goes on.
     writings: Vec<Writing>,
@@ -44,16 +46,20 @@ struct Run<'a> {
 /// When an event cannot happen or a program ends that nobody ended; with what was seen until then.
 pub(crate) fn run(lab: &Lab, tell: &dyn Fn(&str)) -> (Vec<ExpectationSeen>, Result<()>) {
     let watches = Watches::of(watched(lab.scenario()));
-    let watches = &watches;
+    let (watches, stalls) = (&watches, &Stalls::default());
     thread::scope(|scope| {
         for watch in watches.each() {
             scope.spawn(move || watches.watch(lab, watch));
+        }
+        for processor in Stalls::processors() {
+            scope.spawn(move || stalls.watch(processor));
         }
         let now = Instant::now();
         let mut run = Run {
             lab,
             tell,
             watches,
+            stalls,
             record: Record::default(),
             writings: Vec::new(),
             from: now,
@@ -62,6 +68,7 @@ pub(crate) fn run(lab: &Lab, tell: &dyn Fn(&str)) -> (Vec<ExpectationSeen>, Resu
         };
         let result = run.events(now).and_then(|()| run.judge_all());
         watches.end();
+        stalls.end();
         (run.seen, result)
     })
 }
@@ -181,6 +188,9 @@ impl Run<'_> {
     fn look(&mut self, expectations: &[&Expectation]) -> Result<()> {
         let began = Instant::now();
         self.lab.look(&mut self.record, expectations)?;
+        for (end, lasted) in self.stalls.take() {
+            self.record.add(Instant::now(), Seen::StoodStill { end, lasted });
+        }
         for watch in self.watches.each() {
             self.record.add(Instant::now(), Seen::Watched(watch.node.clone(), watch.seen()));
         }

@@ -56,7 +56,7 @@ pub(crate) fn judge(expectation: &Expectation, record: &Record, from: Instant) -
         holds_since = if holds { holds_since.or(Some(at)) } else { None };
         last = Some((observation.at, words));
     }
-    let deadline = from + expectation.within.0;
+    let (deadline, stood_still) = deadline(expectation, record, from);
     let (judgement, seen) = match (last, holds_since) {
         (None, _) => {
             let late = record.end().is_some_and(|end| end > deadline);
@@ -75,7 +75,30 @@ pub(crate) fn judge(expectation: &Expectation, record: &Record, from: Instant) -
             (if end > deadline { Judgement::Missed } else { Judgement::Open }, words)
         }
     };
-    Judged { judgement, seen }
+    Judged { judgement, seen: seen + &stood_still }
+}
+
+/// Until when it must hold, and what the machine has to do with it. One that stands still moves the roles of VRRP: these must
+/// rest so long after it went on, but at most twice as late as otherwise. Everything else has no such excuse.
+fn deadline(expectation: &Expectation, record: &Record, from: Instant) -> (Instant, String) {
+    let within = expectation.within.0;
+    let is_of_vrrp =
+        matches!(expectation.seen, Sight::Primary(_) | Sight::BothPrimary | Sight::LowerHeard(_));
+    let stalls = record.since(from).filter_map(|observation| match observation.seen {
+        Seen::StoodStill { end, lasted } if is_of_vrrp && (from..=from + within).contains(&end) => {
+            Some((end, lasted))
+        }
+        _ => None,
+    });
+    let Some((last, longest)) = stalls.reduce(|one, other| (one.0.max(other.0), one.1.max(other.1))) else {
+        return (from + within, String::new());
+    };
+    let words = format!(
+        "; the machine stood still, for {} at most, until {}",
+        milliseconds(longest),
+        milliseconds(last.duration_since(from))
+    );
+    (last + within, words)
 }
 
 /// A daemon is asked beside the looks: each answer has its own time, and how long a look takes says nothing of it. One that

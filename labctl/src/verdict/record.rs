@@ -51,6 +51,13 @@ pub(crate) enum Seen {
     Kept(String, Difference),
     /// A router's daemon, watched since the timeline began.
     Watched(String, WatchSeen),
+    /// The machine: for so long some processor ran nobody.
+    StoodStill {
+        /// When it went on.
+        end: Instant,
+        /// How long it had not.
+        lasted: Duration,
+    },
     /// What a router's daemon has counted.
     Counters(String, BTreeMap<String, u64>),
     /// Whether a router's daemon has said something, and the line.

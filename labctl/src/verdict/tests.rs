@@ -312,6 +312,48 @@ fn a_counter_must_be_there_and_large_enough() {
 }
 
 #[test]
+fn roles_rest_later_where_the_machine_stood_still_and_nothing_else_does() {
+    let from = Instant::now();
+    // Whether it holds is seen after 4, 5 and 9 s; within 3 s is asked for.
+    let judged = |sight: Sight, stall: Option<u64>, moment: u64| {
+        let router = |name: &str, role, held| NodeSeen {
+            name: name.to_owned(),
+            role,
+            held,
+            all: 6,
+            lower_heard: false,
+        };
+        let mut record = Record::default();
+        let mut look = |at, r2| {
+            let nodes = vec![router("r1", Role::Primary, 6), r2];
+            record.add(from + seconds(at), Seen::Nodes(nodes));
+            let alive = if at < moment { 0 } else { 10 };
+            let report = TrafficReport { wanted: 10, opened: 10, alive, ..TrafficReport::default() };
+            record.add(from + seconds(at), Seen::Traffic("streams".to_owned(), report));
+            if let Some(stall) = stall.filter(|_| at == 3) {
+                let seen = Seen::StoodStill { end: from + seconds(stall), lasted: seconds(1) };
+                record.add(from + seconds(at), seen);
+            }
+        };
+        look(3, router("r2", Role::Primary, 6));
+        look(moment, router("r2", Role::Backup, 0));
+        let expectation = Expectation { seen: sight, within: Span(seconds(3)), stable: Span::default() };
+        judge(&expectation, &record, from)
+    };
+    let primary = || Sight::Primary("r1".to_owned());
+    assert_eq!(judged(primary(), None, 4).judgement, Judgement::Missed);
+    let rested = judged(primary(), Some(2), 5);
+    assert_eq!(rested.judgement, Judgement::Met);
+    assert!(
+        rested.seen.ends_with("; the machine stood still, for 1000 ms at most, until 2000 ms"),
+        "{rested:?}"
+    );
+    assert_eq!(judged(primary(), Some(2), 6).judgement, Judgement::Missed, "it went on long before");
+    let streams = Sight::Alive("streams".to_owned(), Share::try_from("100%".to_owned()).unwrap());
+    assert_eq!(judged(streams, Some(2), 5).judgement, Judgement::Missed);
+}
+
+#[test]
 fn what_has_ended_has_left_nothing() {
     let left = |left| {
         let (traffic, node) = ("old".to_owned(), "r1".to_owned());
