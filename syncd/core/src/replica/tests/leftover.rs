@@ -78,6 +78,14 @@ fn what_only_timed_out_at_the_peer_may_be_our_own_and_stays() {
 }
 
 #[test]
+fn what_has_closed_here_too_may_be_our_own_and_stays() {
+    let (mut replica, mut peer) = stands_by(Role::Primary);
+    replica.handle_flow(at(7), Origin::Kernel, Change::Update, &with(1, 11, TcpState::TIME_WAIT));
+    peer.tells(&mut replica, at(8), Change::Destroy, &with(1, 77, TcpState::TIME_WAIT));
+    assert_eq!(removed(&mut replica, at(8)), []);
+}
+
+#[test]
 fn what_was_born_while_we_stand_by_is_our_own_and_stays() {
     let (mut replica, mut peer) = stands_by(Role::Primary);
     replica.handle_flow(at(7), Origin::Kernel, Change::New, &with(2, 12, TcpState::ESTABLISHED));

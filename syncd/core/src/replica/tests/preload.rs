@@ -286,6 +286,22 @@ fn after_a_takeover_flows_get_their_own_time_where_no_packet_has_given_it_and_le
 }
 
 #[test]
+fn own_times_are_given_a_few_at_a_time() {
+    let (mut replica, mut peer, mut kernel) = stands_by();
+    for port in 1..=300 {
+        peer.tells(&mut replica, at(4), Change::New, &flow(port));
+    }
+    kernel.serves(&mut replica, at(30));
+    role(&mut replica, at(3000), Role::Primary);
+    // And nobody is woken up before it is time.
+    let given = [3500, 3509, 3510, 3520, 3530].map(|millis| {
+        let asked = kernel.serves(&mut replica, at(millis));
+        asked.iter().filter(|asked| asked.starts_with("shorten")).count()
+    });
+    assert_eq!(given, [128, 0, 128, 44, 0]);
+}
+
+#[test]
 fn an_event_between_the_dump_and_its_turn_spares_a_flow() {
     let (mut replica, mut peer, mut kernel) = stands_by();
     peer.tells(&mut replica, at(4), Change::New, &flow(1));

@@ -126,3 +126,17 @@ fn only_who_configures_it_gets_it_and_only_who_was_primary() {
         assert_eq!(told(&mut replica), []);
     }
 }
+
+/// The peer's word empties it: see [`super::super::preload`].
+#[test]
+fn a_kernel_that_is_kept_as_the_peers_is_never_emptied() {
+    let (mut replica, mut peer) = primary();
+    replica.handle_settings(at(9), &Settings { preload: true, ..settings::purging(Some(AFTER)) });
+    role(&mut replica, at(10), Role::Backup);
+    // Known to both, and so to be removed where the key is off.
+    for port in [1, 2] {
+        peer.tells(&mut replica, at(11), Change::Update, &with(port, 77, TcpState::ESTABLISHED));
+    }
+    replica.handle_timeout(at(2010));
+    assert_eq!(told(&mut replica), []);
+}

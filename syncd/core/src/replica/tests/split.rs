@@ -71,6 +71,19 @@ fn the_survivor_takes_over_what_it_has_not_and_nothing_gives_way() {
     assert!(replies.len() == 3 && replies.iter().all(|(_, reply)| *reply == Reply::Done), "{replies:?}");
 }
 
+/// The other one's packets went through another translation: ours is not what they belong to.
+#[test]
+fn a_flow_that_is_translated_otherwise_here_is_left_as_it_is() {
+    let (mut replica, mut peer) = healed();
+    let mut other = flow(1);
+    other.reply.target_port = 4444;
+    other.status = FlowStatus(other.status.0 | FlowStatus::SRC_NAT | FlowStatus::SRC_NAT_DONE);
+    peer.tells(&mut replica, at(5), Change::Update, &other);
+    replica.handle_command(at(6), RequestId(7), Command::PeerYielded);
+    assert_eq!(created(&mut replica, at(6)), [2, 4]);
+    assert_eq!(replica.stats().commit.relaxed, 0);
+}
+
 /// What the peer was asked before it yielded it may have answered as a primary. (The simulator found it.)
 #[test]
 fn a_peer_that_yields_while_it_is_asked_is_asked_again() {
