@@ -109,6 +109,19 @@ fn what_was_carried_and_what_the_kernel_refused_and_why() {
 }
 
 #[test]
+fn what_found_no_room_is_not_tried_again_when_its_time_is_over() {
+    let (mut replica, mut peer) = settled();
+    role(&mut replica, at(3), Role::Backup);
+    peer.tells(&mut replica, at(4), Change::New, &Flow { timeout: 100, ..flow(1) });
+    role(&mut replica, at(5), Role::Primary);
+    for (second, tries) in [(0, 1), (50, 2), (99, 3), (150, 3)] {
+        let now = at(5 + second * 1000);
+        commits(&mut replica, now, |_| Some(Errno::ENOMEM));
+        assert_eq!(replica.stats().commit.failed, tries, "after {second} s");
+    }
+}
+
+#[test]
 fn the_last_changes_are_remembered_the_newest_first() {
     let (mut replica, _) = settled();
     assert_eq!(replica.accounts().count(), 0, "a start is no change");
