@@ -24,8 +24,24 @@ use crate::show::view::{StatisticsView, StatusView};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ShowError {
     /// The daemon did not answer.
-    #[error(transparent)]
+    #[error("{0}")]
     Call(#[from] CallError),
+    /// The daemon answered, and then no more.
+    #[error("the list breaks off after {shown} entries and is not whole: {source}")]
+    BrokenOff {
+        /// How many are written.
+        shown: u64,
+        /// Why there are no more.
+        source: CallError,
+    },
+    /// Another daemon has other slots: what it would go on with is not the rest of this list.
+    #[error(
+        "the list breaks off after {shown} entries and is not whole: the daemon was restarted meanwhile; ask again"
+    )]
+    Restarted {
+        /// How many are written.
+        shown: u64,
+    },
     /// The kernel did not answer.
     #[error("cannot read the kernel's table: {0}; run as root, or with CAP_NET_ADMIN")]
     Kernel(#[from] QueryError),
@@ -122,15 +138,20 @@ pub(crate) fn cache(
     if style == Style::Text(CacheFormat::Table) {
         table::cache_head(list.out)?;
     }
-    let mut left = part.limit.unwrap_or(u64::MAX);
+    let daemon = ask_status(client)?.started_ns;
+    let (mut shown, mut left) = (0, part.limit.unwrap_or(u64::MAX));
     let mut next = Some(part.from);
     while let Some(from) = next.filter(|_| left > 0) {
         let most = u32::try_from(left).unwrap_or(u32::MAX).min(u32::try_from(PAGE).unwrap_or(u32::MAX));
         let selection = part.selection.clone();
         let request = Request::Cache { cache, from, form, selection, most: Some(most) };
-        let Response::Page(page) = ask_again(client, &request)? else {
-            return Err(unexpected().into());
+        let answer = match ask_again(client, &request, daemon) {
+            Ok(answer) => answer.ok_or(ShowError::Restarted { shown })?,
+            Err(source) if shown > 0 => return Err(ShowError::BrokenOff { shown, source }),
+            Err(source) => return Err(source.into()),
         };
+        let Response::Page(page) = answer else { return Err(unexpected().into()) };
+        shown += page.len() as u64;
         left = left.saturating_sub(page.len() as u64);
         next = page.next;
         show_page(&mut list, &page, style)?;
@@ -140,14 +161,18 @@ pub(crate) fn cache(
 }
 
 /// Asks, once more if the daemon has hung up: whoever reads page by page may leave us waiting for longer than a daemon
-/// waits for a client, and a page says itself where it begins.
-fn ask_again(client: &mut Client, request: &Request) -> Result<Response, CallError> {
+/// waits for a client, and a page says itself where it begins. None if it is not the daemon any more that started at
+/// `daemon`.
+fn ask_again(client: &mut Client, request: &Request, daemon: u64) -> Result<Option<Response>, CallError> {
     match client.call(request) {
         Err(CallError::HungUp { .. }) => {
             client.reconnect()?;
-            client.call(request)
+            if ask_status(client)?.started_ns != daemon {
+                return Ok(None);
+            }
+            client.call(request).map(Some)
         }
-        answer => answer,
+        answer => answer.map(Some),
     }
 }
 

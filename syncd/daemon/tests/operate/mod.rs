@@ -1,5 +1,6 @@
 //! What an operator types: shown, reset, restarted, followed; and a link that fails.
 
+mod broken;
 mod letters;
 
 use std::io::{BufRead, BufReader};
