@@ -37,6 +37,9 @@ const SYSTEM: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// Everything that can be seen.
 pub(super) fn machine(config: &Path, keepalived: Option<&Path>) -> Machine {
     let config = config::load(config).map_err(|error| match error {
+        LoadError::Unreadable { file, error } if error.kind() == ErrorKind::NotFound => {
+            Unusable::Missing(file)
+        }
         LoadError::Unreadable { .. } => Unusable::Unread(error.to_string()),
         LoadError::Invalid(invalid) => Unusable::Wrong(invalid.to_string()),
     });

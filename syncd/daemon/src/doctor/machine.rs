@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::packet::network;
 use super::ruleset::Ruleset;
@@ -28,6 +29,8 @@ pub(super) struct Machine {
 /// Why there is no configuration.
 #[derive(Debug)]
 pub(super) enum Unusable {
+    /// There is none at this path.
+    Missing(PathBuf),
     /// It is not to be read.
     Unread(String),
     /// The daemon would refuse it.

@@ -112,11 +112,9 @@ impl Report {
             .iter()
             .filter(|check| self.not_checked.iter().any(|other| other.check == check.name))
             .count();
-        writeln!(
-            out,
-            "{} finding{plural}, {unchecked} of {} checks not made",
-            self.findings.len(),
-            CHECKS.len()
-        )
+        let findings = self.findings.len();
+        // With part of what it needs, a check has looked at that part.
+        let partly = if unchecked > 0 { ", or only in part" } else { "" };
+        writeln!(out, "{findings} finding{plural}, {unchecked} of {} checks not made{partly}", CHECKS.len())
     }
 }

@@ -172,7 +172,7 @@ fn what_was_not_seen_is_not_fine() {
         )
     );
     let mut blind = machine();
-    blind.config = Err(Unusable::Unread("not there".to_owned()));
+    blind.config = Err(Unusable::Unread("not ours to read".to_owned()));
     blind.roads.clear();
     let (found, unseen) = judged(&blind);
     assert_eq!(found, NONE);
@@ -190,6 +190,33 @@ fn what_was_not_seen_is_not_fine() {
             "route"
         ]
     );
+}
+
+/// What is wrong with any configuration is found without one, and none is wrong itself.
+#[test]
+fn without_a_configuration_what_can_be_judged_is() {
+    let without = |keepalived: &dyn Fn(&mut Keepalived)| {
+        let mut machine = keepalived_with(keepalived);
+        machine.config = Err(Unusable::Missing("/etc/syncd/syncd.yaml".into()));
+        machine.roads.clear();
+        machine
+    };
+    assert_eq!(judged(&without(&|_| {})).0, ["configuration"]);
+    assert!(report(&without(&|_| {})).findings[0].what.contains("/etc/syncd/syncd.yaml"));
+    let deaf = without(&|keepalived| keepalived.fifos.clear());
+    assert_eq!(judged(&deaf).0, ["configuration", "role-told"]);
+    let alone = without(&|keepalived| keepalived.groups[0].members.truncate(1));
+    assert_eq!(judged(&alone).0, ["configuration", "sync-group"]);
+    let none = without(&|keepalived| keepalived.groups.clear());
+    assert_eq!(judged(&none).0, ["configuration", "sync-group"]);
+    let mut unknown = without(&|_| {});
+    unknown.keepalived = Err("no keepalived.conf".to_owned());
+    unknown.rules = Ok(ruleset(&good(&[])));
+    let report = report(&unknown);
+    let found: Vec<&str> = report.findings.iter().map(|finding| finding.check).collect();
+    assert_eq!(found, ["configuration", "input-invalid"], "the rules are judged by a guess");
+    let why = report.not_checked.iter().find(|unseen| unseen.check == "input-invalid").unwrap();
+    assert!(why.why.ends_with("every interface was taken for one that speaks VRRP"), "{}", why.why);
 }
 
 #[test]

@@ -466,6 +466,12 @@ fn what_cannot_be_looked_at_is_never_fine() {
         for check in ["input-invalid", "vrrp-tracked", "snat-target", "role-told", "sync-group", "return"] {
             assert!(unseen.contains(&check), "{check}: {blind}");
         }
+        shell(&r1, "rm /run/r1/syncd.yaml");
+        let blind = document(&r1);
+        assert_eq!(all(&blind, "findings", "check"), ["configuration"], "{blind}");
+        assert!(all(&blind, "findings", "what")[0].contains("there is no /run/r1/syncd.yaml"), "{blind}");
+        let text = String::from_utf8_lossy(&ask(&r1, &[]).stdout).into_owned();
+        assert!(text.ends_with("1 finding, 14 of 18 checks not made, or only in part\n"), "{text}");
         prepare(&r1, None);
         // A user without rights in the namespace: nft tells him nothing.
         let text = {

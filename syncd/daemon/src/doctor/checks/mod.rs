@@ -57,7 +57,7 @@ impl Seen {
 pub(super) const CHECKS: [Check; 18] = [
     Check {
         name: "configuration",
-        costs: "syncd does not start with it, and without syncd every flow is lost",
+        costs: "syncd does not start without a valid one, and without syncd every flow is lost",
         look: configuration,
     },
     Check {
@@ -155,6 +155,10 @@ pub(super) const CHECKS: [Check; 18] = [
 fn configuration(machine: &Machine, seen: &mut Seen) {
     match &machine.config {
         Ok(_) => {}
+        Err(Unusable::Missing(file)) => seen.wrong(
+            format!("there is no {}", file.display()),
+            "write it (README, 'A first configuration'), or name the one that syncd runs with: --config FILE",
+        ),
         Err(Unusable::Unread(why)) => seen.unseen(why.clone()),
         Err(Unusable::Wrong(what)) => {
             seen.wrong(what.clone(), "repair it; 'syncd check FILE' says when it is valid");

@@ -46,8 +46,9 @@ fn sides<'a>(machine: &'a Machine, seen: &mut Seen) -> Vec<Side<'a>> {
         };
         return keepalived.instances.iter().flat_map(of).collect();
     }
-    // They are a guess, and that is said.
-    seen.take(&machine.keepalived);
+    if let Err(why) = &machine.keepalived {
+        seen.unseen(format!("{why}: every interface was taken for one that speaks VRRP"));
+    }
     let Some(interfaces) = seen.take(&machine.interfaces) else { return Vec::new() };
     let is_link = |name: &str| machine.roads.iter().any(|road| road.interface == name);
     let others = interfaces.iter().filter(|here| here.name != "lo" && !is_link(&here.name));

@@ -5,6 +5,9 @@ use crate::config::Config;
 use crate::config::keepalived::{Instance, Keepalived};
 use crate::doctor::machine::Machine;
 
+const TELL_ROLE: &str =
+    "notify-fifo in syncd.yaml and vrrp_notify_fifo in keepalived.conf, with the same path";
+
 fn both<'a>(machine: &'a Machine, seen: &mut Seen) -> Option<(&'a Config, &'a Keepalived)> {
     let config = machine.config.as_ref().ok();
     if config.is_none() {
@@ -14,7 +17,16 @@ fn both<'a>(machine: &'a Machine, seen: &mut Seen) -> Option<(&'a Config, &'a Ke
 }
 
 pub(super) fn role_told(machine: &Machine, seen: &mut Seen) {
-    let Some((config, keepalived)) = both(machine, seen) else { return };
+    let Some((config, keepalived)) = both(machine, seen) else {
+        let tells = |keepalived: &Keepalived| {
+            !keepalived.fifos.is_empty() || keepalived.groups.iter().any(|group| group.notifies)
+        };
+        if machine.keepalived.as_ref().is_ok_and(|keepalived| !tells(keepalived)) {
+            let what = "keepalived writes into no FIFO, and none of its groups calls a script";
+            seen.wrong(what, TELL_ROLE);
+        }
+        return;
+    };
     match &config.failover.notify_fifo {
         Some(fifo) => {
             let fifo = fifo.to_string_lossy();
@@ -33,9 +45,7 @@ pub(super) fn role_told(machine: &Machine, seen: &mut Seen) {
                     "syncd reads no FIFO, and the group {} of keepalived calls no script that could tell it the role",
                     config.failover.sync_group
                 );
-                let remedy =
-                    "notify-fifo in syncd.yaml and vrrp_notify_fifo in keepalived.conf, with the same path";
-                seen.wrong(what, remedy);
+                seen.wrong(what, TELL_ROLE);
             }
         }
     }
@@ -51,7 +61,18 @@ pub(super) fn role_reload(machine: &Machine, seen: &mut Seen) {
 }
 
 pub(super) fn sync_group(machine: &Machine, seen: &mut Seen) {
-    let Some((config, keepalived)) = both(machine, seen) else { return };
+    let Some((config, keepalived)) = both(machine, seen) else {
+        if let Ok(keepalived) = &machine.keepalived {
+            let members = keepalived.groups.iter().flat_map(|group| &group.members);
+            // Whichever group is meant: who is in none is not in that one.
+            let outside = outside(keepalived, &members.collect::<Vec<_>>());
+            if !outside.is_empty() {
+                let what = format!("{} with shared addresses: in no sync group", outside.join(", "));
+                seen.wrong(what, "one vrrp_sync_group that names every instance");
+            }
+        }
+        return;
+    };
     let name = &config.failover.sync_group;
     let Some(group) = keepalived.groups.iter().find(|group| group.name == *name) else {
         let names: Vec<&str> = keepalived.groups.iter().map(|group| group.name.as_str()).collect();
@@ -66,12 +87,7 @@ pub(super) fn sync_group(machine: &Machine, seen: &mut Seen) {
     };
     let exists = |member: &&String| keepalived.instances.iter().any(|instance| instance.name == **member);
     let (there, gone): (Vec<&String>, Vec<&String>) = group.members.iter().partition(exists);
-    let moves = |addresses: &[std::net::IpAddr]| !addresses.is_empty();
-    let outside = keepalived.instances.iter().filter(|instance| moves(&instance.addresses));
-    let outside: Vec<&str> = outside
-        .map(|instance| instance.name.as_str())
-        .filter(|name| there.iter().all(|member| member != name))
-        .collect();
+    let outside = outside(keepalived, &there);
     if !outside.is_empty() {
         let what = format!("{} with shared addresses: not in the sync group {name}", outside.join(", "));
         seen.wrong(what, format!("name every instance in the group of vrrp_sync_group {name}"));
@@ -82,6 +98,13 @@ pub(super) fn sync_group(machine: &Machine, seen: &mut Seen) {
             format!("the sync group {name} names {}, and there is no such vrrp_instance", names.join(", "));
         seen.wrong(what, "correct the names: keepalived leaves the group out otherwise");
     }
+}
+
+/// The instances that move addresses and are no members.
+fn outside<'k>(keepalived: &'k Keepalived, members: &[&String]) -> Vec<&'k str> {
+    let moving = keepalived.instances.iter().filter(|instance| !instance.addresses.is_empty());
+    let names = moving.map(|instance| instance.name.as_str());
+    names.filter(|name| members.iter().all(|member| member != name)).collect()
 }
 
 pub(super) fn takes_back(machine: &Machine, seen: &mut Seen) {
