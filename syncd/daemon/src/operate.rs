@@ -14,6 +14,7 @@ use crate::control::client::{CallError, Client};
 use crate::control::protocol::{Request, Response, StepWord};
 use crate::log;
 use crate::show::done::{CacheReset, Restarted, TableEmptied, VERSION};
+use crate::show::metrics::MetricsView;
 use crate::show::print::{self, Part, Style};
 use crate::show::table::CacheFormat;
 use crate::show::{failover, handover, ready};
@@ -27,7 +28,7 @@ pub(crate) fn show(show: &Show, out: &mut impl Write) -> anyhow::Result<()> {
         Show::ConntrackSync { what } => show_sync(what, out),
         Show::Failover { number, question } => show_failovers(*number, question, out),
         Show::Log(crate::args::Log::ConntrackSync(question)) => log::show(question, out),
-        Show::Metrics(control) => show_metrics(&control.socket, out),
+        Show::Metrics(question) => show_metrics(question, out),
         Show::Conntrack { what: Conntrack::Statistics(output) } => Ok(print::processors(output.json, out)?),
         Show::Conntrack { what: Conntrack::Table(kernel) } => {
             let style = style(kernel.output.json, kernel.xml, kernel.format);
@@ -88,11 +89,17 @@ fn show_failovers(most: u32, question: &Question, out: &mut impl Write) -> anyho
     Ok(out.write_all(failover::text(&view).as_bytes())?)
 }
 
-fn show_metrics(socket: &Path, out: &mut impl Write) -> anyhow::Result<()> {
-    match Client::connect(socket)?.call(&Request::Metrics)? {
-        Response::Metrics(page) => Ok(out.write_all(page.as_bytes())?),
-        _ => bail!("the daemon answered something else; use the syncd of the daemon's own version"),
+fn show_metrics(question: &Question, out: &mut impl Write) -> anyhow::Result<()> {
+    let Response::Metrics(page) = Client::connect(&question.control.socket)?.call(&Request::Metrics)? else {
+        bail!("the daemon answered something else; use the syncd of the daemon's own version");
+    };
+    if question.output.json {
+        let view = MetricsView::read(&page);
+        let view =
+            view.context("cannot understand the daemon's page; use the syncd of the daemon's own version")?;
+        return Ok(print::document(out, &view)?);
     }
+    Ok(out.write_all(page.as_bytes())?)
 }
 
 /// `ready`. Whether it is; with `keepalived`, whether the priority stays as it is.

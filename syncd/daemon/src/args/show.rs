@@ -5,7 +5,7 @@ use std::str::FromStr;
 use clap::{Args, Subcommand, ValueEnum};
 use syncd_core::flow::Family;
 
-use super::{Control, Output, Question};
+use super::{Output, Question};
 use crate::control::protocol::Cache;
 use crate::show::selection::Selection;
 use crate::show::table::{CacheFormat, TableFormat};
@@ -42,7 +42,9 @@ pub(crate) enum Show {
     #[command(subcommand)]
     Log(Log),
     /// The daemon's numbers as Prometheus reads them, whether or not they are shown on a socket.
-    Metrics(Control),
+    ///
+    /// With --json the same metrics and samples as objects.
+    Metrics(Question),
 }
 
 /// After `show log` and `monitor log`.

@@ -13,4 +13,4 @@ mod text;
 pub(crate) mod transitions;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
 use syncd_core::ftfw::{LAG_BOUNDS, Lag};
 use syncd_core::replica::{CommitStatus, Progress, Reason, Role, Stats, Status, Sync};
 use syncd_core::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use crate::last_role::Transition;
 use crate::readiness::Standing;
 use crate::readiness::judge::{Code, Unready};
 use crate::readiness::priority::Level;
+use crate::show::metrics::MetricsView;
 use crate::show::view::{Current, DaemonView, LinkTraffic, LinkView, Setting, StatisticsView, StatusView};
 
 fn at(millis: u64) -> Instant {
@@ -139,6 +141,11 @@ fn page_of(sync: Sync, past: bool) -> String {
 
 fn whole() -> String {
     page_of(Sync::CatchingUp(Reason::PeerHello), true)
+}
+
+/// Pages in which there is all that there can be, and as little as there can be.
+pub(crate) fn pages() -> [String; 2] {
+    [whole(), page_of(Sync::PeerLost { heard: None }, false)]
 }
 
 /// Names of the page and their types.
@@ -271,6 +278,49 @@ fn whatever_a_label_says_stays_in_its_quotes() {
         text.finish(),
         "# HELP m a \\\\ and\\na line\n# TYPE m gauge\nm{group=\"a\\\"b\\\\c\\nd\"} 1\n"
     );
+}
+
+/// What JSON says of a page is that page.
+#[test]
+fn the_page_as_a_document() {
+    let read = |page: &str| serde_json::to_value(MetricsView::read(page).expect("a page")).expect("JSON");
+    let page = whole();
+    let document = read(&page);
+    let metrics = document["metrics"].as_array().expect("a list");
+    let kinds: BTreeMap<&str, &str> = metrics
+        .iter()
+        .map(|metric| (metric["name"].as_str().expect("a name"), metric["type"].as_str().expect("a type")))
+        .collect();
+    assert_eq!(kinds, families(&page));
+    let samples = metrics.iter().flat_map(|metric| metric["samples"].as_array().expect("a list"));
+    let lines: Vec<String> = samples
+        .map(|sample| {
+            let labels = sample["labels"].as_object().expect("an object").iter();
+            let labels: BTreeSet<String> = labels.map(|(name, value)| format!("{name}={value}")).collect();
+            format!("{} {labels:?} {}", sample["name"].as_str().expect("a name"), sample["value"])
+        })
+        .collect();
+    let expected = page.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let (name, value) = line.rsplit_once(' ').expect("a value");
+        let (name, labels) = name.split_once('{').unwrap_or((name, "}"));
+        let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty());
+        let labels: BTreeSet<String> = labels.map(str::to_owned).collect();
+        format!("{name} {labels:?} {value}")
+    });
+    assert_eq!(lines, expected.collect::<Vec<_>>());
+
+    let mut text = Text::default();
+    let said = "a\"b\\c\nd},e=\"f\\";
+    text.family("m", Kind::Gauge, "a \\ and\na line").sample(&[("group", said), ("x", "")], 1.5);
+    let document = read(&text.finish());
+    assert_eq!(document["metrics"][0]["help"], "a \\ and\na line");
+    let sample = &document["metrics"][0]["samples"][0];
+    assert_eq!(*sample, json!({ "name": "m", "labels": { "group": said, "x": "" }, "value": 1.5 }));
+    for page in
+        ["m 1\n", "# TYPE m gauge\n", "# HELP m h\n# TYPE m gauge\nm{a=\"b} 1\n", "# HELP m h\nm one\n"]
+    {
+        assert!(MetricsView::read(page).is_none(), "{page}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub(crate) mod extras;
 pub(crate) mod failover;
 pub(crate) mod flows;
 pub(crate) mod handover;
+pub(crate) mod metrics;
 pub(crate) mod page;
 pub(crate) mod print;
 pub(crate) mod processors;

@@ -384,6 +384,7 @@ fn every_answer_keeps_to_its_schema() {
             ("expectations", "show conntrack-sync internal-cache expect"),
             ("ready", "ready"),
             ("failover", "show failover"),
+            ("metrics", "show metrics"),
             ("reload", "reload"),
             ("reset-cache", "reset conntrack-sync internal-cache"),
             ("reset-cache", "reset conntrack-sync external-cache"),

@@ -15,6 +15,7 @@ use crate::control::protocol::FilterView;
 use crate::journal::told::LineView;
 use crate::show::done;
 use crate::show::failover::FailoversView;
+use crate::show::metrics::MetricsView;
 
 /// What was seen at one place.
 #[derive(Default)]
@@ -329,13 +330,20 @@ fn a_filter_is_told_as_it_is() {
 }
 
 #[test]
+fn metrics() {
+    let pages = crate::metrics::tests::pages();
+    let views = pages.iter().map(|page| value(&MetricsView::read(page).unwrap()));
+    hold("metrics", "syncd show metrics --json", &views.collect::<Vec<Value>>());
+}
+
+#[test]
 fn doctor() {
     let full = value(&crate::doctor::tests::document());
     hold("doctor", "syncd doctor --json", &[full]);
 }
 
 /// The commands that have `--json`, and which schema their answers keep to.
-const ANSWERS: [(&str, &str); 25] = [
+const ANSWERS: [(&str, &str); 26] = [
     ("check", "check"),
     ("import", "import"),
     ("explain", "explain"),
@@ -355,6 +363,7 @@ const ANSWERS: [(&str, &str); 25] = [
     ("show conntrack statistics", "processors"),
     ("show failover", "failover"),
     ("show log conntrack-sync", "line"),
+    ("show metrics", "metrics"),
     ("reset conntrack-sync internal-cache", "reset-cache"),
     ("reset conntrack-sync external-cache", "reset-cache"),
     ("reset conntrack", "reset-table"),
