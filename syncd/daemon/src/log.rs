@@ -20,8 +20,8 @@ use crate::show::text::utc;
 #[cfg(test)]
 mod tests;
 
-/// The unit whose journal is shown when no daemon answers.
-const UNIT: &str = "syncd.service";
+/// Below it the packaged units have their sockets.
+const RUN: &str = "/run/syncd";
 /// `monitor` begins with so many lines, like `journalctl --follow`.
 const BACKLOG: usize = 10;
 
@@ -80,10 +80,16 @@ fn source(question: &Question) -> Result<Source, CallError> {
         Ok((Some(unit), _)) if !question.output.json && has_journal() => Ok(Source::Journal(unit)),
         Ok((_, client)) => Ok(Source::Daemon(client)),
         Err(CallError::Unreachable { .. }) if !question.output.json && has_journal() => {
-            Ok(Source::Journal(UNIT.to_owned()))
+            Ok(Source::Journal(unit(&question.control.socket)))
         }
         Err(error) => Err(error),
     }
+}
+
+/// The unit whose daemon would listen on this socket; for when none does.
+fn unit(socket: &Path) -> String {
+    let name = socket.strip_prefix(RUN).ok().and_then(|below| below.to_str()?.strip_suffix("/control"));
+    name.map_or_else(|| "syncd.service".to_owned(), |name| format!("syncd@{name}.service"))
 }
 
 /// Whether this machine was booted by systemd (`sd_booted(3)`).

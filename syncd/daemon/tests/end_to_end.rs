@@ -366,7 +366,7 @@ fn exit_codes_and_refusals() {
         assert_eq!(
             String::from_utf8_lossy(&nobody.stderr),
             "syncd: cannot reach the daemon on /run/r1/control: No such file or directory (os error 2); \
-             start it with 'syncd run --config FILE', or give its --socket\n"
+             start it ('systemctl start syncd', or 'syncd run --config FILE'), or give its --socket\n"
         );
         assert_eq!(code(&r1, &["role", "king"]), Some(2));
         assert_eq!(code(&r1, &["show", "everything"]), Some(2));

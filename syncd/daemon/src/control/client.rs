@@ -41,7 +41,7 @@ pub(crate) enum CallError {
 fn unreachable_remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => "run as root, or as the user who runs the daemon",
-        _ => "start it with 'syncd run --config FILE', or give its --socket",
+        _ => "start it ('systemctl start syncd', or 'syncd run --config FILE'), or give its --socket",
     }
 }
 

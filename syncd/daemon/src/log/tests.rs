@@ -1,19 +1,31 @@
 //! Whoever follows the lines of a daemon goes on with those of the next one, whenever the first one hangs up.
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::{env, fs, thread};
 
 use serde_json::Map;
 use socket2::Socket;
 use syncd_core::replica::Sync;
 
-use super::follow;
+use super::{follow, unit};
 use crate::control::LONGEST_RECORD;
 use crate::control::claim::Claim;
 use crate::control::client::Client;
 use crate::control::protocol::{self, Response};
 use crate::journal::told::LineView;
 use crate::show::tests::status;
+
+#[test]
+fn a_daemon_that_is_not_there_has_the_journal_of_its_own_unit() {
+    for (socket, expected) in [
+        ("/run/syncd/control", "syncd.service"),
+        ("/run/syncd/blue/control", "syncd@blue.service"),
+        ("/run/elsewhere/control", "syncd.service"),
+    ] {
+        assert_eq!(unit(Path::new(socket)), expected);
+    }
+}
 
 /// A daemon that started at that moment says how it is.
 fn started(at: u64) -> Response {
