@@ -217,6 +217,14 @@ fn protocols(reader: &mut Reader<'_>, cursor: &Cursor<'_>) -> Vec<Protocol> {
             }
         }
     }
+    if matches!(cursor.node, Node::List(items) if items.is_empty()) {
+        reader.remark(
+            cursor,
+            Part::Key,
+            "an empty list: all protocols are replicated",
+            "leave it out, or name protocols",
+        );
+    }
     accepted
 }
 
@@ -243,7 +251,14 @@ fn networks(reader: &mut Reader<'_>, cursor: &Cursor<'_>) -> Vec<Network> {
             Ok(network) if ignored.contains(&network) => {
                 reader.note(&item, Part::Value, &format!("'{word}' is there twice"), "write it once");
             }
-            Ok(network) => ignored.push(network),
+            Ok(network) => {
+                if word.ends_with("/0") {
+                    let family = if word.contains(':') { "IPv6" } else { "IPv4" };
+                    let reason = format!("{word} is every address: no flow of {family} is replicated");
+                    reader.remark(&item, Part::Value, &reason, "leave it out, unless that is meant");
+                }
+                ignored.push(network);
+            }
             Err(reason) => reader.note(&item, Part::Value, &reason, remedy),
         }
     }

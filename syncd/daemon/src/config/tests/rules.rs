@@ -48,6 +48,7 @@ const RULES: &[(&str, bool)] = &[
     ("s11-track-file-is-fifo", false),
     ("s11-ready-timeout-alone", true),
     ("s12-purge-cuts-logins", true),
+    ("s14-filter-of-all", true),
     ("m8-interface-in-a-vrf", true),
     ("s13-interface-of-a-bridge", true),
 ];
