@@ -112,6 +112,7 @@ pub(crate) fn import(
         let problem = checked.as_ref().err().map(ToString::to_string);
         let document = serde_json::json!({
             "version": VERSION, "configuration": yaml, "keys": fates, "problem": problem,
+            "sync_group_made_up": lacks_group,
         });
         writeln!(out, "{document}")?;
         return Ok(checked.is_ok());

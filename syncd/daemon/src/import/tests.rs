@@ -67,6 +67,7 @@ fn each_key_of_a_source_has_its_fate_in_json() {
             .is_some_and(|yaml| yaml.contains("{ sync-group: MINE, notify-fifo: \"/run/x.fifo\" }")),
         "{document}"
     );
+    assert_eq!(document["sync_group_made_up"], false);
 }
 
 #[test]
@@ -78,7 +79,19 @@ fn what_is_no_such_file_is_refused_with_a_reason() {
     assert!(refused("set service x\n").contains("no block 'Sync'"));
     assert!(refused(&"a {".repeat(50)).contains("blocks in more than 8 blocks"));
     let refused = |text: &str| vyos::import(text, &Wiring::default()).expect_err(text).to_string();
-    assert!(refused("set system host-name r1\n").starts_with("there is no line 'set service conntrack-sync"));
+    let no_listing = "there is no line 'set service conntrack-sync";
+    assert!(refused("set system host-name r1\n").starts_with(no_listing));
+    assert!(refused("delete service conntrack-sync interface eth2\n").starts_with(no_listing));
+}
+
+/// A session's commands are no listing: what they undo is not taken for what is configured without a word.
+#[test]
+fn what_a_session_deletes_is_told() {
+    let session = "set service conntrack-sync interface eth2\ndelete service conntrack-sync interface eth2\n";
+    let imported = vyos::import(session, &Wiring::default()).expect("one line");
+    let told: Vec<_> = imported.fates.iter().map(|fate| (fate.line, fate.verdict)).collect();
+    assert_eq!(told, [(1, Verdict::Same), (2, Verdict::NotCarried)]);
+    assert_eq!(imported.fates[1].key, "delete service conntrack-sync interface eth2");
 }
 
 #[test]

@@ -10,8 +10,6 @@ use super::draft::Draft;
 use super::{Fate, Imported, Verdict, Wiring};
 use crate::config::{self, keys};
 
-const PREFIX: [&str; 3] = ["set", "service", "conntrack-sync"];
-
 /// Makes ours of it.
 ///
 /// # Errors
@@ -19,15 +17,24 @@ const PREFIX: [&str; 3] = ["set", "service", "conntrack-sync"];
 /// When there is no line of conntrack-sync.
 pub(super) fn import(text: &str, wiring: &Wiring) -> anyhow::Result<Imported> {
     let mut draft = Draft::default();
-    let mut fates = Vec::new();
+    let (mut fates, mut is_listing) = (Vec::new(), false);
     for (number, line) in (1..).zip(text.lines()) {
         let words = words(line);
-        let Some(rest) = words.strip_prefix(&PREFIX.map(str::to_owned)[..]) else { continue };
-        let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-        let (verdict, reason) = take(&mut draft, &rest);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let [verb @ ("set" | "delete"), "service", "conntrack-sync", rest @ ..] = words.as_slice() else {
+            continue;
+        };
+        if *verb == "delete" {
+            // In the order of a session it would undo lines before it; a listing has none.
+            let reason = "what is set stays: give the output of 'show configuration commands', not the commands of a session";
+            fates.push(Fate::new(number, words.join(" "), Verdict::NotCarried, reason));
+            continue;
+        }
+        is_listing = true;
+        let (verdict, reason) = take(&mut draft, rest);
         fates.push(Fate::new(number, rest.join(" "), verdict, reason));
     }
-    if fates.is_empty() {
+    if !is_listing {
         bail!(
             "there is no line 'set service conntrack-sync ...'; give the output of VyOS's 'show configuration commands'"
         );

@@ -268,6 +268,13 @@ fn imports() {
             crate::import::import(language, &file, &wiring, true, &mut out, &mut Vec::new()).unwrap();
         }
     }
+    // One that cannot be made valid.
+    let file = env::temp_dir().join(format!("syncd-import-{}.vyos", std::process::id()));
+    fs::write(&file, "set service conntrack-sync mcast-group 225.0.0.51\n").unwrap();
+    let language = crate::import::Language::Vyos;
+    let valid = crate::import::import(language, &file, &wiring, true, &mut out, &mut Vec::new());
+    fs::remove_file(&file).unwrap();
+    assert!(!valid.unwrap());
     hold("import", "syncd import --json", &documents(&out));
 }
 
