@@ -35,5 +35,6 @@ pub use message::{Message, MessageView, Messages};
 pub use nix::errno::Errno;
 pub use nla::DecodeError;
 pub use socket::{
-    DumpSummary, EventError, EventSocket, ProcessorStats, QueryError, QuerySocket, RequestSocket, SocketError,
+    DumpSummary, EventError, EventSocket, Inbox, ProcessorStats, QueryError, QuerySocket, RequestSocket,
+    SocketError, Truncated,
 };

@@ -5,6 +5,7 @@
 //! socket (`EBUSY`) and because answers must not wait behind events. Tested in `tests/kernel.rs`.
 
 mod event;
+mod inbox;
 mod operator;
 mod query;
 mod request;
@@ -19,6 +20,7 @@ use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 pub use event::{EventError, EventSocket};
+pub use inbox::{Inbox, Truncated};
 pub use operator::ProcessorStats;
 pub use query::{DumpSummary, QueryError, QuerySocket};
 pub use request::RequestSocket;
@@ -88,10 +90,7 @@ enum Received {
     /// `ENOBUFS`: something was lost for lack of buffer. Reading goes on afterwards.
     Lost,
     /// A datagram longer than the buffer; it is gone.
-    Truncated {
-        /// Its length.
-        len: usize,
-    },
+    Truncated,
 }
 
 /// A bound `NETLINK_NETFILTER` socket.
@@ -175,7 +174,7 @@ impl Link {
             match self.socket.recv_from(&mut &mut *buffer, libc::MSG_TRUNC) {
                 // Another program with CAP_NET_ADMIN may write to us; only port 0 is the kernel.
                 Ok((_, sender)) if sender.port_number() != 0 => {}
-                Ok((len, _)) if len > buffer.len() => return Ok(Received::Truncated { len }),
+                Ok((len, _)) if len > buffer.len() => return Ok(Received::Truncated),
                 Ok((len, _)) => return Ok(Received::Datagram(len)),
                 Err(error) => match errno(&error) {
                     Errno::EINTR => {}
@@ -184,6 +183,19 @@ impl Link {
                     errno => return Err(SocketError { attempt: Attempt::Receive, errno }),
                 },
             }
+        }
+    }
+
+    /// Receives datagrams of the kernel, as many as wait and there is room for. Says how many were taken.
+    fn recv_many(&self, inbox: &mut Inbox, most: usize) -> Result<usize, EventError> {
+        loop {
+            return match inbox.fill(&self.socket, most) {
+                Ok(filled) => Ok(filled),
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) => Ok(0),
+                Err(Errno::ENOBUFS) => Err(EventError::Overrun),
+                Err(errno) => Err(EventError::Socket(SocketError { attempt: Attempt::Receive, errno })),
+            };
         }
     }
 

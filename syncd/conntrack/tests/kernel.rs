@@ -6,7 +6,8 @@ mod sandbox;
 use std::collections::BTreeMap;
 
 use syncd_conntrack::{
-    Batch, Decoded, Errno, EventError, EventSocket, Message, Messages, QuerySocket, RequestSocket, decode,
+    Batch, Decoded, Errno, EventError, EventSocket, Inbox, Message, Messages, QuerySocket, RequestSocket,
+    Truncated, decode,
 };
 use syncd_core::flow::{
     Address, AttrSet, Change, Family, Flow, Origin, Protocol, Status, TcpFlags, TcpState, Tuple, Whole,
@@ -101,10 +102,10 @@ fn dump(socket: &mut QuerySocket) -> Vec<Whole> {
 
 /// All events that wait, in order.
 fn events(socket: &EventSocket, ours: &[u32]) -> Vec<Decoded> {
-    let mut buffer = vec![0; EventSocket::BUFFER];
+    let mut inbox = Inbox::new(EventSocket::LONGEST);
     let mut seen = Vec::new();
-    while let Some(datagram) = socket.recv(&mut buffer).unwrap() {
-        for message in Messages::new(datagram) {
+    while socket.recv(&mut inbox, usize::MAX).unwrap() > 0 {
+        for message in inbox.iter().flat_map(|datagram| Messages::new(datagram.unwrap())) {
             let Ok(Message::Netfilter(view)) = message else { panic!("an event, not {message:?}") };
             seen.push(decode(&view, ours).unwrap());
         }
@@ -400,12 +401,12 @@ fn an_overrun_is_said_counted_and_outgrown() {
         let mut requests = RequestSocket::open().unwrap();
         let flows: Vec<_> = (1..=64).map(udp).collect();
         create_all(&mut requests, &flows, 60);
-        let mut buffer = vec![0; EventSocket::BUFFER];
+        let mut inbox = Inbox::new(EventSocket::LONGEST);
         let (mut read, mut overruns) = (0, 0);
         loop {
-            match socket.recv(&mut buffer) {
-                Ok(Some(_)) => read += 1,
-                Ok(None) => break,
+            match socket.recv(&mut inbox, 10) {
+                Ok(0) => break,
+                Ok(taken) => read += taken as u64,
                 Err(EventError::Overrun) => overruns += 1,
                 Err(error) => panic!("{error}"),
             }
@@ -432,14 +433,14 @@ fn an_overrun_is_said_counted_and_outgrown() {
 }
 
 #[test]
-fn a_short_buffer_is_noticed() {
-    sandbox::run("a_short_buffer_is_noticed", || {
+fn a_short_inbox_is_noticed() {
+    sandbox::run("a_short_inbox_is_noticed", || {
         let socket = EventSocket::open(1 << 20).unwrap();
         let mut requests = RequestSocket::open().unwrap();
         create_all(&mut requests, &[udp(1), udp(2)], 60);
-        let mut short = [0; 64];
-        let error = socket.recv(&mut short).unwrap_err();
-        assert!(matches!(error, EventError::Truncated { len } if len > 64), "{error}");
+        let mut short = Inbox::new(64);
+        assert_eq!(socket.recv(&mut short, 1).unwrap(), 1);
+        assert_eq!(short.iter().collect::<Vec<_>>(), [Err(Truncated)]);
         assert_eq!(events(&socket, &[]).len(), 1, "the next one is whole");
     });
 }

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use syncd_conntrack::{
-    Batch, DecodedExpectation, Errno, EventSocket, Message, Messages, QuerySocket, RequestSocket,
+    Batch, DecodedExpectation, Errno, EventSocket, Inbox, Message, Messages, QuerySocket, RequestSocket,
     decode_expectation,
 };
 use syncd_core::flow::{
@@ -71,10 +71,10 @@ fn dump(socket: &mut QuerySocket) -> Vec<Expectation> {
 
 /// All events about expectations that wait, in order.
 fn events(socket: &EventSocket, ours: &[u32]) -> Vec<DecodedExpectation> {
-    let mut buffer = vec![0; EventSocket::BUFFER];
+    let mut inbox = Inbox::new(EventSocket::LONGEST);
     let mut seen = Vec::new();
-    while let Some(datagram) = socket.recv(&mut buffer).unwrap() {
-        for message in Messages::new(datagram) {
+    while socket.recv(&mut inbox, usize::MAX).unwrap() > 0 {
+        for message in inbox.iter().flat_map(|datagram| Messages::new(datagram.unwrap())) {
             let Ok(Message::Netfilter(view)) = message else { panic!("an event, not {message:?}") };
             seen.extend(decode_expectation(&view, ours));
         }

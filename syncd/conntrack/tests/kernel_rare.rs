@@ -3,7 +3,9 @@
 mod programs;
 mod sandbox;
 
-use syncd_conntrack::{Batch, Errno, EventSocket, Message, Messages, QuerySocket, RequestSocket, decode};
+use syncd_conntrack::{
+    Batch, Errno, EventSocket, Inbox, Message, Messages, QuerySocket, RequestSocket, decode,
+};
 use syncd_core::flow::{
     Address, AttrSet, Change, Dccp, ExtraSet, Extras, Family, Flow, HelperName, Labels, Parent, Protocol,
     SctpState, SequenceShift, Status, Synproxy, TcpState, Tuple, Whole,
@@ -170,10 +172,10 @@ fn events_say_what_few_flows_have() {
             assert_eq!(create(&mut requests, &whole), Ok(()));
         }
         assert_eq!(execute(&mut requests, |batch| batch.delete(1, &sctp(2, 4))), [Ok(())]);
-        let mut buffer = vec![0; EventSocket::BUFFER];
+        let mut inbox = Inbox::new(EventSocket::LONGEST);
         let mut said = Vec::new();
-        while let Some(datagram) = socket.recv(&mut buffer).unwrap() {
-            for message in Messages::new(datagram) {
+        while socket.recv(&mut inbox, usize::MAX).unwrap() > 0 {
+            for message in inbox.iter().flat_map(|datagram| Messages::new(datagram.unwrap())) {
                 let Ok(Message::Netfilter(view)) = message else { panic!("an event, not {message:?}") };
                 let decoded = decode(&view, &[]).unwrap();
                 assert_eq!(decoded.skipped, 0);

@@ -10,7 +10,7 @@ use std::fs;
 use std::task::{Context, Poll};
 
 use syncd_conntrack::{
-    DecodeError, EventError, EventSocket, Message, MessageView, Messages, SocketError, decode,
+    DecodeError, EventError, EventSocket, Inbox, Message, MessageView, Messages, SocketError, decode,
     decode_expectation,
 };
 use syncd_core::flow::Change;
@@ -70,7 +70,7 @@ const EVENT_SIZE: usize = 512;
 pub(crate) struct Kernel {
     events: EventSocket,
     ready: Ready,
-    buffer: Box<[u8]>,
+    inbox: Inbox,
     buffer_limit: usize,
     writer: Writer,
     queries: QueryThread,
@@ -96,7 +96,7 @@ impl Kernel {
         Ok(Self {
             ready,
             events,
-            buffer: vec![0; EventSocket::BUFFER].into(),
+            inbox: Inbox::new(EventSocket::LONGEST),
             buffer_limit: event_buffer,
             writer: Writer::start()?,
             queries: QueryThread::start()?,
@@ -170,36 +170,59 @@ impl Kernel {
     ) -> Result<usize, SocketError> {
         assert!(self.writer.is_told(), "an event of a flow that was written comes behind the outcome");
         let ours = [self.writer.port_id()];
-        for done in 0..budget {
-            let datagram = match self.events.recv(&mut self.buffer) {
-                Ok(Some(datagram)) => datagram,
-                Ok(None) => {
+        let mut done = 0;
+        while done < budget {
+            match self.events.recv(&mut self.inbox, budget - done) {
+                Ok(0) => {
                     self.ready.exhausted();
                     self.begin_dump(now, replica, usize::MAX);
                     return Ok(done);
                 }
-                Err(EventError::Overrun | EventError::Truncated { .. }) => {
-                    // What was dropped up to here is told by this; see `look_at_drops`.
-                    self.counts.events_dropped = self.events.drops().unwrap_or(self.counts.events_dropped);
-                    replica.handle_overrun(now);
-                    let size = self.events.grow(self.buffer_limit)?;
-                    journal.event_buffer(size, size >= self.buffer_limit);
+                Ok(taken) => done += taken,
+                Err(EventError::Overrun) => {
+                    done += 1;
+                    self.events_lost(now, replica, journal)?;
                     continue;
                 }
                 Err(EventError::Socket(error)) => return Err(error),
-            };
-            for message in Messages::new(datagram) {
-                let Ok(Message::Netfilter(view)) = message else {
-                    self.counts.malformed += 1;
+            }
+            let mut truncated = false;
+            for datagram in self.inbox.iter() {
+                let Ok(datagram) = datagram else {
+                    truncated = true;
                     continue;
                 };
-                if hand_over(&view, &ours, now, replica, &mut self.counts).is_err() {
-                    self.counts.malformed += 1;
+                for message in Messages::new(datagram) {
+                    let Ok(Message::Netfilter(view)) = message else {
+                        self.counts.malformed += 1;
+                        continue;
+                    };
+                    if hand_over(&view, &ours, now, replica, &mut self.counts).is_err() {
+                        self.counts.malformed += 1;
+                    }
                 }
+            }
+            if truncated {
+                self.events_lost(now, replica, journal)?;
             }
         }
         self.begin_dump(now, replica, budget);
         Ok(budget)
+    }
+
+    /// The kernel has dropped events for lack of buffer, or one did not fit.
+    fn events_lost(
+        &mut self,
+        now: Instant,
+        replica: &mut Doors,
+        journal: &Journal,
+    ) -> Result<(), SocketError> {
+        // What was dropped up to here is told by this; see `look_at_drops`.
+        self.counts.events_dropped = self.events.drops().unwrap_or(self.counts.events_dropped);
+        replica.handle_overrun(now);
+        let size = self.events.grow(self.buffer_limit)?;
+        journal.event_buffer(size, size >= self.buffer_limit);
+        Ok(())
     }
 
     /// Compares the kernel's own count of undelivered events with what it has reported: a loss it was silent about

@@ -59,7 +59,7 @@ pub const TARGETS: [Target; 9] = [
     Target {
         name: "ctnetlink",
         shape: Shape::Tree(&NETLINK),
-        longest: syncd_conntrack::EventSocket::BUFFER,
+        longest: syncd_conntrack::EventSocket::LONGEST,
         limits: Limits { largest: MIB, peak: 4 * MIB, time: Duration::from_millis(50) },
         seeds: ctnetlink::seeds,
         run: ctnetlink::run,

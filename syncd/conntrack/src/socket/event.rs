@@ -6,7 +6,8 @@
 use core::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use super::{Link, Received, SocketError};
+use super::inbox::Inbox;
+use super::{Link, SocketError};
 use crate::uapi::group;
 
 /// A subscription to NEW, UPDATE and DESTROY of this network namespace.
@@ -24,11 +25,6 @@ pub enum EventError {
     /// Events were lost: the buffer was full (`ENOBUFS`). What is queued is still readable, so read on; said once per
     /// congestion, not per loss. A DESTROY comes again by itself, a NEW or UPDATE does not: a resync is due.
     Overrun,
-    /// An event of `len` bytes did not fit the buffer and is gone. The same as an overrun, and the buffer is too small.
-    Truncated {
-        /// How long it was.
-        len: usize,
-    },
     /// The socket is broken.
     Socket(SocketError),
 }
@@ -37,7 +33,6 @@ impl fmt::Display for EventError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Overrun => f.write_str("conntrack events were lost: the receive buffer was full"),
-            Self::Truncated { len } => write!(f, "a conntrack event of {len} bytes did not fit"),
             Self::Socket(error) => error.fmt(f),
         }
     }
@@ -46,9 +41,9 @@ impl fmt::Display for EventError {
 impl std::error::Error for EventError {}
 
 impl EventSocket {
-    /// A good length for the buffer given to [`EventSocket::recv`], in bytes. Events are of 150 to 300 bytes; with
-    /// labels and the private state of a helper (`ctnetlink_nlmsg_size`) still far below.
-    pub const BUFFER: usize = 8192;
+    /// Longer than any event, in bytes: they are of 150 to 300; with labels and the private state of a helper
+    /// (`ctnetlink_nlmsg_size`) still far below.
+    pub const LONGEST: usize = 8192;
 
     /// Opens the socket with a receive buffer of `receive_buffer` bytes (in the unit of `SO_RCVBUF`), or what is
     /// permitted, which [`EventSocket::receive_buffer`] tells. One event of a TCP flow takes about 1,280 bytes of
@@ -75,17 +70,13 @@ impl EventSocket {
         self.link.join(group::EXPECT_DESTROY)
     }
 
-    /// One datagram, which holds one event; `None` when none waits.
+    /// Takes what waits, at most `most` datagrams and as many as there is room for, each of which holds one event. Says how
+    /// many were taken from the socket, those of other programs included; 0 when none waits.
     ///
     /// # Errors
-    /// See [`EventError`]; the first two are the world's and reading goes on after them.
-    pub fn recv<'b>(&self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>, EventError> {
-        match self.link.recv(buffer).map_err(EventError::Socket)? {
-            Received::Datagram(len) => Ok(Some(&buffer[..len])),
-            Received::Nothing => Ok(None),
-            Received::Lost => Err(EventError::Overrun),
-            Received::Truncated { len } => Err(EventError::Truncated { len }),
-        }
+    /// See [`EventError`]; the first is the world's and reading goes on after it.
+    pub fn recv(&self, inbox: &mut Inbox, most: usize) -> Result<usize, EventError> {
+        self.link.recv_many(inbox, most)
     }
 
     /// Doubles the receive buffer, up to `limit` bytes, and returns what it is now.

@@ -285,7 +285,7 @@ fn read(
     let datagram = match link.recv(buffer).map_err(QueryError::Socket)? {
         Received::Datagram(len) => &buffer[..len],
         Received::Nothing => return Err(QueryError::TimedOut),
-        Received::Lost | Received::Truncated { .. } => return Err(QueryError::Lost),
+        Received::Lost | Received::Truncated => return Err(QueryError::Lost),
     };
     for message in Messages::new(datagram) {
         match message.map_err(QueryError::Malformed)? {

@@ -98,7 +98,7 @@ impl RequestSocket {
             let datagram = match self.link.recv(&mut self.buffer)? {
                 Received::Datagram(len) => &self.buffer[..len],
                 Received::Nothing => return Ok(()),
-                Received::Lost | Received::Truncated { .. } => {
+                Received::Lost | Received::Truncated => {
                     unanswered = Err(Errno::ENOBUFS);
                     continue;
                 }
