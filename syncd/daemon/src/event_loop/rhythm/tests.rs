@@ -38,11 +38,41 @@ fn the_faster_they_come_the_shorter_they_are_gathered() {
     let first = |micros, events| gathering(&mut Rhythm::new(at(0)), micros, events);
     assert_eq!(first(900, 17), MOST);
     assert_eq!(first(900, 40), Duration::from_micros(360));
-    // Two datagrams at once, where one more costs no more than 0.6 ms.
-    assert_eq!(first(900, 47), Duration::from_nanos(306_382));
-    assert_eq!(first(900, 48), Duration::from_micros(600));
-    assert_eq!(first(900, 64), Duration::from_micros(450));
+    assert_eq!(first(900, 64), Duration::from_micros(225));
     assert_eq!(first(900, 100_000), LEAST);
+}
+
+/// As many each 0.2 ms, and `last` in the end; how long until 16 more have come.
+fn after_five(each: usize, last: usize) -> Duration {
+    let mut rhythm = Rhythm::new(at(0));
+    for i in 1..=5 {
+        rhythm.count(at(i * 200), each);
+    }
+    rhythm.count(at(1200), last);
+    rhythm.gathering(at(1200), 16, 16)
+}
+
+#[test]
+fn what_comes_steadily_fills_several_datagrams_at_once() {
+    // 30, 50, 150 in a millisecond; in 0.75 ms one, two, seven are full.
+    assert_eq!(after_five(6, 6), MOST);
+    assert_eq!(after_five(10, 10), Duration::from_micros(640));
+    assert_eq!(after_five(30, 30), Duration::from_nanos(746_662));
+    // And no more events than are enough.
+    assert_eq!(after_five(200, 200), Duration::from_micros(256));
+}
+
+#[test]
+fn what_comes_in_bursts_fills_one_datagram_at_once() {
+    assert_eq!(after_five(10, 0), Duration::from_micros(320));
+    assert_eq!(after_five(30, 0), Duration::from_nanos(106_666));
+}
+
+#[test]
+fn a_window_that_lasted_longer_counts_for_as_much_less() {
+    let mut rhythm = Rhythm::new(at(0));
+    assert!(rhythm.count(at(1600), 64));
+    assert_eq!(rhythm.gathering(at(1600), 16, 16), Duration::from_micros(400));
 }
 
 #[test]
@@ -55,10 +85,10 @@ fn the_less_is_wanted_the_shorter_they_are_gathered() {
 #[test]
 fn a_burst_that_has_just_begun_counts_by_its_own_rate() {
     let mut rhythm = Rhythm::new(at(0));
-    assert_eq!(gathering(&mut rhythm, 50, 17), Duration::from_nanos(188_235));
-    assert_eq!(gathering(&mut rhythm, 990, 3), MOST);
+    assert_eq!(gathering(&mut rhythm, 50, 17), Duration::from_nanos(94_117).max(LEAST));
+    assert_eq!(gathering(&mut rhythm, 900, 3), MOST);
     // The rate of the last window, while the present one has said nothing yet.
     assert_eq!(gathering(&mut rhythm, 1000, 0), MOST);
-    assert_eq!(gathering(&mut rhythm, 1100, 17), Duration::from_nanos(188_235));
+    assert_eq!(gathering(&mut rhythm, 1100, 17), LEAST);
     assert_eq!(gathering(&mut rhythm, 1100, 100), LEAST);
 }
