@@ -3,15 +3,15 @@
 //! Understands nothing of what it reads. What a router can do beside it is the limit for every daemon on this machine.
 //! Driven by `passage.rs`; tested through `labctl bench`.
 
-use std::io;
-use std::os::fd::BorrowedFd;
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, MultiHeaders, NetlinkAddr, recvmmsg, setsockopt, sockopt};
 
 use super::meters;
 use crate::link::namespace;
@@ -22,6 +22,9 @@ const GROUPS: [u32; 3] = [1, 2, 3];
 /// What conntrackd and syncd may grow to here.
 const BUFFER: usize = 8 << 20;
 const NAP: Duration = Duration::from_millis(1);
+/// So many events are read by one system call, of at most so many bytes each.
+const AT_ONCE: usize = 32;
+const LONGEST: usize = 1024;
 
 /// A thread that listens until it is dropped.
 #[derive(Debug)]
@@ -39,10 +42,11 @@ impl Listener {
         let end = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&end);
         let thread = namespace::spawn_in(ns, "listener", open, move |socket| {
-            let mut buffer = [0_u8; 8192];
+            let mut headers = MultiHeaders::preallocate(AT_ONCE, None);
+            let mut room = vec![[0; LONGEST]; AT_ONCE];
             while !told.load(Ordering::Relaxed) {
                 // ENOBUFS is not the end of it.
-                while socket.recv(&mut &mut buffer[..], libc::MSG_DONTWAIT).is_ok() {}
+                while read(&socket, &mut headers, &mut room) {}
                 poll::pause(NAP);
             }
             meters::own_time()
@@ -77,4 +81,10 @@ fn open() -> io::Result<Socket> {
         socket.add_membership(group)?;
     }
     Ok(socket)
+}
+
+/// Reads what waits, or some of it; false when there was none.
+fn read(socket: &Socket, headers: &mut MultiHeaders<NetlinkAddr>, room: &mut [[u8; LONGEST]]) -> bool {
+    let mut slices: Vec<_> = room.iter_mut().map(|place| [IoSliceMut::new(place)]).collect();
+    recvmmsg(socket.as_raw_fd(), headers, &mut slices, MsgFlags::MSG_DONTWAIT, None).is_ok()
 }
