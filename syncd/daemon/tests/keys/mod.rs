@@ -121,3 +121,54 @@ fn the_file_that_keepalived_reads_must_fit() {
         daemon.wait().expect("it is our child");
     });
 }
+
+/// Whether a buffer is as large as a key says, or as the machine allows whoever is not its root.
+fn is_of(bytes: u64, megabytes: u64) -> bool {
+    let allowed = fs::read_to_string("/proc/sys/net/core/rmem_max").ok();
+    let allowed = allowed.and_then(|text| text.trim().parse().ok()).unwrap_or(u64::MAX);
+    let wanted = megabytes << 20;
+    bytes == wanted || bytes == wanted.min(allowed)
+}
+
+#[test]
+fn the_buffer_for_events_grows_up_to_its_key_and_no_further() {
+    lab::run("keys::the_buffer_for_events_grows_up_to_its_key_and_no_further", || {
+        let (mut r1, mut r2) = two_routers();
+        r1.add_to_configuration("  event-listen-queue-size: 1\n");
+        r2.add_to_configuration("  event-listen-queue-size: 3\n");
+        // More than 3 MB hold.
+        let many: Vec<Flow> = (1..=20_000).map(|port| flow(Family::V4, Protocol::TCP, port)).collect();
+        for (router, first, limit) in [(&mut r1, 1, 1), (&mut r2, 2, 3)] {
+            router.start(MULTICAST);
+            let statistics = || router.json(&["show", "conntrack-sync", "statistics"]);
+            let buffer = || statistics()["daemon"]["event_buffer_bytes"].as_u64().expect("a number");
+            assert!(is_of(buffer(), first), "{}", buffer());
+            router.signal(Signal::SIGSTOP);
+            insert(router, &many);
+            router.signal(Signal::SIGCONT);
+            wait_for("the loss is noticed", || statistics()["kernel"]["overruns"].as_u64() > Some(0));
+            assert!(is_of(buffer(), limit), "{}", buffer());
+        }
+    });
+}
+
+#[test]
+fn the_sockets_of_the_dedicated_link_have_the_buffer_of_their_key() {
+    lab::run("keys::the_sockets_of_the_dedicated_link_have_the_buffer_of_their_key", || {
+        let (mut r1, mut r2) = two_routers();
+        r1.add_to_configuration("  sync-queue-size: 1\n");
+        r2.add_to_configuration("  sync-queue-size: 3\n");
+        for (router, megabytes) in [(&mut r1, 1), (&mut r2, 3)] {
+            router.start(MULTICAST);
+            let seen = router.program(&["ss", "-H", "-a", "-n", "-u", "-m"]).output().expect("ip starts");
+            let seen = String::from_utf8(seen.stdout).expect("text");
+            // What is asked for is doubled by the kernel, for its own bookkeeping.
+            let has = |letters: &str| {
+                seen.split([',', '(', ')'])
+                    .filter_map(|word| word.strip_prefix(letters)?.parse::<u64>().ok())
+                    .any(|bytes| is_of(bytes / 2, megabytes))
+            };
+            assert!(has("rb") && has("tb"), "{seen}");
+        }
+    });
+}

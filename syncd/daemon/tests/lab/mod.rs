@@ -207,8 +207,9 @@ impl Router {
   ignore-address: [10.9.0.0/24, 127.0.0.0/8]
   failover-mechanism:
     vrrp: {{ sync-group: G1{fifo}{track} }}
-  event-listen-queue-size: 1
-{}{}",
+{}{}{}",
+            // So that little is too much.
+            if self.more.contains("event-listen-queue-size") { "" } else { "  event-listen-queue-size: 1\n" },
             if self.gate { "" } else { "  disable-gate: true\n" },
             self.more
         );
