@@ -36,6 +36,16 @@ pub(crate) struct Status {
     /// Flows sent and not acknowledged.
     #[serde(default)]
     pub(crate) in_flight: u64,
+    /// Why this router could not take over now.
+    #[serde(default)]
+    pub(crate) not_ready: Vec<NotReady>,
+}
+
+/// One reason.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct NotReady {
+    /// Its name, `table-space`.
+    pub(crate) reason: String,
 }
 
 impl Status {
@@ -46,7 +56,10 @@ impl Status {
             0 => String::new(),
             flows => format!(", {flows} flows without events"),
         };
-        format!("{}{mute}", self.sync.words())
+        let reasons: Vec<&str> = self.not_ready.iter().map(|why| why.reason.as_str()).collect();
+        let not_ready =
+            if reasons.is_empty() { String::new() } else { format!(", not ready: {}", reasons.join(", ")) };
+        format!("{}{mute}{not_ready}", self.sync.words())
     }
 }
 
