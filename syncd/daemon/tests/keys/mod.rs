@@ -172,3 +172,38 @@ fn the_sockets_of_the_dedicated_link_have_the_buffer_of_their_key() {
         }
     });
 }
+
+/// The samples of VyOS's rules, on interfaces that are there. What keepalived's file must have is above.
+#[test]
+fn each_rule_of_vyos_refuses_on_a_real_machine() {
+    lab::run("keys::each_rule_of_vyos_refuses_on_a_real_machine", || {
+        let (r1, _) = two_routers();
+        for (one, other) in [("eth1", "eth4"), ("eth2", "eth3")] {
+            lab::ip(&["-n", "r1", "link", "add", one, "type", "veth", "peer", "name", other]);
+        }
+        lab::ip(&["-n", "r1", "address", "add", "192.0.2.1/30", "dev", "eth2"]);
+        lab::ip(&["-n", "r1", "address", "add", "192.0.2.9/30", "dev", "eth3"]);
+        for name in ["eth1", "eth2", "eth3", "eth4"] {
+            lab::ip(&["-n", "r1", "link", "set", name, "up"]);
+        }
+        for (sample, expected) in [
+            ("v01-accept-protocol", "unknown protocol 'icmpv6'"),
+            ("v02-expect-sync", "unknown helper 'pptp'"),
+            ("v03-port", "65536 is not a port"),
+            ("v04-no-interface", "no interface"),
+            ("v05-interface-exists", "there is no interface eth7"),
+            ("v06-interface-without-address", "interface eth1 requires an IPv4 address"),
+            ("v07-unicast-and-multicast", "cannot mix unicast and multicast mode"),
+            ("v08-all-and-others", "all and others"),
+            ("v09-listen-address-nowhere", "203.0.113.9 is not assigned to any interface"),
+            ("v10-no-sync-group", "no VRRP sync-group defined"),
+        ] {
+            let text = fs::read(format!("{}/tests/rules/{sample}.yaml", env!("CARGO_MANIFEST_DIR")));
+            fs::write(r1.path("syncd.yaml"), text.expect("it is there")).expect("/run is ours");
+            let (valid, said) = check_here(&r1);
+            assert!(!valid && said.contains(expected), "{sample}: {said}");
+        }
+        // The daemon itself starts with none of them.
+        assert!(!r1.run_command().output().expect("it starts").status.success());
+    });
+}
