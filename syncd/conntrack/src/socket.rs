@@ -187,15 +187,13 @@ impl Link {
     }
 
     /// Receives datagrams of the kernel, as many as wait and there is room for. Says how many were taken.
-    fn recv_many(&self, inbox: &mut Inbox, most: usize) -> Result<usize, EventError> {
+    fn recv_many(&self, inbox: &mut Inbox, most: usize) -> Result<usize, Errno> {
         loop {
-            return match inbox.fill(&self.socket, most) {
-                Ok(filled) => Ok(filled),
-                Err(Errno::EINTR) => continue,
-                Err(Errno::EAGAIN) => Ok(0),
-                Err(Errno::ENOBUFS) => Err(EventError::Overrun),
-                Err(errno) => Err(EventError::Socket(SocketError { attempt: Attempt::Receive, errno })),
-            };
+            match inbox.fill(&self.socket, most) {
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(0),
+                done => return done,
+            }
         }
     }
 

@@ -6,8 +6,10 @@
 use core::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
+use nix::errno::Errno;
+
 use super::inbox::Inbox;
-use super::{Link, SocketError};
+use super::{Attempt, Link, SocketError};
 use crate::uapi::group;
 
 /// A subscription to NEW, UPDATE and DESTROY of this network namespace.
@@ -76,7 +78,10 @@ impl EventSocket {
     /// # Errors
     /// See [`EventError`]; the first is the world's and reading goes on after it.
     pub fn recv(&self, inbox: &mut Inbox, most: usize) -> Result<usize, EventError> {
-        self.link.recv_many(inbox, most)
+        self.link.recv_many(inbox, most).map_err(|errno| match errno {
+            Errno::ENOBUFS => EventError::Overrun,
+            errno => EventError::Socket(SocketError { attempt: Attempt::Receive, errno }),
+        })
     }
 
     /// Doubles the receive buffer, up to `limit` bytes, and returns what it is now.

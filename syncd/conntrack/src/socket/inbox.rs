@@ -44,18 +44,6 @@ impl Inbox {
         }
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.came.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.came.is_empty()
-    }
-
     /// The datagrams, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = Result<&[u8], Truncated>> {
         self.came.iter().map(|came| self.room[came.place..][..self.longest].get(..came.len).ok_or(Truncated))

@@ -252,8 +252,8 @@ fn networks(reader: &mut Reader<'_>, cursor: &Cursor<'_>) -> Vec<Network> {
                 reader.note(&item, Part::Value, &format!("'{word}' is there twice"), "write it once");
             }
             Ok(network) => {
-                if word.ends_with("/0") {
-                    let family = if word.contains(':') { "IPv6" } else { "IPv4" };
+                if network.prefix() == 0 {
+                    let family = if network.family() == Family::V6 { "IPv6" } else { "IPv4" };
                     let reason = format!("{word} is every address: no flow of {family} is replicated");
                     reader.remark(&item, Part::Value, &reason, "leave it out, unless that is meant");
                 }
