@@ -50,8 +50,6 @@ use handing_over::UnderWay;
 use rhythm::Rhythm;
 use sending::{Filling, Turned};
 
-/// Events of one round: about 1 µs each, with the merge.
-const EVENTS: usize = 512;
 /// Datagrams of one round and channel: some ten frames each.
 const DATAGRAMS: usize = 64;
 /// Batches of the query thread in one round, of some 130 flows.
@@ -329,8 +327,9 @@ impl EventLoop {
 
     /// Everything that happened, in a fixed order.
     fn gather(&mut self, now: Instant) -> anyhow::Result<Gathered> {
+        let most = self.rhythm.budget(now);
         let Parts { replica, kernel, channels, journal, .. } = &mut self.parts;
-        let events = kernel.gather_events(now, replica, journal, EVENTS)?;
+        let events = kernel.gather_events(now, replica, journal, most)?;
         channels.gather(DATAGRAMS, |from, bytes| replica.handle_datagram(now, from, bytes));
         let answers = kernel.gather_answers(now, replica, ANSWERS);
         self.hear_keepalived(now);
@@ -351,7 +350,7 @@ impl EventLoop {
             self.parts.kernel.look_at_drops(now, &mut self.parts.replica);
             self.look_closely = true;
         }
-        Ok(Gathered { events, more: events == EVENTS || answers == ANSWERS })
+        Ok(Gathered { events, more: events == most || answers == ANSWERS })
     }
 
     fn look_at_links(&mut self, now: Instant) {

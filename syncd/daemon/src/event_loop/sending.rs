@@ -1,12 +1,12 @@
 //! The turn of a round, and its datagrams. While events come fast, a datagram leaves when it is full: what does not fill one
-//! waits for the events that are on their way, and when none is, it leaves at once.
+//! waits for the events that are on their way, and when a pause shows that none is, it leaves at once.
 //!
 //! Nothing waits longer than one gathering, and nothing but flows waits: while anything else is due, all leaves. Driven by the
 //! event loop; its arithmetic is tested below, the rest end to end.
 
 use syncd_core::time::Instant;
 
-use super::{EVENTS, EventLoop, Parts};
+use super::{EventLoop, Parts};
 use crate::clock;
 use crate::outside::Surroundings;
 
@@ -78,19 +78,19 @@ impl EventLoop {
         if !self.filling.held {
             return Ok(Turned { was_full, all_sent, held: 0, more: false });
         }
+        let most = self.rhythm.budget(now);
         let Parts { replica, kernel, journal, .. } = &mut self.parts;
         // A full batch is on its way to the kernel already, and what it writes makes events.
         let answered = kernel.execute(replica)?;
         let later = clock::now();
-        let came = kernel.read_events(later, replica, journal, EVENTS)?;
-        self.filling.held = came > 0;
+        let came = kernel.read_events(later, replica, journal, most)?;
+        self.rhythm.count(later, came);
+        self.filling.held = came > 0 || !self.rhythm.is_pause(later);
         if !self.filling.held {
             let (was_full, all_sent) = self.turn_once(later, None);
             return Ok(Turned { was_full, all_sent, held: 0, more: answered });
         }
-        let held = replica.queued();
-        self.rhythm.count(later, came);
-        Ok(Turned { was_full, all_sent, held, more: came == EVENTS || answered })
+        Ok(Turned { was_full, all_sent, held: replica.queued(), more: came == most || answered })
     }
 
     /// One turn that fills at most so many datagrams, and what became of those that were filled: whether there was no memory
