@@ -1,8 +1,10 @@
 //! The turn of a round, and its datagrams. While events come fast, a datagram leaves when it is full: what does not fill one
 //! waits for the events that are on their way, and when a pause shows that none is, it leaves at once.
 //!
-//! Nothing waits longer than one gathering, and nothing but flows waits: while anything else is due, all leaves. Driven by the
-//! event loop; its arithmetic is tested below, the rest end to end.
+//! What does not fill a datagram is gathered for again only for [`PATIENCE`], and nothing but flows waits: while anything else
+//! is due, all leaves. Driven by the event loop; its arithmetic is tested below, the rest end to end.
+
+use std::time::Duration;
 
 use syncd_core::time::Instant;
 
@@ -15,6 +17,9 @@ const FIRST_GUESS: u32 = 16;
 /// Fewer frames say nothing of how long they are.
 const TELLING: u64 = 8;
 
+/// When what waits has waited for so long, it waits no longer: in a burst a gathering is short, and one more may fill it.
+const PATIENCE: Duration = Duration::from_micros(300);
+
 /// How many frames fill a datagram, and whether some wait.
 #[derive(Debug)]
 pub(super) struct Filling {
@@ -22,13 +27,13 @@ pub(super) struct Filling {
     per_datagram: u32,
     /// Frames and bytes that had been sent before them.
     sent: (u64, u64),
-    /// What waits has waited for one gathering.
-    held: bool,
+    /// Since when something waits.
+    held: Option<Instant>,
 }
 
 impl Default for Filling {
     fn default() -> Self {
-        Self { per_datagram: FIRST_GUESS, sent: (0, 0), held: false }
+        Self { per_datagram: FIRST_GUESS, sent: (0, 0), held: None }
     }
 }
 
@@ -72,10 +77,12 @@ impl EventLoop {
         let replica = &self.parts.replica;
         let waits_for_time = replica.poll_timeout().is_none_or(|due| due > now);
         let (whole, rest) = self.filling.whole(replica.queued());
-        let holds = fast && waits_for_time && rest > 0 && (whole > 0 || !self.filling.held);
+        // What a whole datagram has left over has only begun to wait.
+        let since = self.filling.held.filter(|_| whole == 0).unwrap_or(now);
+        let holds = fast && waits_for_time && rest > 0 && now.since(since) < PATIENCE;
         let (was_full, all_sent) = self.turn_once(now, holds.then_some(whole));
-        self.filling.held = holds && all_sent;
-        if !self.filling.held {
+        self.filling.held = (holds && all_sent).then_some(since);
+        if self.filling.held.is_none() {
             return Ok(Turned { was_full, all_sent, held: 0, more: false });
         }
         let most = self.rhythm.budget(now);
@@ -85,8 +92,8 @@ impl EventLoop {
         let later = clock::now();
         let came = kernel.read_events(later, replica, journal, most)?;
         self.rhythm.count(later, came);
-        self.filling.held = came > 0 || !self.rhythm.is_pause(later);
-        if !self.filling.held {
+        if came == 0 && self.rhythm.is_pause(later) {
+            self.filling.held = None;
             let (was_full, all_sent) = self.turn_once(later, None);
             return Ok(Turned { was_full, all_sent, held: 0, more: answered });
         }
