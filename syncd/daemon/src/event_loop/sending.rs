@@ -53,6 +53,12 @@ impl Filling {
         ((frames / self.per_datagram) as usize, frames % self.per_datagram)
     }
 
+    /// Since when waits what `whole` datagrams leave over, if it may wait any longer. Behind a whole one it has just come.
+    fn may_wait(&self, now: Instant, whole: usize) -> Option<Instant> {
+        let since = self.held.filter(|_| whole == 0).unwrap_or(now);
+        (now.since(since) < PATIENCE).then_some(since)
+    }
+
     /// How many more frames fill the datagram for which `held` wait.
     pub(super) const fn lacking(&self, held: u32) -> u32 {
         self.per_datagram - held % self.per_datagram
@@ -77,11 +83,9 @@ impl EventLoop {
         let replica = &self.parts.replica;
         let waits_for_time = replica.poll_timeout().is_none_or(|due| due > now);
         let (whole, rest) = self.filling.whole(replica.queued());
-        // What a whole datagram has left over has only begun to wait.
-        let since = self.filling.held.filter(|_| whole == 0).unwrap_or(now);
-        let holds = fast && waits_for_time && rest > 0 && now.since(since) < PATIENCE;
-        let (was_full, all_sent) = self.turn_once(now, holds.then_some(whole));
-        self.filling.held = (holds && all_sent).then_some(since);
+        let since = self.filling.may_wait(now, whole).filter(|_| fast && waits_for_time && rest > 0);
+        let (was_full, all_sent) = self.turn_once(now, since.map(|_| whole));
+        self.filling.held = since.filter(|_| all_sent);
         if self.filling.held.is_none() {
             return Ok(Turned { was_full, all_sent, held: 0, more: false });
         }
@@ -115,7 +119,22 @@ impl EventLoop {
 
 #[cfg(test)]
 mod tests {
-    use super::Filling;
+    use std::time::Duration;
+
+    use syncd_core::time::Instant;
+
+    use super::{Filling, PATIENCE};
+
+    #[test]
+    fn what_fills_no_datagram_waits_until_patience_ends_or_one_is_full() {
+        let at = |micros: u64| Instant::from_nanos(micros * 1000);
+        let mut filling = Filling::default();
+        assert_eq!(filling.may_wait(at(1000), 0), Some(at(1000)));
+        filling.held = Some(at(1000));
+        assert_eq!(filling.may_wait(at(1000) + (PATIENCE - Duration::from_micros(1)), 0), Some(at(1000)));
+        assert_eq!(filling.may_wait(at(1000) + PATIENCE, 0), None);
+        assert_eq!(filling.may_wait(at(1000) + PATIENCE, 1), Some(at(1000) + PATIENCE));
+    }
 
     #[test]
     fn what_fills_a_datagram_is_learned_from_what_was_sent() {
