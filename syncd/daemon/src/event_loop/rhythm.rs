@@ -74,7 +74,8 @@ impl Rhythm {
         }
         if events > 0 {
             self.heard = now;
-        } else if self.is_pause(now) {
+        }
+        if self.is_pause(now) {
             self.paused = now;
         }
         if self.before.max(self.events) > MANY {
@@ -84,7 +85,7 @@ impl Rhythm {
         events > 0 && self.many.is_some_and(|many| now.since(many) < SOON)
     }
 
-    /// Whether it is a pause, where none came until `now`.
+    /// Whether the silence since the last ones, until `now`, is a pause. Behind `count` of some at `now` it is none.
     pub(super) fn is_pause(&self, now: Instant) -> bool {
         let silence = now.since(self.heard);
         silence >= MOST || silence * self.before >= WINDOW * DUE

@@ -96,7 +96,7 @@ impl EventLoop {
         let later = clock::now();
         let came = kernel.read_events(later, replica, journal, most)?;
         self.rhythm.count(later, came);
-        if came == 0 && self.rhythm.is_pause(later) {
+        if self.rhythm.is_pause(later) {
             self.filling.held = None;
             let (was_full, all_sent) = self.turn_once(later, None);
             return Ok(Turned { was_full, all_sent, held: 0, more: answered });
